@@ -1,0 +1,74 @@
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { ServerType } from '@hono/node-server'
+import { createNodeWebSocket } from '@hono/node-ws'
+import type { Hono } from 'hono'
+import { type Log, stackOf } from './log.ts'
+
+const maxFrame = 64 * 1024
+const closeTimeoutMs = 5000
+
+export type UpgradeWebSocket = ReturnType<typeof createNodeWebSocket>['upgradeWebSocket']
+
+type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>
+
+/**
+ * Websockets of a Hono app, through @hono/node-ws, with what it does not do itself: each of the checks in `guard` stands
+ * for a request that would end the process or leave memory behind.
+ */
+export function createWebSockets(
+  app: Hono,
+  log: Log,
+): { upgradeWebSocket: UpgradeWebSocket; attach: (server: ServerType) => void } {
+  const adapter = createNodeWebSocket({ app })
+  Object.assign(adapter.wss.options, {
+    maxPayload: maxFrame,
+    closeTimeout: closeTimeoutMs,
+    perMessageDeflate: false,
+  })
+
+  return {
+    upgradeWebSocket: adapter.upgradeWebSocket,
+    attach(server) {
+      let upgrade: Upgrade | null = null
+      const catcher = {
+        on: (_event: 'upgrade', listener: Upgrade) => {
+          upgrade = listener
+        },
+      }
+      adapter.injectWebSocket(catcher as unknown as ServerType)
+      server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+        if (!upgrade || !guard(request, socket)) return
+        upgrade(request, socket, head).catch((error: unknown) => {
+          log({ level: 'error', event: 'unexpected', where: 'upgrade', error: stackOf(error) })
+          socket.destroy()
+        })
+      })
+    },
+  }
+}
+
+/**
+ * Whether a request may go on to the adapter. What `ws` would refuse is refused here, because the adapter never
+ * forgets a request that it handed to `ws` and that did not become a connection.
+ */
+function guard(request: IncomingMessage, socket: Duplex): boolean {
+  // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
+  socket.on('error', () => socket.destroy())
+  const { headers, method, url } = request
+  if (!URL.canParse(url ?? '', 'http://localhost')) return refuse(socket, 400)
+  if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426)
+  if (headers['sec-websocket-version'] !== '13') return refuse(socket, 426)
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return refuse(socket, 400)
+  // No subprotocol is spoken here, and an unreadable offer of one would be refused by `ws`.
+  delete headers['sec-websocket-protocol']
+  return true
+}
+
+function refuse(socket: Duplex, status: 400 | 426): false {
+  const version = status === 426 ? 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' : ''
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${version}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+  )
+  return false
+}

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { flags, parseInvocation, usage, UsageError } from './config.ts'
+import type { Config, Invocation } from './config.ts'
+import type { Env } from './db/conninfo.ts'
+
+const host = { osUser: 'operator', home: '/home/operator', readFile: () => null }
+const parse = (args: readonly string[], env: Env = {}): Invocation => parseInvocation(args, env, host)
+
+function config(args: readonly string[], env: Env = {}): Config {
+  const invocation = parse(['-origin', 'https://a.example', ...args], env)
+  assert.ok('config' in invocation)
+  return invocation.config
+}
+
+function refusal(args: readonly string[], env: Env = {}): string {
+  try {
+    parse(args, env)
+  } catch (error) {
+    assert.ok(error instanceof UsageError, String(error))
+    assert.doesNotMatch(error.message, /[\n\r]/)
+    return error.message
+  }
+  return assert.fail(`was taken: ${args.join(' ')}`)
+}
+
+test('what is not given has the documented defaults', () => {
+  assert.deepEqual(config([]), {
+    origins: { type: 'list', origins: new Set(['https://a.example:443']) },
+    behindProxy: false,
+    trustedHops: 1,
+    database: {
+      hosts: [{ host: '/var/run/postgresql', port: 5432 }],
+      database: 'postgresqleu',
+      user: 'operator',
+      password: null,
+      tls: { type: 'disable' },
+      connectTimeoutSeconds: 10,
+      applicationName: 'plenum',
+      targetSessionAttrs: null,
+      parameters: {},
+    },
+    listen: { type: 'tcp', host: '127.0.0.1', port: 8199 },
+    socketMode: 0o660,
+    adminListen: null,
+    profileListen: null,
+    graceMs: 10_000,
+    pingMs: 30_000,
+    pollMs: 2000,
+    ratePerSecond: 5,
+    timezone: null,
+    joinWindowMs: null,
+  })
+  assert.ok(Object.isFrozen(config([])))
+})
+
+test('flags are written as for Go: one dash or two, value after a space or =', () => {
+  for (const args of [
+    ['-grace', '3'],
+    ['--grace', '3'],
+    ['-grace=3'],
+    ['--grace=3'],
+    ['-grace=1', '-grace=3'],
+  ])
+    assert.equal(config(args).graceMs, 3000, args.join(' '))
+  assert.equal(config(['-dburl=host=/x dbname=a=b']).database.database, 'a=b')
+})
+
+test('a flag that is on or off takes its value after = only', () => {
+  for (const on of ['-behindproxy', '--behindproxy', '-behindproxy=true', '-behindproxy=1', '-behindproxy=T'])
+    assert.equal(config([on]).behindProxy, true, on)
+  for (const off of ['-behindproxy=false', '-behindproxy=0', '-behindproxy=f', '-behindproxy=FALSE'])
+    assert.equal(config([off]).behindProxy, false, off)
+  assert.equal(config(['-behindproxy', '-grace', '1']).behindProxy, true)
+  assert.match(refusal(['-origin', '*', '-behindproxy', 'false']), /-behindproxy=false/)
+  assert.match(refusal(['-origin', '*', '-behindproxy=yes']), /^-behindproxy takes true or false/)
+})
+
+test('the flag wins over its environment twin, and an empty twin is none', () => {
+  assert.equal(config([], { PLENUM_GRACE: '4' }).graceMs, 4000)
+  assert.equal(config(['-grace', '3'], { PLENUM_GRACE: '4' }).graceMs, 3000)
+  assert.equal(config(['-grace', '3'], { PLENUM_GRACE: 'nonsense' }).graceMs, 3000)
+  assert.equal(config([], { PLENUM_GRACE: '' }).graceMs, 10_000)
+  assert.equal(config([], { PLENUM_BEHINDPROXY: '1' }).behindProxy, true)
+  assert.equal(config(['-behindproxy=false'], { PLENUM_BEHINDPROXY: '1' }).behindProxy, false)
+  assert.equal(config(['-adminlisten', ''], { PLENUM_ADMINLISTEN: ':1' }).adminListen, null)
+  assert.equal(parse([], { PLENUM_ORIGIN: '*' }).command, 'serve')
+  assert.match(
+    refusal([], { PLENUM_ORIGIN: '*', PLENUM_PING: 'x' }),
+    /^-ping \(from PLENUM_PING\) takes seconds/,
+  )
+})
+
+test('the values that are taken', () => {
+  assert.deepEqual(config(['-listen', ':80']).listen, { type: 'tcp', host: '', port: 80 })
+  assert.deepEqual(config(['-listen', '/run/p']).listen, { type: 'unix', path: '/run/p' })
+  assert.deepEqual(config(['-adminlisten', '[::1]:1']).adminListen, { type: 'tcp', host: '::1', port: 1 })
+  assert.deepEqual(config(['-profilelisten', 'localhost:2']).profileListen, {
+    type: 'tcp',
+    host: 'localhost',
+    port: 2,
+  })
+  for (const mode of ['0600', '600', '0o600']) assert.equal(config(['-socketmode', mode]).socketMode, 0o600)
+  assert.equal(config(['-grace', '0']).graceMs, 0)
+  assert.equal(config(['-ping', '.1']).pingMs, 100)
+  assert.equal(config(['-poll', '0.25']).pollMs, 250)
+  assert.equal(config(['-rate', '0']).ratePerSecond, 0)
+  assert.equal(config(['-rate', '2.5']).ratePerSecond, 2.5)
+  assert.equal(config(['-trustedhops', '3']).trustedHops, 3)
+  assert.equal(config(['-timezone', 'Europe/Prague']).timezone, 'Europe/Prague')
+  assert.equal(config(['-joinwindow', 'off']).joinWindowMs, null)
+  assert.equal(config(['-joinwindow', '0']).joinWindowMs, 0)
+  assert.equal(config(['-joinwindow', '30']).joinWindowMs, 1_800_000)
+  assert.equal(config(['-dburl', 'postgres://h/d?sslmode=disable']).database.hosts[0]?.host, 'h')
+  assert.equal(config([], { PGUSER: 'u' }).database.user, 'u')
+  assert.equal(config(['-dburl', ''], { PGDATABASE: 'd' }).database.database, 'd')
+})
+
+test('a value that cannot be used is refused in one line that names the flag and what it takes', () => {
+  const table: Record<string, string[]> = {
+    origin: ['', 'www.example.org', 'wss://a.example', '-behindproxy'],
+    trustedhops: ['0', '-1', '1.5', 'one', '1000'],
+    listen: ['', '8199', 'localhost:http', `/${'x'.repeat(200)}`, '-origin'],
+    adminlisten: ['8199'],
+    profilelisten: [' '],
+    socketmode: ['', '888', '0x1', '66', '10660'],
+    grace: ['', '-1', '1s', '1e3', 'Infinity', '1000000'],
+    ping: ['0', '0.09', '99999999'],
+    poll: ['0', 'NaN'],
+    rate: ['-1', 'none'],
+    timezone: ['Mars/Base', '+02:00', ' '],
+    joinwindow: ['', 'on', '-5', '5m'],
+    dburl: ['mysql://x', 'nonsense', 'port=x'],
+  }
+  for (const [name, values] of Object.entries(table)) {
+    for (const value of values)
+      assert.match(refusal(['-origin', '*', `-${name}`, value]), new RegExp(`^-${name} takes \\w`), value)
+    if (name !== 'origin')
+      assert.match(refusal(['-origin', '*', `-${name}`]), new RegExp(`^-${name} takes \\w`))
+  }
+})
+
+test('no password is repeated', () => {
+  for (const args of [
+    ['-dburl', 'postgres://u:s3cret@h:port/d'],
+    ['-dburl', 'postgres://u:s3cret@h/d?sslmode=s3cret'],
+    ['-dburl', "password='s3cret"],
+    ['-dburl', 'host=h', 'password=s3cret'],
+    ['postgres://u:s3cret@h/d'],
+    ['--postgres://u:s3cret@h/d'],
+    ['-dburk=postgres://u:s3cret@h/d'],
+    ['-listen', 'postgres://u:s3cret@h/d'],
+    ['-origin', 'https://u:s3cret@h'],
+    ['unban', 's3cret', '1'],
+  ])
+    assert.doesNotMatch(refusal(args, { PLENUM_ORIGIN: '*' }), /s3cret/)
+  assert.doesNotMatch(refusal(['-origin', '*'], { PLENUM_DBURL: 'postgres://u:s3cret@h:x' }), /s3cret/)
+})
+
+test('unknown flags and arguments too many are refused', () => {
+  assert.equal(refusal(['-orign', '*']), '-orign is not a flag')
+  assert.equal(refusal(['--unknown=1']), '-unknown is not a flag')
+  for (const odd of ['---origin', '-=1', '--=1', '-?'])
+    assert.equal(refusal([odd]), 'an argument that begins with - is not a flag')
+  assert.match(refusal(['-origin', '*', 'more']), /^serve takes only flags/)
+  assert.match(refusal(['-origin', '*', '-']), /^serve takes only flags/)
+  assert.match(refusal(['-origin', '*', '--', '-grace']), /^serve takes only flags/)
+  assert.match(refusal(['migrate', 'now']), /^migrate takes only flags/)
+  assert.match(refusal(['start']), /a command \(serve, migrate, check, health, unban, version, help\)/)
+  assert.match(refusal(['']), /a command/)
+})
+
+test('only serving, and checking for it, needs an origin', () => {
+  for (const args of [[], ['serve'], ['check'], ['-behindproxy']])
+    assert.match(refusal(args), /^-origin is required and takes an origin like https:/)
+  for (const command of ['migrate', 'health'] as const) {
+    const invocation = parse([command])
+    assert.equal(invocation.command, command)
+    assert.ok('config' in invocation)
+    assert.deepEqual(invocation.config.origins, { type: 'list', origins: new Set() })
+  }
+  assert.equal(parse(['check', '-origin', '*']).command, 'check')
+  assert.equal(parse(['serve', '-origin', '*']).command, 'serve')
+  assert.match(refusal(['migrate', '-origin', 'x']), /^-origin takes/)
+})
+
+test('unban takes a meeting and a member, before or after the flags', () => {
+  for (const args of [
+    ['12', '34'],
+    ['-dburl', 'dbname=d', '12', '34'],
+    ['12', '34', '-dburl', 'dbname=d'],
+    ['--', '12', '34'],
+  ]) {
+    const invocation = parse(['unban', ...args])
+    assert.ok(invocation.command === 'unban')
+    assert.deepEqual([invocation.meeting, invocation.member], [12, 34])
+  }
+  for (const args of [
+    [],
+    ['12'],
+    ['12', '34', '56'],
+    ['a', 'b'],
+    ['0', '1'],
+    ['1', '99999999999'],
+    ['1', '1.5'],
+  ])
+    assert.match(refusal(['unban', ...args]), /^unban takes two numbers/)
+})
+
+test('version and help are asked for in every usual way, whatever else is missing', () => {
+  for (const args of [['version'], ['-version'], ['--version'], ['serve', '--version']])
+    assert.deepEqual(parse(args), { command: 'version' })
+  for (const args of [
+    ['help'],
+    ['-h'],
+    ['--h'],
+    ['-help'],
+    ['--help'],
+    ['migrate', '-h'],
+    ['-grace', '1', '-h'],
+  ])
+    assert.deepEqual(parse(args), { command: 'help' })
+  assert.match(refusal(['--', '-h'], { PLENUM_ORIGIN: '*' }), /only flags/)
+})
+
+test('two listeners do not take one address', () => {
+  assert.match(refusal(['-origin', '*', '-adminlisten', '127.0.0.1:8199']), /^-listen and -adminlisten/)
+  assert.match(refusal(['-origin', '*', '-profilelisten', ':8199']), /^-listen and -profilelisten/)
+  assert.match(
+    refusal(['-origin', '*', '-profilelisten', '/run/p', '-adminlisten', '/run/./p']),
+    /^-adminlisten and -profilelisten/,
+  )
+  config(['-profilelisten', ':8200', '-adminlisten', ':8201'])
+})
+
+test('the usage text has every flag, its twin and its default', () => {
+  const text = usage()
+  for (const { name, env, value, default: normal, help } of flags) {
+    assert.equal(env, `PLENUM_${name.toUpperCase()}`)
+    assert.ok(text.includes(`\n  -${name}${value === null ? '' : ` ${value}`}  (${env}`), name)
+    assert.ok(text.includes(help), name)
+    if (normal) assert.ok(text.includes(`${env}, default ${normal})`), name)
+  }
+  assert.ok(text.endsWith('\n') && text.split('\n').every((line) => line.length <= 110))
+})

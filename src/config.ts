@@ -1,0 +1,396 @@
+import { parseDatabaseUrl } from './db/conninfo.ts'
+import type { DatabaseOptions, Env, Host } from './db/conninfo.ts'
+import { collide, maxSocketPathBytes, parseAddress } from './edge/address.ts'
+import type { ListenAddress } from './edge/address.ts'
+import { noOrigins, parseOrigins } from './edge/origin.ts'
+import type { AllowedOrigins } from './edge/origin.ts'
+
+export type { ListenAddress }
+
+export type Config = Readonly<{
+  origins: AllowedOrigins
+  behindProxy: boolean
+  trustedHops: number
+  database: DatabaseOptions
+  listen: ListenAddress
+  socketMode: number
+  adminListen: ListenAddress | null
+  profileListen: ListenAddress | null
+  graceMs: number
+  pingMs: number
+  pollMs: number
+  /** Commands a second and connection; 0 is without limit. */
+  ratePerSecond: number
+  /** IANA name; null leaves it to the database's session. */
+  timezone: string | null
+  /** How long before a meeting's time its members may enter; null is at any time. */
+  joinWindowMs: number | null
+}>
+
+export type Invocation =
+  | { command: 'serve' | 'migrate' | 'check' | 'health'; config: Config }
+  | { command: 'unban'; config: Config; meeting: number; member: number }
+  | { command: 'version' }
+  | { command: 'help' }
+
+/** The command line or the environment cannot be used; the message is one line and repeats no value. */
+export class UsageError extends Error {}
+
+type Flag<T> = Readonly<{
+  /** What stands for the value in the usage; null for a flag that is on or off. */
+  value: string | null
+  /** As the operator would write it; null where there is none. */
+  default: string | null
+  help: string
+  /** Ends the sentence 'the flag takes ...'. */
+  takes: string
+  parse: (text: string, context: Context) => T
+}>
+
+type Context = Readonly<{ env: Env; host: Host }>
+
+/** A reason that is worth telling beyond what the flag takes, and safe to tell. */
+class Reason extends Error {}
+
+const longestSeconds = 86_400
+const longestMinutes = 366 * 24 * 60
+const maxRate = 1_000_000
+const maxHops = 100
+const maxId = 2 ** 31 - 1
+
+const address = `host:port, :port for all addresses, or the path of a Unix socket (from / on, at most ${maxSocketPathBytes} bytes)`
+
+// The one place that knows the flags: parsing, usage text and environment twins come from here.
+const table = {
+  origin: flag({
+    value: 'ORIGIN',
+    default: null,
+    help: 'Origin of the pages that may connect: one or several, comma-separated, or * for all',
+    takes: 'an origin like https://www.example.org, several separated by commas, or *',
+    parse: (text) => withReason(() => parseOrigins(text)),
+  }),
+  behindproxy: flag({
+    value: null,
+    default: 'false',
+    help: "take the client's address from X-Forwarded-For",
+    takes: 'true or false, after =',
+    parse: parseBoolean,
+  }),
+  trustedhops: flag({
+    value: 'N',
+    default: '1',
+    help: 'how many proxies of your own there are, with -behindproxy',
+    takes: `a whole number from 1 to ${maxHops}`,
+    parse: (text) => parseWhole(text, 1, maxHops),
+  }),
+  dburl: flag({
+    value: 'URL',
+    default: 'postgres:///postgresqleu',
+    help: 'PostgreSQL database, as a URL or as keywords (host=... dbname=...)',
+    takes: 'a PostgreSQL URL (postgres://user@host/database) or keywords (host=... dbname=...)',
+    parse: (text, { env, host }) => withReason(() => parseDatabaseUrl(text, env, host)),
+  }),
+  listen: flag({
+    value: 'ADDR',
+    default: '127.0.0.1:8199',
+    help: 'host:port, or the path of a Unix socket',
+    takes: address,
+    parse: parseListener,
+  }),
+  socketmode: flag({
+    value: 'MODE',
+    default: '0660',
+    help: 'permissions of a Unix socket, in octal',
+    takes: 'permissions in octal, for example 0660',
+    parse: parseMode,
+  }),
+  adminlisten: flag({
+    value: 'ADDR',
+    default: '',
+    help: 'where status, health and metrics are served, instead of on -listen',
+    takes: address,
+    parse: (text) => (text === '' ? null : parseListener(text)),
+  }),
+  profilelisten: flag({
+    value: 'ADDR',
+    default: '',
+    help: 'where profiles are served, without authentication',
+    takes: address,
+    parse: (text) => (text === '' ? null : parseListener(text)),
+  }),
+  grace: flag({
+    value: 'SECONDS',
+    default: '10',
+    help: 'how long a member may lose the connection without having left',
+    takes: 'seconds, 0 or more',
+    parse: (text) => Math.round(parseDecimal(text, 0, longestSeconds) * 1000),
+  }),
+  ping: flag({
+    value: 'SECONDS',
+    default: '30',
+    help: 'time between two pings to a client',
+    takes: 'seconds, 0.1 or more',
+    parse: (text) => Math.round(parseDecimal(text, 0.1, longestSeconds) * 1000),
+  }),
+  poll: flag({
+    value: 'SECONDS',
+    default: '2',
+    help: 'time between two looks at what the site has changed',
+    takes: 'seconds, 0.1 or more',
+    parse: (text) => Math.round(parseDecimal(text, 0.1, longestSeconds) * 1000),
+  }),
+  rate: flag({
+    value: 'N',
+    default: '5',
+    help: 'commands a second that a client may send; 0 is without limit',
+    takes: 'a number of commands a second, 0 for no limit',
+    parse: (text) => parseDecimal(text, 0, maxRate),
+  }),
+  timezone: flag({
+    value: 'NAME',
+    default: '',
+    help: "time zone of what is shown (the database session's when not given)",
+    takes: 'the name of a time zone, for example Europe/Prague',
+    parse: parseTimezone,
+  }),
+  joinwindow: flag({
+    value: 'MINUTES',
+    default: 'off',
+    help: "how long before a meeting's time members may enter; off is at any time",
+    takes: 'off, or minutes, 0 or more',
+    parse: (text) => (text === 'off' ? null : Math.round(parseDecimal(text, 0, longestMinutes) * 60_000)),
+  }),
+} as const
+
+type Table = typeof table
+type Name = keyof Table
+type Values = { [K in Name]: ReturnType<Table[K]['parse']> | null }
+
+const names = Object.keys(table) as Name[]
+const commands = ['serve', 'migrate', 'check', 'health', 'unban', 'version', 'help'] as const
+type Command = (typeof commands)[number]
+
+/** What is to be known of each flag to document it, in the order of the usage text. */
+export const flags: readonly Readonly<{
+  name: string
+  env: string
+  value: string | null
+  default: string | null
+  help: string
+}>[] = names.map((name) => ({
+  name,
+  env: envTwin(name),
+  value: table[name].value,
+  default: table[name].default,
+  help: table[name].help,
+}))
+
+/**
+ * Reads the command line and the environment (meeting door spec, Command line). The syntax is that of Go's flag
+ * package, except that flags may also stand behind positional arguments.
+ *
+ * @param args without the names of runtime and script
+ * @throws UsageError
+ */
+export function parseInvocation(args: readonly string[], env: Env, host: Host): Invocation {
+  const [first] = args
+  const given = first !== undefined && !first.startsWith('-')
+  const command = given ? commands.find((name) => name === first) : 'serve'
+  if (!command) throw new UsageError(`the first argument takes a command (${commands.join(', ')}) or a flag`)
+  const { texts, positional, asked } = splitArguments(given ? args.slice(1) : args)
+  const told = asked ?? command
+  if (told === 'version' || told === 'help') return { command: told }
+  checkPositional(told, positional)
+  const config = readConfig(told, texts, { env, host })
+  if (told !== 'unban') return { command: told, config }
+  const [meeting = 0, member = 0] = positional.map((text) => parseId(text))
+  return { command: told, config, meeting, member }
+}
+
+/** The text of `plenum --help`. */
+export function usage(): string {
+  const lines = names.flatMap((name) => {
+    const { value, default: normal, help } = table[name]
+    const twin = `${envTwin(name)}${normal === null ? ', required by serve and check' : normal === '' ? '' : `, default ${normal}`}`
+    return [`  -${name}${value === null ? '' : ` ${value}`}  (${twin})`, `        ${help}`]
+  })
+  return `usage: plenum [serve] -origin ORIGIN [flags]   serve meetings
+       plenum migrate [flags]                  create or update Plenum's tables, then end
+       plenum check -origin ORIGIN [flags]     check configuration and database, then end
+       plenum health [flags]                   ask the server at -listen whether it is ready
+       plenum unban MEETING MEMBER [flags]     let a member enter who was kicked without return
+       plenum version | help
+
+Flags take one dash or two, and their value after a space or =. In parentheses is the environment
+variable that counts when the flag is not given.
+
+${lines.join('\n')}
+`
+}
+
+function readConfig(command: Command, texts: Partial<Record<Name, string>>, context: Context): Config {
+  const values = Object.fromEntries(
+    names.map((name) => [name, readValue(name, texts[name], context)]),
+  ) as Values
+  const needsOrigin = command === 'serve' || command === 'check'
+  if (needsOrigin && values.origin === null)
+    throw new UsageError(`-origin is required and takes ${table.origin.takes}`)
+  checkListeners(values)
+  return Object.freeze({
+    origins: values.origin ?? noOrigins,
+    behindProxy: required(values, 'behindproxy'),
+    trustedHops: required(values, 'trustedhops'),
+    database: required(values, 'dburl'),
+    listen: required(values, 'listen'),
+    socketMode: required(values, 'socketmode'),
+    adminListen: values.adminlisten,
+    profileListen: values.profilelisten,
+    graceMs: required(values, 'grace'),
+    pingMs: required(values, 'ping'),
+    pollMs: required(values, 'poll'),
+    ratePerSecond: required(values, 'rate'),
+    timezone: values.timezone,
+    joinWindowMs: values.joinwindow,
+  })
+}
+
+function required<K extends Name>(values: Values, name: K): NonNullable<Values[K]> {
+  const value = values[name]
+  if (value === null) throw new UsageError(`-${name} takes ${table[name].takes}`)
+  return value
+}
+
+/** The flag, else its environment twin unless that is empty, else the default. */
+function readValue(name: Name, given: string | undefined, context: Context): unknown {
+  const flag: Flag<unknown> = table[name]
+  const twin = context.env[envTwin(name)] || undefined
+  const text = given ?? twin ?? flag.default
+  if (text === null) return null
+  try {
+    return flag.parse(text, context)
+  } catch (error) {
+    const where = given === undefined && twin !== undefined ? ` (from ${envTwin(name)})` : ''
+    const reason = error instanceof Reason ? `: ${error.message}` : ''
+    throw new UsageError(`-${name}${where} takes ${flag.takes}${reason}`, { cause: error })
+  }
+}
+
+type Arguments = {
+  texts: Partial<Record<Name, string>>
+  positional: string[]
+  asked: 'version' | 'help' | null
+}
+
+function splitArguments(args: readonly string[]): Arguments {
+  const texts: Partial<Record<Name, string>> = {}
+  const positional: string[] = []
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] ?? ''
+    if (arg === '--') {
+      positional.push(...args.slice(index + 1))
+      break
+    }
+    if (!arg.startsWith('-') || arg === '-') {
+      positional.push(arg)
+      continue
+    }
+    const [, flagName = '', inline] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? []
+    if (flagName === 'h' || flagName === 'help') return { texts, positional, asked: 'help' }
+    if (flagName === 'version') return { texts, positional, asked: 'version' }
+    const name = names.find((name) => name === flagName)
+    if (!name) throw new UsageError(unknownFlag(flagName))
+    if (inline !== undefined) texts[name] = inline
+    else if (table[name].value === null) texts[name] = 'true'
+    else if (index + 1 < args.length) texts[name] = args[++index] ?? ''
+    else throw new UsageError(`-${name} takes ${table[name].takes}`)
+  }
+  return { texts, positional, asked: null }
+}
+
+function unknownFlag(name: string): string {
+  // Whatever else it is may be a password that went astray.
+  return /^[a-z][\w-]{0,30}$/i.test(name)
+    ? `-${name} is not a flag`
+    : 'an argument that begins with - is not a flag'
+}
+
+function checkPositional(command: Command, positional: readonly string[]): void {
+  if (command === 'unban') {
+    if (positional.length !== 2 || positional.some((text) => parseId(text) === 0))
+      throw new UsageError('unban takes two numbers: MEETING (its id) and MEMBER (the user id)')
+    return
+  }
+  if (positional.length > 0) {
+    const on = names.filter((name) => table[name].value === null).map((name) => `-${name}=false`)
+    throw new UsageError(
+      `${command} takes only flags; one argument too many (quote a value with spaces; on-off flags are set as ${on.join(', ')})`,
+    )
+  }
+}
+
+function checkListeners({ listen, adminlisten, profilelisten }: Values): void {
+  const listeners = Object.entries({ listen, adminlisten, profilelisten })
+  for (const [index, [name, address]] of listeners.entries()) {
+    for (const [otherName, other] of listeners.slice(index + 1))
+      if (address && other && collide(address, other))
+        throw new UsageError(`-${name} and -${otherName} take different addresses, but are given the same`)
+  }
+}
+
+function flag<T>(definition: Flag<T>): Flag<T> {
+  return definition
+}
+
+function envTwin(name: string): string {
+  return `PLENUM_${name.toUpperCase()}`
+}
+
+/** For messages that are known to repeat no value. */
+function withReason<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new Reason(error instanceof Error ? error.message : 'unusable', { cause: error })
+  }
+}
+
+function parseBoolean(text: string): boolean {
+  if (/^(?:1|t|true)$/i.test(text)) return true
+  if (/^(?:0|f|false)$/i.test(text)) return false
+  throw new Error('neither true nor false')
+}
+
+function parseDecimal(text: string, least: number, most: number): number {
+  const number = /^(?:\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN
+  if (!(number >= least && number <= most)) throw new Error('not such a number')
+  return number
+}
+
+function parseWhole(text: string, least: number, most: number): number {
+  if (!/^\d+$/.test(text)) throw new Error('not a whole number')
+  return parseDecimal(text, least, most)
+}
+
+/** 0 for what is no id. */
+function parseId(text: string): number {
+  const id = /^\d{1,10}$/.test(text) ? Number(text) : 0
+  return id <= maxId ? id : 0
+}
+
+function parseMode(text: string): number {
+  if (!/^(?:0o?)?[0-7]{3}$/.test(text)) throw new Error('not octal')
+  return Number.parseInt(text.slice(-3), 8)
+}
+
+function parseTimezone(text: string): string | null {
+  if (text === '') return null
+  // PostgreSQL takes offsets for what they are in POSIX, the other way round.
+  if (!/^[a-z]/i.test(text)) throw new Error('not a name')
+  return Intl.DateTimeFormat('en', { timeZone: text }) && text
+}
+
+function parseListener(text: string): ListenAddress {
+  const found = parseAddress(text)
+  if (!found) throw new Error('no address')
+  return found
+}

@@ -1,0 +1,149 @@
+import { connect, isIP } from 'node:net'
+import type { Socket } from 'node:net'
+import * as tls from 'node:tls'
+import { describePlace, isSocket, socketPath } from './place.ts'
+import type { DatabaseHost } from './place.ts'
+import type { Tls } from './tls.ts'
+
+/** Length and code of the message with which PostgreSQL's protocol asks for TLS. */
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+
+/** An error of the way to the server; its code has the same place as those of Node and of SQL. */
+export class ConnectError extends Error {
+  readonly code: string
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/**
+ * Opens the way to one server, up to where PostgreSQL's startup message goes, TLS included. postgres.js could do it
+ * too, but waits for ever where all of several hosts are down, and compares certificates with "localhost" where the
+ * host is an address.
+ *
+ * @param timeoutSeconds for all of it; 0 is without end
+ */
+export async function connectTo(place: DatabaseHost, mode: Tls, timeoutSeconds: number): Promise<Socket> {
+  const encryption: Tls = isSocket(place) ? { type: 'disable' } : mode
+  const deadline = new Deadline(timeoutSeconds, place)
+  try {
+    const raw = await openSocket(place, deadline)
+    if (encryption.type === 'disable') return raw
+    if (!(await offersTls(raw, place))) {
+      if (encryption.type === 'prefer') return raw
+      raw.destroy()
+      throw new ConnectError(
+        'TLS_NOT_OFFERED',
+        `${describePlace(place)} does not offer TLS: turn it on there, or set sslmode=disable`,
+      )
+    }
+    try {
+      return await encrypt(raw, place, encryption, deadline)
+    } catch (error) {
+      if (encryption.type !== 'prefer') throw error
+      return await openSocket(place, deadline)
+    }
+  } finally {
+    deadline.clear()
+  }
+}
+
+/** Destroys the socket of the moment when the time is over. */
+class Deadline {
+  readonly #timer: NodeJS.Timeout | null = null
+  readonly #error: ConnectError
+  #socket: Socket | null = null
+  #over = false
+
+  constructor(seconds: number, place: DatabaseHost) {
+    this.#error = new ConnectError('CONNECT_TIMEOUT', `${describePlace(place)} does not answer`)
+    if (seconds > 0) this.#timer = setTimeout(() => this.#end(), seconds * 1000)
+  }
+
+  watch<T extends Socket>(socket: T): T {
+    this.#socket = socket
+    if (this.#over) socket.destroy(this.#error)
+    return socket
+  }
+
+  clear(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#socket?.destroy(this.#error)
+  }
+}
+
+async function openSocket(place: DatabaseHost, deadline: Deadline): Promise<Socket> {
+  const socket = connect(isSocket(place) ? { path: socketPath(place) } : place)
+  // Between our last listener and the driver's first one an error must not end the process.
+  socket.on('error', () => {})
+  await until(deadline.watch(socket), 'connect', place)
+  return socket
+}
+
+async function offersTls(socket: Socket, place: DatabaseHost): Promise<boolean> {
+  socket.write(sslRequest)
+  const answer = await until(socket, 'data', place)
+  const text = Buffer.isBuffer(answer) ? answer.toString('latin1') : ''
+  if (text === 'S' || text === 'N') return text === 'S'
+  // More than the one byte would be somebody in between who wants it to be taken for what comes after TLS.
+  socket.destroy()
+  throw new ConnectError('08P01', `${describePlace(place)} answered the question for TLS with something else`)
+}
+
+async function encrypt(
+  raw: Socket,
+  place: DatabaseHost,
+  mode: Exclude<Tls, { type: 'disable' }>,
+  deadline: Deadline,
+): Promise<Socket> {
+  const verifies = mode.type === 'verify-ca' || mode.type === 'verify-full'
+  const socket = tls.connect({
+    socket: raw,
+    ...(isIP(place.host) ? {} : { servername: place.host }),
+    ...(verifies && mode.ca !== null ? { ca: mode.ca } : {}),
+    ...mode.client,
+    rejectUnauthorized: verifies,
+    // Without a name (an address is none to TLS) Node would compare with "localhost".
+    checkServerIdentity: (_name, certificate) =>
+      mode.type === 'verify-full' ? tls.checkServerIdentity(place.host, certificate) : undefined,
+  })
+  socket.on('error', () => {})
+  try {
+    await until(deadline.watch(socket), 'secureConnect', place)
+    return socket
+  } catch (error) {
+    raw.destroy()
+    const { code = 'TLS_FAILED', message } = error as Error & { code?: string }
+    throw new ConnectError(code, `TLS with ${describePlace(place)}: ${message}`, { cause: error })
+  }
+}
+
+/** The argument of the event, or the error with which the socket ended before it. */
+function until(socket: Socket, event: string, place: DatabaseHost): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      socket.off(event, happened)
+      socket.off('error', failed)
+      socket.off('close', closed)
+    }
+    const happened = (argument: unknown): void => {
+      settle()
+      resolve(argument)
+    }
+    const failed = (error: Error): void => {
+      settle()
+      reject(error)
+    }
+    const closed = (): void => {
+      failed(new ConnectError('ECONNRESET', `${describePlace(place)} closed the connection`))
+    }
+    socket.on(event, happened)
+    socket.on('error', failed)
+    socket.on('close', closed)
+  })
+}

@@ -1,0 +1,217 @@
+import type { Socket } from 'node:net'
+import postgres from 'postgres'
+import type { Sql } from 'postgres'
+import { ConnectError, connectTo } from './connect.ts'
+import type { DatabaseHost, DatabaseOptions, SessionAttrs } from './conninfo.ts'
+
+export type PoolOptions = Readonly<{
+  /** Connections at most. */
+  max: number
+  /** Time zone of every session; null leaves it to the connection string and the server. */
+  timezone: string | null
+  /** For each statement and for a transaction that does nothing. 0 is without end. */
+  statementTimeoutMs?: number
+}>
+
+const defaultStatementTimeoutMs = 10_000
+/** How long, against its own limit for a statement, the server may keep silent before it counts as lost. */
+const silenceFactor = 1.5
+const longestRetrySeconds = 1
+const keepAliveSeconds = 60
+
+/**
+ * Opens a pool. It connects when it is first used, and again by itself, at most a second after a loss. What the
+ * environment says is not looked at: `options` has it already.
+ */
+export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
+  const statementTimeoutMs = pool.statementTimeoutMs ?? defaultStatementTimeoutMs
+  const parameters = sessionParameters(options, pool.timezone, statementTimeoutMs)
+  const watched = parameters.get('statement_timeout') === String(statementTimeoutMs) && statementTimeoutMs > 0
+  const silenceMs = watched ? statementTimeoutMs * silenceFactor : null
+  const library = {
+    // For messages only: `socket` does the connecting.
+    host: [options.hosts.map(({ host }) => host).join(',')],
+    port: [options.hosts[0]?.port],
+    database: options.database,
+    user: options.user,
+    // A function, so that the library neither shows it in `sql.options` nor looks for PGPASSWORD.
+    password: () => options.password ?? '',
+    connection: { application_name: options.applicationName, ...Object.fromEntries(parameters) },
+    max: pool.max,
+    // Not `options.connectTimeoutSeconds` alone, for 0 would let a server that says nothing block a connection.
+    connect_timeout: options.connectTimeoutSeconds || defaultStatementTimeoutMs / 1000,
+    idle_timeout: null,
+    max_lifetime: null, // a session may hold an advisory lock
+    keep_alive: keepAliveSeconds,
+    max_pipeline: 100,
+    backoff: (failures: number) => Math.min(0.05 * 2 ** failures, longestRetrySeconds),
+    onnotice: () => {},
+    ssl: false,
+    sslnegotiation: null,
+    target_session_attrs: undefined,
+    prepare: true,
+    debug: false,
+    fetch_types: true,
+    publications: 'alltables',
+  }
+  // The library's types lack `socket`, and lists of hosts.
+  const open = (socket: () => Promise<Socket>, changes?: { max: number }): Sql =>
+    postgres({ ...library, ...changes, socket } as unknown as postgres.Options<Record<string, never>>)
+  const dial = async (place: DatabaseHost): Promise<Socket> =>
+    watchSilence(await connectTo(place, options.tls, options.connectTimeoutSeconds), silenceMs)
+  const probe = async (place: DatabaseHost): Promise<Session> => {
+    const sql = open(() => dial(place), { max: 1 })
+    try {
+      return await readSession(sql)
+    } finally {
+      await sql.end({ timeout: 1 })
+    }
+  }
+  return open(() => dialFirst(options, dial, probe))
+}
+
+type Session = { standby: boolean; readOnly: boolean }
+
+async function readSession(sql: Sql): Promise<Session> {
+  const [session] = await sql<Session[]>`
+    select pg_is_in_recovery() standby, current_setting('transaction_read_only')::boolean as "readOnly"`
+  if (!session) throw new Error('the server did not say what it is')
+  return session
+}
+
+/** Tries the hosts in their order, and all of them again where `prefer-standby` found no standby. */
+async function dialFirst(
+  { hosts, targetSessionAttrs }: DatabaseOptions,
+  dial: (place: DatabaseHost) => Promise<Socket>,
+  probe: (place: DatabaseHost) => Promise<Session>,
+): Promise<Socket> {
+  const errors: unknown[] = []
+  const rounds = targetSessionAttrs === 'prefer-standby' ? (['standby', null] as const) : [targetSessionAttrs]
+  for (const attrs of rounds) {
+    for (const place of hosts) {
+      try {
+        if (attrs === null || suits(await probe(place), attrs)) return await dial(place)
+        errors.push(new ConnectError('25006', `no server is ${attrs}`))
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+  }
+  const last = errors.at(-1)
+  if (errors.length === 1) throw last
+  const messages = new Set(errors.map(messageOf))
+  throw new ConnectError(codeOf(last) ?? 'ECONNREFUSED', [...messages].join('; '), { cause: last })
+}
+
+function suits({ standby, readOnly }: Session, attrs: SessionAttrs): boolean {
+  switch (attrs) {
+    case 'read-write':
+      return !readOnly
+    case 'read-only':
+      return readOnly
+    case 'primary':
+      return !standby
+    case 'standby':
+    case 'prefer-standby':
+      return standby
+  }
+}
+
+/** By lower-case name, for that is how the server compares them; its own name is what is sent. */
+function sessionParameters(
+  { parameters }: DatabaseOptions,
+  timezone: string | null,
+  statementTimeoutMs: number,
+): Map<string, string> {
+  const limit = String(statementTimeoutMs)
+  return new Map([
+    ['datestyle', 'ISO'], // what the driver can read, whatever the role or the database is set to
+    ['statement_timeout', limit],
+    ['idle_in_transaction_session_timeout', limit],
+    ...Object.entries(parameters).map(([name, value]): [string, string] => [name.toLowerCase(), value]),
+    ...(timezone === null ? [] : [['timezone', timezone] as [string, string]]),
+  ])
+}
+
+/**
+ * Ends a connection on which something was sent and nothing comes back for longer than the server may take. Without
+ * it a machine that is gone, not down, would hold each statement for the quarter of an hour that TCP tries.
+ */
+function watchSilence(socket: Socket, silenceMs: number | null): Socket {
+  if (silenceMs === null) return socket
+  let timer: NodeJS.Timeout | null = null
+  const disarm = (): void => {
+    if (timer) clearTimeout(timer)
+    timer = null
+  }
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
+  socket.write = (...args: unknown[]): boolean => {
+    timer ??= setTimeout(() => {
+      socket.destroy(new ConnectError('CONNECTION_SILENT', 'the database server does not answer any more'))
+    }, silenceMs)
+    return write(...args)
+  }
+  socket.on('data', disarm)
+  socket.on('close', disarm)
+  return socket
+}
+
+const unavailableCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
+  'ENOENT', // the file of a Unix socket
+  'EMFILE',
+  'ENFILE',
+  'ERR_SOCKET_CLOSED',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'CONNECT_TIMEOUT',
+])
+// SQLSTATE: lost connections, lacking resources, shutdown, cancelled or waited too long, read-only, and what has to
+// be done again.
+const unavailableStates = /^(?:08...|53...|57P0.|57014|55P03|25006|25P0[34]|40001|40P01)$/
+
+/**
+ * Says whether an error means that the database cannot be had now, so that the same may succeed later; nothing of
+ * the statement or transaction is known to have been done.
+ */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error)
+  return (
+    code !== null &&
+    (unavailableCodes.has(code) || unavailableStates.test(code) || code.startsWith('CONNECTION_'))
+  )
+}
+
+/** Gives an error's code and message in one line, for logs: no statement, no parameters, no stack. */
+export function describeError(error: unknown): string {
+  const code = codeOf(error)
+  const message = messageOf(error)
+  return (code === null || message.includes(code) ? message : `${code}: ${message}`)
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+function codeOf(error: unknown): string | null {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : null
+  return typeof code === 'string' ? code : null
+}
+
+function messageOf(error: unknown): string {
+  // A name with several addresses fails with one error for each, and no message of its own.
+  if (error instanceof AggregateError && error.message === '')
+    return [...new Set(error.errors.map(messageOf))].join('; ')
+  if (!(error instanceof Error)) return 'an unknown error'
+  return error.message || error.name
+}

@@ -1,0 +1,172 @@
+import type { ISql, Sql } from 'postgres'
+
+/** The namespace of all advisory locks of Plenum: the first of the two integers that name one ("Plen"). */
+export const lockSpace = 0x506c656e
+
+/** The second integer. `meetings` is held by the process that serves them, `meetingsFence` around each of its writes. */
+export const locks = { migration: 0, meetings: 1, meetingsFence: 2 } as const
+
+/** SQLSTATE that `plenum.fence` raises when another process has become the one that serves the meetings. */
+export const fencedState = 'PL001'
+
+// The pgeu tables are not referenced: a foreign key would put triggers on tables that belong to the site, and stop it
+// from deleting a meeting.
+const migrations = [
+  `
+  create table plenum.lease (
+    door text primary key,
+    epoch bigint not null
+  );
+  create function plenum.fence(expected bigint) returns boolean language plpgsql volatile as $$
+  begin
+    -- Whoever takes over raises the epoch under the exclusive form of this lock: it waits for the writes that are
+    -- under way, and all later ones of the old holder fail here.
+    perform pg_advisory_xact_lock_shared(${lockSpace}, ${locks.meetingsFence});
+    if not exists (select from plenum.lease where door = 'meetings' and epoch = expected) then
+      raise exception 'another Plenum process serves the meetings now' using errcode = '${fencedState}';
+    end if;
+    return true;
+  end $$;
+  create table plenum.attendance (
+    meeting_id integer not null,
+    member_id integer not null,
+    entered_at timestamptz not null default now(),
+    left_at timestamptz,
+    primary key (meeting_id, member_id)
+  );
+  create index attendance_present on plenum.attendance (meeting_id) where left_at is null;
+  create table plenum.ban (
+    meeting_id integer not null,
+    member_id integer not null,
+    banned_by integer not null,
+    banned_at timestamptz not null default now(),
+    primary key (meeting_id, member_id)
+  );
+  create table plenum.poll (
+    id integer generated always as identity primary key,
+    meeting_id integer not null,
+    question text not null,
+    answers text[] not null,
+    opened_by integer not null,
+    opened_at timestamptz not null default now(),
+    closes_at timestamptz not null,
+    ended_at timestamptz,
+    ending text check (ending in ('voted', 'time', 'finished', 'aborted')),
+    check ((ended_at is null) = (ending is null))
+  );
+  create unique index poll_under_way on plenum.poll (meeting_id) where ended_at is null;
+  create index poll_meeting on plenum.poll (meeting_id, ended_at);
+  create table plenum.vote (
+    poll_id integer not null references plenum.poll on delete cascade,
+    member_id integer not null,
+    answer integer not null,
+    cast_at timestamptz not null default now(),
+    primary key (poll_id, member_id)
+  )`,
+]
+
+/** What the operator has to do before Plenum can run on this database; `message` says it in full. */
+export class SetupError extends Error {}
+
+/**
+ * Brings schema `plenum` up to date, under an advisory lock, so that several processes may start at once.
+ * Returns how many steps were done. Throws `SetupError` where the role may not.
+ */
+export async function migrate(sql: Sql): Promise<number> {
+  const [who] = await sql<
+    { role: string; database: string; exists: boolean; may_create: boolean; may_use: boolean }[]
+  >`
+    select current_user role, current_database() database, n.oid is not null as exists,
+      has_database_privilege(current_database(), 'CREATE') may_create,
+      coalesce(has_schema_privilege(n.oid, 'USAGE'), false) may_use
+    from (values (1)) one left join pg_namespace n on n.nspname = 'plenum'`
+  if (!who) throw new Error('the database did not say who we are')
+  const role = quoteName(who.role)
+  if (!who.exists && !who.may_create)
+    throw new SetupError(
+      `the role ${who.role} may not create Plenum's schema; as the database's owner run: CREATE SCHEMA plenum AUTHORIZATION ${role}; or GRANT CREATE ON DATABASE ${quoteName(who.database)} TO ${role};`,
+    )
+  if (who.exists && !who.may_use)
+    throw new SetupError(
+      `the role ${who.role} may not use Plenum's schema; as its owner run: GRANT USAGE ON SCHEMA plenum TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plenum TO ${role};`,
+    )
+  try {
+    return await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(${lockSpace}, ${locks.migration})`
+      const [there] = await tx<{ schema: boolean; migration: boolean }[]>`
+        select to_regnamespace('plenum') is not null as schema,
+          to_regclass('plenum.migration') is not null migration`
+      if (!there?.schema) await tx`create schema plenum`
+      if (!there?.migration)
+        await tx`
+          create table plenum.migration (
+            version integer primary key, applied_at timestamptz not null default now())`
+      const [done] = await tx<{ version: number }[]>`
+        select coalesce(max(version), 0)::int as version from plenum.migration`
+      const version = done?.version ?? 0
+      if (version > migrations.length)
+        throw new SetupError(
+          `schema plenum is at version ${version}, newer than the ${migrations.length} this Plenum knows; run the newer Plenum`,
+        )
+      for (const [index, statements] of migrations.entries()) {
+        if (index < version) continue
+        await tx.unsafe(statements)
+        await tx`insert into plenum.migration (version) values (${index + 1})`
+      }
+      return migrations.length - version
+    })
+  } catch (error) {
+    if (sqlState(error) !== '42501') throw error
+    throw new SetupError(
+      `the role ${who.role} may not write Plenum's schema; run "plenum migrate" as its owner, or: ALTER SCHEMA plenum OWNER TO ${role};`,
+    )
+  }
+}
+
+type Need = { object: string; privilege: string; columns?: string }
+
+const needs: Need[] = [
+  ...[
+    'membership_meeting',
+    'membership_member',
+    'membership_meeting_meetingadmins',
+    'membership_membermeetingkey',
+    'membership_meetingmessagelog',
+  ].map((object) => ({ object, privilege: 'SELECT' })),
+  { object: 'membership_meeting', privilege: 'UPDATE', columns: 'state' },
+  { object: 'membership_membermeetingkey', privilege: 'UPDATE', columns: 'allowrejoin' },
+  { object: 'membership_meetingmessagelog', privilege: 'INSERT' },
+]
+
+/** Throws `SetupError` with the GRANTs that are missing on the site's tables, or with the tables that are not there. */
+export async function checkRights(sql: ISql): Promise<void> {
+  const rows = await sql<{ n: number; role: string; there: boolean; granted: boolean | null }[]>`
+    select n::int, current_user as role, to_regclass(object) is not null as there,
+      case when columns <> '' then has_column_privilege(to_regclass(object), columns, privilege)
+        else has_table_privilege(to_regclass(object), privilege) end as granted
+    from unnest(${needs.map((need) => need.object)}::text[], ${needs.map((need) => need.privilege)}::text[],
+      ${needs.map((need) => need.columns ?? '')}::text[]) with ordinality need(object, privilege, columns, n)
+    order by n`
+  const missing = rows.filter(({ there }) => !there)
+  if (missing.length > 0) {
+    const names = new Set(missing.map(({ n }) => needs[n - 1]?.object))
+    throw new SetupError(
+      `this is not the database of pgeu-system, or its tables are not in the search_path: missing ${[...names].join(', ')}`,
+    )
+  }
+  const grants = rows
+    .filter(({ granted }) => !granted)
+    .map(({ n, role }) => {
+      const need = needs[n - 1] as Need
+      return `GRANT ${need.privilege}${need.columns ? ` (${need.columns})` : ''} ON ${need.object} TO ${quoteName(role)};`
+    })
+  if (grants.length > 0)
+    throw new SetupError(`rights are missing; as the owner of the site's tables run: ${grants.join(' ')}`)
+}
+
+const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** The SQLSTATE of an error that PostgreSQL reported, else ''. */
+export function sqlState(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

@@ -1,0 +1,71 @@
+import { get } from 'node:http'
+import type { Sql } from 'postgres'
+import type { Config, ListenAddress } from './config.ts'
+import { describeDatabase } from './db/conninfo.ts'
+import { openPool } from './db/pool.ts'
+import { checkRights, migrate } from './db/schema.ts'
+import { deleteBan } from './meeting/store.ts'
+
+/** What a command has to say, and whether it did what it was asked. */
+export type Outcome = { text: string; ok: boolean }
+
+const healthTimeoutMs = 5000
+
+async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const sql = openPool(config.database, { timezone: config.timezone, max: 1 })
+  try {
+    return await work(sql)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+/** `plenum migrate`: brings schema plenum up to date. */
+export async function runMigrate(config: Config): Promise<Outcome> {
+  const steps = await withDatabase(config, migrate)
+  const text =
+    steps > 0 ? `schema plenum is up to date now (steps done: ${steps})` : 'schema plenum is up to date'
+  return { text, ok: true }
+}
+
+/** `plenum check`: the configuration has been read; the database answers, is migrated, and grants what is needed. */
+export async function runCheck(config: Config): Promise<Outcome> {
+  await withDatabase(config, async (sql) => {
+    await migrate(sql)
+    await checkRights(sql)
+  })
+  return { text: `configuration and database are fine: ${describeDatabase(config.database)}`, ok: true }
+}
+
+/** `plenum unban`: lets a member who was kicked without return enter again. */
+export async function runUnban(config: Config, meeting: number, member: number): Promise<Outcome> {
+  const found = await withDatabase(config, (sql) => deleteBan(sql, meeting, member))
+  return found
+    ? { text: `member ${member} may enter meeting ${meeting} again`, ok: true }
+    : { text: `member ${member} is not banned from meeting ${meeting}`, ok: false }
+}
+
+/** `plenum health`: asks the server that listens at the configured address whether it is ready. */
+export async function runHealth(config: Config): Promise<Outcome> {
+  const address: ListenAddress = config.adminListen ?? config.listen
+  const where =
+    address.type === 'unix'
+      ? { socketPath: address.path }
+      : { host: reachable(address.host), port: address.port }
+  return await new Promise((resolve) => {
+    const request = get({ ...where, path: '/readyz', timeout: healthTimeoutMs }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => (text += chunk))
+      response.on('end', () => resolve({ text: text.trim(), ok: response.statusCode === 200 }))
+    })
+    request.on('timeout', () => request.destroy(new Error('no answer in time')))
+    request.on('error', (error) => resolve({ text: `no answer: ${error.message}`, ok: false }))
+  })
+}
+
+/** Who listens on all addresses is asked on this machine's own. */
+function reachable(host: string): string {
+  if (host === '' || host === '0.0.0.0') return '127.0.0.1'
+  return host === '::' ? '::1' : host
+}

@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { homedir, userInfo } from 'node:os'
+import process from 'node:process'
+import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './commands.ts'
+import { type Config, type Invocation, parseInvocation, usage, UsageError } from './config.ts'
+import { describeError } from './db/pool.ts'
+import { SetupError } from './db/schema.ts'
+import { createLog, stackOf } from './edge/log.ts'
+import { startServer } from './server.ts'
+
+/** Set by the build. */
+declare const PLENUM_VERSION: string
+
+const firstInheritedFd = 3
+const usageStatus = 2
+
+function readFile(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}
+
+/** The descriptor of the socket that systemd opened for us (sd_listen_fds(3)), or null. */
+function inheritedSocket(): number | null {
+  const { LISTEN_PID, LISTEN_FDS } = process.env
+  return LISTEN_PID === String(process.pid) && Number(LISTEN_FDS) >= 1 ? firstInheritedFd : null
+}
+
+function runtimeName(): string {
+  const { deno, node } = process.versions as { deno?: string; node: string }
+  return deno ? `deno ${deno}` : `node ${node}`
+}
+
+function fail(error: unknown): never {
+  const text = error instanceof SetupError ? error.message : describeError(error)
+  process.stderr.write(`plenum: ${text}\n`)
+  process.exit(1)
+}
+
+async function serve(config: Config): Promise<void> {
+  const log = createLog(
+    (line) => process.stderr.write(line),
+    () => new Date(),
+  )
+  // Each await that a socket can reach has an owner; should one have been forgotten, the meeting goes on.
+  process.on('unhandledRejection', (error) => {
+    log({ level: 'error', event: 'unexpected', where: 'unhandled rejection', error: stackOf(error) })
+  })
+  const running = await startServer(config, {
+    version: PLENUM_VERSION,
+    runtime: runtimeName(),
+    inherited: inheritedSocket(),
+    log,
+    onFatal: fail,
+  })
+  let signals = 0
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (++signals > 1) process.exit(1)
+      log({ level: 'info', event: 'stopping', signal })
+      void running.stop().then(() => process.exit(0), fail)
+    })
+  }
+}
+
+async function finish(outcome: Promise<Outcome>): Promise<void> {
+  const { text, ok } = await outcome
+  ;(ok ? process.stdout : process.stderr).write(`${text}\n`)
+  process.exitCode = ok ? 0 : 1
+}
+
+async function run(invocation: Invocation): Promise<void> {
+  switch (invocation.command) {
+    case 'serve':
+      return await serve(invocation.config)
+    case 'migrate':
+      return await finish(runMigrate(invocation.config))
+    case 'check':
+      return await finish(runCheck(invocation.config))
+    case 'health':
+      return await finish(runHealth(invocation.config))
+    case 'unban':
+      return await finish(runUnban(invocation.config, invocation.meeting, invocation.member))
+    case 'version':
+      process.stdout.write(`plenum ${PLENUM_VERSION} (${runtimeName()})\n`)
+      return
+    case 'help':
+      process.stdout.write(usage())
+  }
+}
+
+function readInvocation(): Invocation {
+  try {
+    const host = { osUser: userInfo().username, home: homedir(), readFile }
+    return parseInvocation(process.argv.slice(2), process.env, host)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`plenum: ${error.message}\n\n${usage()}`)
+    return process.exit(usageStatus)
+  }
+}
+
+await run(readInvocation()).catch((error: unknown) => fail(error))

@@ -1,0 +1,101 @@
+import type { Sql } from 'postgres'
+import { describeError } from '../db/pool.ts'
+import type { Log } from '../edge/log.ts'
+import { type Credential, type Meeting, refusal } from './meeting.ts'
+import { disconnects } from './rejection.ts'
+import type { Entrant } from './room.ts'
+import type { Session } from './session.ts'
+import { findCredentials } from './store.ts'
+
+export type Wish = { session: Session; meeting: number; key: string; first: number }
+
+const failuresPerMinute = 10
+const minuteMs = 60_000
+const penaltyMs = 1000
+const maxAddresses = 10_000
+const maxId = 2 ** 31 - 1
+
+type EntryDeps = {
+  sql: Sql
+  clock: () => number
+  log: Log
+  joinWindowMs: number | null
+  utcOffset: () => number
+  viewOf: (meeting: number) => Meeting | null
+  admit: (entrant: Entrant) => void
+}
+
+/**
+ * Looks up who wants to enter: all who ask while one look-up is under way share the next. Those who may not are told
+ * so here, and leave nothing behind; addresses that fail often are answered a second late.
+ */
+export class EntryDesk {
+  readonly #deps: EntryDeps
+  readonly #failures = new Map<string, { count: number; since: number }>()
+  #waiting: Wish[] = []
+  #looking = false
+  #closed = false
+
+  constructor(deps: EntryDeps) {
+    this.#deps = deps
+  }
+
+  ask(wish: Wish): void {
+    if (this.#closed) return wish.session.end()
+    this.#waiting.push(wish)
+    if (!this.#looking) void this.#lookUp()
+  }
+
+  /** Ends the connections of those who still wait: their pages come back. */
+  close(): void {
+    this.#closed = true
+    for (const { session } of this.#waiting.splice(0)) session.end()
+  }
+
+  async #lookUp(): Promise<void> {
+    this.#looking = true
+    while (this.#waiting.length > 0) {
+      const wishes = this.#waiting
+      this.#waiting = []
+      try {
+        const credentials = await findCredentials(
+          this.#deps.sql,
+          wishes.map(({ meeting, key }) => ({ meeting: Math.min(meeting, maxId), key })),
+        )
+        for (const [index, wish] of wishes.entries()) this.#answer(wish, credentials[index] ?? null)
+      } catch (error) {
+        this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
+        for (const { session } of wishes) session.end()
+      }
+    }
+    this.#looking = false
+  }
+
+  #answer({ session, meeting, first }: Wish, credential: Credential | null): void {
+    if (!session.open) return
+    if (this.#closed) return session.end()
+    const { log, utcOffset, viewOf, joinWindowMs, admit } = this.#deps
+    const refused = refusal(credential, viewOf(meeting), joinWindowMs)
+    if (credential && !refused) return admit({ session, first, credential })
+    const reason = refused ?? disconnects.notAllowed
+    const address = session.socket.remote
+    log({ level: 'info', event: 'refused', meeting, address, reason })
+    const tell = (): void => session.disconnect(reason, utcOffset())
+    if (this.#failsOften(address)) setTimeout(tell, penaltyMs)
+    else tell()
+  }
+
+  #failsOften(address: string): boolean {
+    const now = this.#deps.clock()
+    const known = this.#failures.get(address)
+    if (known && now - known.since < minuteMs) return ++known.count > failuresPerMinute
+    // Kept in the order of their minutes' beginnings: the oldest go first.
+    this.#failures.delete(address)
+    this.#failures.set(address, { count: 1, since: now })
+    for (const [oldest, { since }] of this.#failures) {
+      if (this.#failures.size <= maxAddresses && now - since < minuteMs) break
+      this.#failures.delete(oldest)
+    }
+    return false
+  }
+}

@@ -1,0 +1,116 @@
+import type { Sql } from 'postgres'
+import type { Log } from '../edge/log.ts'
+import { EntryDesk, type Wish } from './entry.ts'
+import type { MeetingState } from './meeting.ts'
+import { Poller } from './poller.ts'
+import { Room } from './room.ts'
+
+export type HubDeps = {
+  sql: Sql
+  clock: () => number
+  log: Log
+  graceMs: number
+  pollMs: number
+  joinWindowMs: number | null
+  /** A write was refused because another process serves the meetings. */
+  onFenced: () => void
+}
+
+type StatusPerson = { uid: number; name: string; admin: boolean; remote: string }
+
+/** What pgeu-system's status page reads of one meeting. */
+export type MeetingStatus = {
+  id: number
+  state: MeetingState
+  members: StatusPerson[]
+  disconnectedmembers: StatusPerson[]
+}
+
+/** The meetings of this process by id, while it is the one that serves them. */
+export class MeetingHub {
+  readonly #deps: HubDeps
+  readonly #rooms = new Map<number, Room>()
+  readonly #desk: EntryDesk
+  readonly #poller: Poller
+  readonly #epoch: string
+  #utcOffset = 0
+  #closed = false
+
+  /** `epoch` is the lease's (see `Lease`): writes name it, so that they fail once another process has taken over. */
+  constructor(epoch: string, deps: HubDeps) {
+    this.#epoch = epoch
+    this.#deps = deps
+    const utcOffset = (): number => this.#utcOffset
+    this.#desk = new EntryDesk({
+      ...deps,
+      utcOffset,
+      viewOf: (meeting) => this.#rooms.get(meeting)?.view ?? null,
+      admit: (entrant) => this.#room(entrant.credential.meeting).enter(entrant),
+    })
+    // Its first look opens the rooms of the meetings that were under way when the last process ended.
+    this.#poller = new Poller({
+      ...deps,
+      rooms: () => this.#rooms,
+      open: (meeting) => this.#room(meeting),
+      onUtcOffset: (seconds) => {
+        this.#utcOffset = seconds
+      },
+    })
+  }
+
+  /** Resolves when the meetings that were under way have their rooms again. */
+  get ready(): Promise<void> {
+    return this.#poller.ready
+  }
+
+  /** Lets a connection in, or tells it why not. */
+  enter(wish: Wish): void {
+    this.#desk.ask(wish)
+  }
+
+  status(): MeetingStatus[] {
+    return Array.from(this.#rooms.values()).flatMap(({ view }) => {
+      if (!view) return []
+      const members: StatusPerson[] = []
+      const disconnectedmembers: StatusPerson[] = []
+      for (const { id, name, admin, remote, presence } of view.attendees.values())
+        (presence.type === 'here' ? members : disconnectedmembers).push({ uid: id, name, admin, remote })
+      for (const { id, name, admin, remote } of view.departed.values())
+        disconnectedmembers.push({ uid: id, name, admin, remote })
+      return [{ id: view.id, state: view.state, members, disconnectedmembers }]
+    })
+  }
+
+  /** Does and sends what is under way, then closes. */
+  async drain(): Promise<void> {
+    this.#desk.close()
+    await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
+    this.close()
+  }
+
+  /** Ends all connections without a word: the stock page comes back, to whoever serves the meetings then. */
+  close(): void {
+    this.#closed = true
+    this.#desk.close()
+    this.#poller.close()
+    for (const room of this.#rooms.values()) room.close()
+    this.#rooms.clear()
+  }
+
+  #room(id: number): Room {
+    const known = this.#rooms.get(id)
+    if (known) return known
+    const forget = (): void => {
+      if (this.#rooms.get(id) === room) this.#rooms.delete(id)
+    }
+    const room = new Room(id, {
+      ...this.#deps,
+      epoch: this.#epoch,
+      utcOffset: () => this.#utcOffset,
+      onIdle: forget,
+      onFailed: forget,
+    })
+    if (!this.#closed) this.#rooms.set(id, room)
+    return room
+  }
+}

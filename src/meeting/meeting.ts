@@ -1,0 +1,457 @@
+import {
+  castVote,
+  endingLines,
+  type MemberId,
+  type Millis,
+  missingVotes,
+  type Poll,
+  type PollDraft,
+  type PollEnding,
+  sameQuestionMs,
+  type Vote,
+} from './poll.ts'
+import { type DisconnectText, disconnects, reject, type Rejection } from './rejection.ts'
+
+export type MeetingState = 'pending' | 'open' | 'finished' | 'closed'
+
+/** A member as the others see him. `color` is a digit, the last one of the id of his key row. */
+export type Person = { id: MemberId; name: string; color: string }
+
+/** Someone who is in the meeting: connected, or away for less than the grace time. */
+export type Attendee = Person & {
+  admin: boolean
+  proxyName: string | null
+  /** The key he came in with; null after a restart, until he is back. Never to be shown or logged. */
+  key: string | null
+  remote: string
+  presence: { type: 'here'; socket: number } | { type: 'away'; until: Millis }
+}
+
+/** What the database knows of one who wants to enter. */
+export type Credential = Person & {
+  meeting: number
+  key: string
+  admin: boolean
+  proxyName: string | null
+  allowRejoin: boolean
+  banned: boolean
+  state: MeetingState
+  /** Milliseconds until the meeting's time; negative when it has passed. */
+  startsInMs: number
+}
+
+/** One meeting's picture in this process. It changes by `apply` and by nothing else. */
+export type Meeting = {
+  readonly id: number
+  name: string
+  state: MeetingState
+  /** By member, in the order in which they came. */
+  attendees: Map<MemberId, Attendee>
+  /** Who attended and is gone. */
+  departed: Map<MemberId, Person & { admin: boolean; remote: string }>
+  banned: Set<MemberId>
+  poll: Poll | null
+  /** The newest poll that has ended. */
+  lastPoll: { question: string; endedAt: Millis } | null
+  /** The newest line of the record: its id (0 for none) and its time as the database writes it (null for none). */
+  lastLine: { id: number; time: string | null }
+}
+
+export type Command =
+  | { type: 'say'; text: string }
+  | { type: 'vote'; question: string; answer: number | null }
+  | { type: 'open' }
+  | { type: 'finish' }
+  | { type: 'newPoll'; draft: PollDraft | Rejection }
+  | { type: 'abortPoll' }
+  | { type: 'kick'; target: { member: MemberId; canRejoin: boolean } | Rejection }
+
+/** A line for the record; `sender` is null for what the system says. */
+export type LineDraft = { sender: MemberId | null; text: string }
+
+/** What is to become durable, all of it or nothing. */
+export type Write = {
+  lines: LineDraft[]
+  state?: { from: MeetingState; to: MeetingState }
+  attend?: MemberId[]
+  depart?: MemberId[]
+  ban?: { member: MemberId; by: MemberId }
+  openPoll?: PollDraft & { by: MemberId }
+  endPoll?: { id: number; ending: PollEnding }
+  votes?: { poll: number; cast: { member: MemberId; answer: number }[] }
+}
+
+/** What is a fact once its write is durable. Lines are told after it. */
+export type Event =
+  | { type: 'entered'; attendee: Attendee; arrival: Arrival }
+  | { type: 'away'; member: MemberId; until: Millis }
+  | { type: 'departed'; member: MemberId; told: DisconnectText | null }
+  | { type: 'banned'; member: MemberId }
+  | { type: 'unbanned'; member: MemberId }
+  | { type: 'stateChanged'; state: MeetingState }
+  | { type: 'renamed'; name: string }
+  | { type: 'attendeeChanged'; member: MemberId; admin: boolean; proxyName: string | null }
+  | { type: 'pollOpened'; poll: Poll }
+  | { type: 'voted'; member: MemberId; answer: number }
+  | { type: 'pollEnded'; endedAt: Millis }
+  | { type: 'vanished' }
+
+/** 'joined' and 'rejoined' were not in the list; 'returned' was away, 'tookOver' was connected elsewhere. */
+export type Arrival = 'joined' | 'rejoined' | 'returned' | 'tookOver'
+
+/** `pollOpened` needs what only the commit knows: the events are made from it. */
+export type Committed = { poll: { id: number; endsAt: Millis } | null }
+
+export type Decision = { write: Write; events: (committed: Committed) => Event[] }
+
+const decision = (write: Write, ...events: Event[]): Decision => ({ write, events: () => events })
+const system = (text: string): LineDraft => ({ sender: null, text })
+
+const marks = {
+  open: 'This meeting is now open',
+  finished: 'This meeting is now finished',
+}
+
+/**
+ * Whether a member's text would pass for the opening or the end of the record, which the site finds by its text
+ * alone: compared without regard to case, spacing, invisible characters and Unicode variants of the letters.
+ */
+export function isReserved(text: string): boolean {
+  const plain = (value: string): string =>
+    value
+      .normalize('NFKC')
+      .replace(/[\s\p{Default_Ignorable_Code_Point}]+/gu, '')
+      .toLowerCase()
+  return Object.values(marks).some((mark) => plain(mark) === plain(text))
+}
+
+/** Why someone may not enter, or null if he may (meeting door spec, Who may enter). */
+export function refusal(
+  credential: Credential | null,
+  meeting: Meeting | null,
+  joinWindowMs: number | null,
+): DisconnectText | null {
+  if (!credential) return disconnects.notAllowed
+  if (credential.banned || meeting?.banned.has(credential.id)) return disconnects.notAllowed
+  // The row may be older or newer than the view; either may already know of an end.
+  const states = [credential.state, meeting?.state]
+  if (states.includes('closed')) return disconnects.finished
+  if (credential.admin) return null
+  if (states.includes('open') && !credential.allowRejoin) return disconnects.inProgress
+  // Who is away for less than the grace time has not left.
+  const away = meeting?.attendees.get(credential.id)?.presence.type === 'away'
+  if (states.includes('finished') && !away) return disconnects.finished
+  if (joinWindowMs !== null && credential.startsInMs > joinWindowMs) return disconnects.notYet
+  return null
+}
+
+/** What the entry of one who may enter does; `socket` is the id of his connection. */
+export function enter(meeting: Meeting, credential: Credential, socket: number, remote: string): Decision {
+  const { id, name, color, admin, proxyName, key } = credential
+  const before = meeting.attendees.get(id)
+  const arrival: Arrival = before
+    ? before.presence.type === 'away'
+      ? 'returned'
+      : 'tookOver'
+    : meeting.departed.has(id)
+      ? 'rejoined'
+      : 'joined'
+  const attendee: Attendee = {
+    id,
+    name,
+    color,
+    admin,
+    proxyName,
+    key,
+    remote,
+    presence: { type: 'here', socket },
+  }
+  const proxy = proxyName ? ` (through proxy ${proxyName})` : ''
+  const verb = arrival === 'joined' ? 'joined' : 're-joined'
+  const lines = arrival === 'returned' ? [] : [system(`Member ${name} ${verb} the meeting${proxy}`)]
+  // One who was away has all of it written already, unless the site took back his leave to return.
+  const attend = arrival === 'returned' && credential.allowRejoin ? [] : [id]
+  return decision({ lines, attend }, { type: 'entered', attendee, arrival })
+}
+
+/** What ends of connections do: a departure, or the beginning of the grace time. */
+export function endConnections(
+  ended: readonly { attendee: Attendee; how: 'left' | 'lost' }[],
+  graceMs: number,
+  now: Millis,
+): Decision {
+  const atOnce = ({ how }: { how: 'left' | 'lost' }): boolean => how === 'left' || graceMs === 0
+  const departure = depart(ended.filter(atOnce).map(({ attendee }) => attendee))
+  const away = ended.filter((one) => !atOnce(one))
+  return {
+    write: departure.write,
+    events: (committed) => [
+      ...away.map(({ attendee }): Event => ({ type: 'away', member: attendee.id, until: now + graceMs })),
+      ...departure.events(committed),
+    ],
+  }
+}
+
+function depart(attendees: Attendee[], told: DisconnectText | null = null): Decision {
+  return decision(
+    {
+      lines: attendees.map(({ name }) => system(`Member ${name} left the meeting`)),
+      depart: attendees.map(({ id }) => id),
+    },
+    ...attendees.map(({ id }): Event => ({ type: 'departed', member: id, told })),
+  )
+}
+
+/** Which commands are an admin's. The one place where a role is checked. */
+export function authorise(attendee: Attendee, command: Command): Rejection | null {
+  switch (command.type) {
+    case 'say':
+    case 'vote':
+      return null
+    case 'open':
+    case 'finish':
+    case 'newPoll':
+    case 'abortPoll':
+    case 'kick':
+      return attendee.admin ? null : reject('Permission denied')
+  }
+}
+
+/** What a run of lines does: they are said in their order. */
+export function say(meeting: Meeting, lines: { by: MemberId; text: string }[]): Decision | Rejection {
+  if (meeting.state === 'closed') return closed
+  return decision({ lines: lines.map(({ by, text }) => ({ sender: by, text })) })
+}
+
+const closed = reject('This meeting is closed')
+
+/**
+ * What a run of votes does. It ends early, before the vote that follows the last one missing (that one ends the poll)
+ * and before a member's second vote. `answers` holds for each vote that was taken its rejection, or null.
+ */
+export function vote(
+  meeting: Meeting,
+  votes: readonly Vote[],
+  now: Millis,
+): { answers: (Rejection | null)[]; decision: Decision } {
+  const { poll } = meeting
+  const answers: (Rejection | null)[] = []
+  const lines: LineDraft[] = []
+  const cast: { member: MemberId; answer: number }[] = []
+  const voters = new Set<MemberId>()
+  let missing = poll ? missingVotes(poll, meeting.attendees.keys()) : 0
+  for (const one of votes) {
+    if (voters.has(one.by)) break
+    const outcome = castVote(poll, one, meeting.attendees.get(one.by)?.name ?? '', now)
+    answers.push(outcome && 'type' in outcome ? outcome : null)
+    if (!outcome || 'type' in outcome) continue
+    voters.add(one.by)
+    lines.push(system(outcome.line))
+    cast.push({ member: one.by, answer: outcome.answer })
+    if (!poll?.votes.has(one.by) && --missing === 0) break
+  }
+  if (!poll || cast.length === 0) return { answers, decision: decision({ lines }) }
+  const events = cast.map((one): Event => ({ type: 'voted', ...one }))
+  return { answers, decision: decision({ lines, votes: { poll: poll.id, cast } }, ...events) }
+}
+
+/** What an admin's command does. `by` is an attendee whose right has been checked. */
+export function decide(
+  meeting: Meeting,
+  by: Attendee,
+  command: Exclude<Command, { type: 'say' | 'vote' }>,
+  now: Millis,
+): Decision | Rejection {
+  if (meeting.state === 'closed') return closed
+  switch (command.type) {
+    case 'open': {
+      if (meeting.state === 'open') return reject('Meeting is already open')
+      const lines = [
+        system(marks.open),
+        system('Anything sent from now on will be part of the permanent record'),
+      ]
+      if (meeting.state === 'finished') lines.unshift(system(`This meeting is being re-opened by ${by.name}`))
+      return decision(
+        { lines, state: { from: meeting.state, to: 'open' } },
+        { type: 'stateChanged', state: 'open' },
+      )
+    }
+    case 'finish': {
+      if (meeting.state === 'finished') return reject('Meeting is already finished')
+      if (meeting.state === 'pending') return reject('Meeting is not open')
+      const ended = meeting.poll ? endPoll(meeting.poll, 'finished', now) : decision({ lines: [] })
+      return {
+        write: {
+          ...ended.write,
+          lines: [...ended.write.lines, system(marks.finished)],
+          state: { from: 'open', to: 'finished' },
+        },
+        events: (committed) => [...ended.events(committed), { type: 'stateChanged', state: 'finished' }],
+      }
+    }
+    case 'newPoll': {
+      const { draft } = command
+      if ('type' in draft) return draft
+      if (meeting.state !== 'open') return reject('Meeting is not open')
+      if (meeting.poll) return reject('There is already an active poll')
+      const last = meeting.lastPoll
+      if (last && last.question === draft.question && now < last.endedAt + sameQuestionMs)
+        return reject('This question was just asked, please word it differently or wait a moment')
+      return {
+        write: {
+          lines: [system(`A new poll has been posted for ${draft.question}`)],
+          openPoll: { ...draft, by: by.id },
+        },
+        events: ({ poll }) => {
+          if (!poll) throw new Error('a poll was committed without an id')
+          return [
+            {
+              type: 'pollOpened',
+              poll: { ...poll, question: draft.question, answers: draft.answers, votes: new Map() },
+            },
+          ]
+        },
+      }
+    }
+    case 'abortPoll':
+      return meeting.poll ? endPoll(meeting.poll, 'aborted', now) : reject('There is no active poll')
+    case 'kick': {
+      const { target } = command
+      if ('type' in target) return target
+      const attendee = meeting.attendees.get(target.member)
+      if (!attendee) return reject('User to kick not found')
+      if (attendee.id === by.id) return reject('You cannot disconnect yourself')
+      const { id } = attendee
+      const departed: Event = { type: 'departed', member: id, told: disconnects.kicked }
+      const write: Write = {
+        lines: [system(`User ${attendee.name} has been disconnected by ${by.name}`)],
+        depart: [id],
+      }
+      if (target.canRejoin) return decision(write, departed)
+      return decision({ ...write, ban: { member: id, by: by.id } }, departed, { type: 'banned', member: id })
+    }
+  }
+}
+
+function endPoll(poll: Poll, ending: PollEnding, now: Millis): Decision {
+  return decision(
+    { lines: endingLines(poll, ending).map(system), endPoll: { id: poll.id, ending } },
+    { type: 'pollEnded', endedAt: now },
+  )
+}
+
+/** What is due by itself, without anyone's command: to be done, and asked again, until there is nothing. */
+export function due(meeting: Meeting, now: Millis): Decision | null {
+  const gone = [...meeting.attendees.values()].filter(
+    ({ presence }) => presence.type === 'away' && presence.until <= now,
+  )
+  if (gone.length > 0) return depart(gone)
+  const { poll } = meeting
+  if (poll) {
+    if (poll.endsAt <= now || meeting.state !== 'open') return endPoll(poll, 'time', now)
+    // With nobody left there is nobody who has voted: a lost network must not end a poll. Its time does.
+    if (meeting.attendees.size > 0 && missingVotes(poll, meeting.attendees.keys()) === 0)
+      return endPoll(poll, 'voted', now)
+  }
+  if (meeting.state === 'finished' && meeting.attendees.size === 0)
+    return decision(
+      { lines: [], state: { from: 'finished', to: 'closed' } },
+      { type: 'stateChanged', state: 'closed' },
+    )
+  return null
+}
+
+/** When `due` is next to be asked, or null. */
+export function nextDue(meeting: Meeting): Millis | null {
+  let next = meeting.poll?.endsAt ?? Infinity
+  for (const { presence } of meeting.attendees.values())
+    if (presence.type === 'away' && presence.until < next) next = presence.until
+  return next === Infinity ? null : next
+}
+
+/** What the tables of the site say of a meeting: null when its row is gone or no longer a web meeting's. */
+export type SiteState = {
+  name: string
+  state: MeetingState
+  admins: ReadonlySet<MemberId>
+  banned: ReadonlySet<MemberId>
+  /** The key rows of those who attend. */
+  keys: ReadonlyMap<MemberId, { key: string; allowRejoin: boolean; proxyName: string | null }>
+} | null
+
+/** What brings the view in line with the site's tables (meeting door spec, The poller); null when it is. */
+export function followSite(meeting: Meeting, site: SiteState): Decision | null {
+  if (!site) return decision({ lines: [], depart: [...meeting.attendees.keys()] }, { type: 'vanished' })
+  const events: Event[] = []
+  if (site.name !== meeting.name) events.push({ type: 'renamed', name: site.name })
+  if (site.state !== meeting.state) events.push({ type: 'stateChanged', state: site.state })
+  for (const member of meeting.banned)
+    if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
+  const expelled: Attendee[] = []
+  for (const attendee of meeting.attendees.values()) {
+    const { id } = attendee
+    const row = site.keys.get(id)
+    const admin = site.admins.has(id)
+    const keyLost = !row || (attendee.key !== null && attendee.key !== row.key)
+    const rejoinLost = row && !row.allowRejoin && !admin && site.state === 'open'
+    if (keyLost || rejoinLost) expelled.push(attendee)
+    else if (attendee.admin !== admin || attendee.proxyName !== row.proxyName)
+      events.push({ type: 'attendeeChanged', member: id, admin, proxyName: row.proxyName })
+  }
+  if (events.length === 0 && expelled.length === 0) return null
+  const departure = depart(expelled, disconnects.notAllowed)
+  return { write: departure.write, events: (committed) => [...events, ...departure.events(committed)] }
+}
+
+/** Changes the view by one event. */
+export function apply(meeting: Meeting, event: Event): void {
+  switch (event.type) {
+    case 'entered':
+      meeting.attendees.set(event.attendee.id, event.attendee)
+      meeting.departed.delete(event.attendee.id)
+      return
+    case 'away': {
+      const attendee = meeting.attendees.get(event.member)
+      if (attendee) attendee.presence = { type: 'away', until: event.until }
+      return
+    }
+    case 'departed': {
+      const attendee = meeting.attendees.get(event.member)
+      if (!attendee) return
+      const { id, name, color, admin, remote } = attendee
+      meeting.attendees.delete(id)
+      meeting.departed.set(id, { id, name, color, admin, remote })
+      return
+    }
+    case 'banned':
+      meeting.banned.add(event.member)
+      return
+    case 'unbanned':
+      meeting.banned.delete(event.member)
+      return
+    case 'stateChanged':
+      meeting.state = event.state
+      return
+    case 'renamed':
+      meeting.name = event.name
+      return
+    case 'attendeeChanged': {
+      const attendee = meeting.attendees.get(event.member)
+      if (attendee) Object.assign(attendee, { admin: event.admin, proxyName: event.proxyName })
+      return
+    }
+    case 'pollOpened':
+      meeting.poll = event.poll
+      return
+    case 'voted':
+      meeting.poll?.votes.set(event.member, event.answer)
+      return
+    case 'pollEnded':
+      if (meeting.poll) meeting.lastPoll = { question: meeting.poll.question, endedAt: event.endedAt }
+      meeting.poll = null
+      return
+    case 'vanished':
+      meeting.attendees.clear()
+      return
+  }
+}

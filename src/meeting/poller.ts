@@ -1,0 +1,71 @@
+import type { Sql } from 'postgres'
+import { describeError } from '../db/pool.ts'
+import type { Log } from '../edge/log.ts'
+import type { Room } from './room.ts'
+import { readSite } from './store.ts'
+
+const maxBackoffMs = 5000
+
+type PollerDeps = {
+  sql: Sql
+  log: Log
+  pollMs: number
+  rooms: () => ReadonlyMap<number, Room>
+  /** Gives a meeting that has none its room. */
+  open: (meeting: number) => Room
+  onUtcOffset: (seconds: number) => void
+}
+
+/**
+ * Reads every `pollMs` what pgeu-system may have changed, and hands it to the rooms (meeting door spec, The poller).
+ * Meetings that go on by themselves and have no room get one.
+ */
+export class Poller {
+  readonly #deps: PollerDeps
+  #timer: NodeJS.Timeout | null = null
+  #failures = 0
+  #closed = false
+
+  /** Resolves when the first look is done, whatever it brought. */
+  readonly ready: Promise<void>
+
+  constructor(deps: PollerDeps) {
+    this.#deps = deps
+    this.ready = this.#poll()
+    void this.ready.then(() => this.#schedule())
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#timer) clearTimeout(this.#timer)
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    const { pollMs } = this.#deps
+    const wait = Math.min(pollMs * 2 ** this.#failures, Math.max(maxBackoffMs, pollMs))
+    this.#timer = setTimeout(() => void this.#poll().then(() => this.#schedule()), wait)
+  }
+
+  async #poll(): Promise<void> {
+    const { sql, log, rooms, open, onUtcOffset } = this.#deps
+    const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
+    const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
+    try {
+      const { reports, utcOffset } = await readSite(sql, watched)
+      if (this.#closed) return
+      if (this.#failures > 0) log({ level: 'info', event: 'databaseBack' })
+      this.#failures = 0
+      onUtcOffset(utcOffset)
+      for (const report of reports) {
+        const revision = revisions.get(report.id)
+        if (revision === undefined) open(report.id).wake()
+        else if (report.site !== undefined) rooms().get(report.id)?.followSite(report, revision)
+      }
+    } catch (error) {
+      if (this.#closed) return
+      this.#failures++
+      if (this.#failures === 1) log({ level: 'warn', event: 'databaseLost', error: describeError(error) })
+    }
+  }
+}

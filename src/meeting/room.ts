@@ -1,0 +1,669 @@
+import postgres, { type Sql } from 'postgres'
+import { describeError, isUnavailable } from '../db/pool.ts'
+import { fencedState, sqlState } from '../db/schema.ts'
+import { type Log, stackOf } from '../edge/log.ts'
+import type { Ending, Socket } from '../edge/socket.ts'
+import { Mailbox } from '../hub/mailbox.ts'
+import { Outbox } from '../hub/outbox.ts'
+import {
+  apply,
+  authorise,
+  type Command,
+  type Credential,
+  decide,
+  type Decision,
+  due,
+  endConnections,
+  enter,
+  type Event,
+  followSite,
+  type LineDraft,
+  type Meeting,
+  nextDue,
+  refusal,
+  say,
+  vote,
+} from './meeting.ts'
+import type { MemberId } from './poll.ts'
+import {
+  addUserFrame,
+  isRejection,
+  messageFrame,
+  messagesFrame,
+  type MessageData,
+  noPollFrame,
+  pollFrame,
+  removeUserFrame,
+  statusFrame,
+  usersFrame,
+} from './protocol.ts'
+import { type DisconnectText, disconnects, reject } from './rejection.ts'
+import type { Session, SessionRoom } from './session.ts'
+import {
+  commit,
+  Conflict,
+  readLines,
+  readMeeting,
+  type SiteReport,
+  type StoredLine,
+  type StoredMeeting,
+} from './store.ts'
+
+/** Someone who may enter, as far as the database knows, and his connection. `first`: the highest id that he has. */
+export type Entrant = { session: Session; credential: Credential; first: number }
+
+type Job =
+  | ({ type: 'enter' } & Entrant)
+  | { type: 'ended'; session: Session; how: Ending }
+  | { type: 'command'; session: Session; command: Command }
+  | { type: 'site'; report: SiteReport; revision: number }
+  | { type: 'wake' }
+
+export type RoomDeps = {
+  sql: Sql
+  epoch: string
+  clock: () => number
+  graceMs: number
+  joinWindowMs: number | null
+  utcOffset: () => number
+  log: Log
+  /** A write was refused because another process serves the meetings. */
+  onFenced: () => void
+  /** Nobody is here and nothing is under way: the room may be forgotten. */
+  onIdle: () => void
+  /** The room has ended by an error of ours; its connections are gone. */
+  onFailed: () => void
+}
+
+const unavailable = reject('The meeting database is not available, please try again')
+const busy = reject('The meeting is very busy, please try again')
+const maxQueued = 20_000
+/** From this many people who come or go at once, one `users` frame tells it. */
+const manyPeople = 3
+const pollEveryMs = 100
+const retryMs = 1000
+/** A commit that lasts longer is no delay any more: new commands are refused until it ends. */
+const patienceMs = 5000
+
+/** One meeting in this process: its view, its mailbox and its connections. */
+export class Room implements SessionRoom {
+  readonly id: number
+  readonly #deps: RoomDeps
+  readonly #mailbox: Mailbox<Job>
+  readonly #outbox: Outbox
+  /** By the id of the socket. */
+  readonly #seats = new Map<number, { session: Session; member: MemberId }>()
+  #view: Meeting | null = null
+  #stale = true
+  #revision = 0
+  #siteFingerprint = ''
+  #busySince: number | null = null
+  #timer: NodeJS.Timeout | null = null
+  #pollTimer: NodeJS.Timeout | null = null
+  #pollToldAt = -Infinity
+  #closed = false
+
+  constructor(id: number, deps: RoomDeps) {
+    this.id = id
+    this.#deps = deps
+    this.#outbox = new Outbox(() => this.#recipients())
+    this.#mailbox = new Mailbox<Job>({
+      consume: (jobs) => this.#consume(jobs),
+      onError: (error) => this.#fail(error),
+      limit: maxQueued,
+    })
+  }
+
+  /** What is known of the meeting; null before it has been read. */
+  get view(): Meeting | null {
+    return this.#view
+  }
+
+  /** Grows with every change of what the site could change too. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  enter(entrant: Entrant): void {
+    if (this.#mailbox.full) return entrant.session.end()
+    entrant.session.assign(this)
+    this.#mailbox.push({ type: 'enter', ...entrant })
+  }
+
+  ended(session: Session, how: Ending): void {
+    this.#mailbox.push({ type: 'ended', session, how })
+  }
+
+  command(session: Session, command: Command): void {
+    if (this.#mailbox.full) return session.reply(busy)
+    if (this.#busySince !== null && this.#deps.clock() - this.#busySince > patienceMs)
+      return session.reply(unavailable)
+    this.#mailbox.push({ type: 'command', session, command })
+  }
+
+  /** The fingerprint of what was last followed of the site; '' for nothing. */
+  get siteFingerprint(): string {
+    return this.#siteFingerprint
+  }
+
+  /** Brings the view in line with `report`, which was asked for when the room was at `revision`. */
+  followSite(report: SiteReport, revision: number): void {
+    this.#mailbox.push({ type: 'site', report, revision })
+  }
+
+  /** Looks at what is due. */
+  wake(): void {
+    this.#mailbox.push({ type: 'wake' })
+  }
+
+  /** Resolves when all that is queued has been done and sent. */
+  async drain(): Promise<void> {
+    await this.#mailbox.idle()
+    this.#outbox.flush()
+  }
+
+  /** Ends all connections without a word and forgets everything. */
+  close(): void {
+    this.#closed = true
+    if (this.#timer) clearTimeout(this.#timer)
+    if (this.#pollTimer) clearTimeout(this.#pollTimer)
+    for (const job of this.#mailbox.close()) if (job.type === 'enter') job.session.end()
+    for (const { session } of this.#seats.values()) session.end()
+    this.#seats.clear()
+  }
+
+  *#recipients(): Iterable<{ socket: Socket; admin: boolean }> {
+    for (const { session, member } of this.#seats.values())
+      yield { socket: session.socket, admin: this.#view?.attendees.get(member)?.admin ?? false }
+  }
+
+  /** Does one run. Whatever becomes of it, it is done: who sent it has been told if it failed. */
+  async #consume(jobs: readonly Job[]): Promise<number> {
+    this.#busySince = this.#deps.clock()
+    let run = takeRun(jobs)
+    try {
+      try {
+        run = run.slice(0, await this.#perform(run))
+      } catch (error) {
+        if (!isConflict(error)) throw error
+        // Decided on a view that no longer held: once more, on one that is read anew.
+        this.#distrustView(error)
+        run = run.slice(0, await this.#perform(run))
+      }
+    } catch (error) {
+      this.#handleFailure(error, run)
+    }
+    try {
+      await this.#settle()
+    } catch (error) {
+      this.#handleFailure(error, [])
+    }
+    this.#busySince = null
+    if (!this.#closed) this.#schedule(run.length)
+    return run.length
+  }
+
+  /** Does what is due by itself. */
+  async #settle(): Promise<void> {
+    const view = this.#view
+    if (!view || this.#stale || this.#closed) return
+    for (;;) {
+      const decision = due(view, this.#deps.clock())
+      if (!decision) return
+      await this.#carryOut(view, decision)
+    }
+  }
+
+  /** A run is one job, or as many of the same kind as can share a commit. */
+  async #perform(run: readonly Job[]): Promise<number> {
+    const [job] = run
+    if (!job) return 0
+    if (this.#stale) await this.#load()
+    const view = this.#view
+    if (!view) {
+      for (const one of run) if (one.type === 'enter') this.#refuse(one.session, disconnects.notAllowed)
+      return run.length
+    }
+    const now = this.#deps.clock()
+    switch (job.type) {
+      case 'enter':
+        await this.#admit(view, run as (Job & { type: 'enter' })[])
+        return run.length
+      case 'ended': {
+        const ended = (run as (Job & { type: 'ended' })[]).flatMap(({ session, how }) => {
+          const attendee = this.#unseat(view, session)
+          if (!attendee) return []
+          this.#logEnd(attendee.id, session, how)
+          return [{ attendee, how }]
+        })
+        await this.#carryOut(view, endConnections(ended, this.#deps.graceMs, now))
+        return run.length
+      }
+      case 'site': {
+        // A room that has moved on since is compared with what the next look brings.
+        const { site, fingerprint } = job.report
+        if (job.revision !== this.#revision || site === undefined) return 1
+        const decision = followSite(view, site)
+        if (decision) await this.#carryOut(view, decision)
+        this.#siteFingerprint = fingerprint
+        return 1
+      }
+      case 'wake':
+        return 1
+      case 'command':
+        return await this.#obey(view, run as (Job & { type: 'command' })[], now)
+    }
+  }
+
+  /** Commands of those who have been removed are dropped: they have no seat. */
+  async #obey(view: Meeting, run: readonly (Job & { type: 'command' })[], now: number): Promise<number> {
+    const seated = run.flatMap(({ session, command }, index) => {
+      const attendee = view.attendees.get(this.#seats.get(session.socket.id)?.member ?? -1)
+      return attendee ? [{ index, session, attendee, command }] : []
+    })
+    const [first] = seated
+    if (!first) return run.length
+    const { session, attendee, command } = first
+    switch (command.type) {
+      case 'say': {
+        const lines = seated.flatMap((one) =>
+          one.command.type === 'say' ? [{ by: one.attendee.id, text: one.command.text }] : [],
+        )
+        const outcome = say(view, lines)
+        if (isRejection(outcome)) for (const one of seated) one.session.reply(outcome)
+        else await this.#carryOut(view, outcome)
+        return run.length
+      }
+      case 'vote': {
+        const votes = seated.flatMap((one) =>
+          one.command.type === 'vote' ? [{ ...one.command, by: one.attendee.id }] : [],
+        )
+        const { answers, decision } = vote(view, votes, now)
+        await this.#carryOut(view, decision)
+        for (const [index, answer] of answers.entries()) if (answer) seated[index]?.session.reply(answer)
+        return seated[answers.length]?.index ?? run.length
+      }
+      case 'open':
+      case 'finish':
+      case 'newPoll':
+      case 'abortPoll':
+      case 'kick': {
+        const outcome = authorise(attendee, command) ?? decide(view, attendee, command, now)
+        if (isRejection(outcome)) session.reply(outcome)
+        else await this.#carryOut(view, outcome)
+        return 1
+      }
+    }
+  }
+
+  async #admit(view: Meeting, run: readonly (Job & { type: 'enter' })[]): Promise<void> {
+    const admitted: { entrant: Entrant; decision: Decision }[] = []
+    for (const entrant of run) {
+      const { session, credential } = entrant
+      if (!session.open) continue
+      const refused = refusal(credential, view, this.#deps.joinWindowMs)
+      if (refused) this.#refuse(session, refused)
+      else {
+        const { id, remote } = session.socket
+        admitted.push({ entrant, decision: enter(view, credential, id, remote) })
+      }
+    }
+    if (admitted.length === 0) return
+
+    // The history is read first: who cannot have it has not joined.
+    const upTo = view.lastLine.id
+    const oldest = Math.min(...admitted.map(({ entrant }) => entrant.first))
+    const history = await readLines(this.#deps.sql, this.id, oldest, upTo)
+    this.#checkOpen()
+    const { events, lines } = await this.#commit(view, merge(admitted.map(({ decision }) => decision)))
+
+    this.#outbox.flush()
+    for (const event of events) {
+      if (event.type !== 'entered') continue
+      const before = view.attendees.get(event.attendee.id)
+      if (before?.presence.type === 'here') this.#dismiss(before.presence.socket, disconnects.takenOver)
+      this.#apply(view, event)
+    }
+    const users = usersFrame(view)
+    const appeared = events.flatMap((event) =>
+      event.type === 'entered' && (event.arrival === 'joined' || event.arrival === 'rejoined')
+        ? [event.attendee]
+        : [],
+    )
+    if (appeared.length >= manyPeople) this.#outbox.send('everyone', users)
+    else for (const attendee of appeared) this.#outbox.send('everyone', addUserFrame(attendee))
+    this.#outbox.flush()
+
+    const histories = new Map<number, Buffer>()
+    for (const [index, { entrant }] of admitted.entries()) {
+      const { session, credential, first } = entrant
+      const messages = histories.get(first) ?? messagesFrame(history.filter(({ id }) => id > first))
+      histories.set(first, messages)
+      this.#seats.set(session.socket.id, { session, member: credential.id })
+      session.socket.allowBacklog(users.length + messages.length)
+      const send = (frame: Buffer): void => this.#outbox.send(session.socket, frame)
+      send(users)
+      send(statusFrame(view))
+      send(noPollFrame)
+      if (view.poll) send(pollFrame(view.poll, credential.admin ? 'admins' : 'members'))
+      send(messages)
+      const event = events[index]
+      this.#deps.log({
+        level: 'info',
+        event: 'entered',
+        meeting: this.id,
+        member: credential.id,
+        address: session.socket.remote,
+        arrival: event?.type === 'entered' ? event.arrival : '',
+      })
+    }
+    this.#sayLines(lines)
+    this.#outbox.flush()
+    for (const { entrant } of admitted) entrant.session.admitted()
+  }
+
+  #refuse(session: Session, text: DisconnectText): void {
+    this.#deps.log({
+      level: 'info',
+      event: 'refused',
+      meeting: this.id,
+      address: session.socket.remote,
+      reason: text,
+    })
+    session.disconnect(text, this.#deps.utcOffset())
+  }
+
+  async #carryOut(view: Meeting, decision: Decision): Promise<void> {
+    const { events, lines } = await this.#commit(view, decision)
+    this.#tell(view, events)
+    this.#sayLines(lines)
+  }
+
+  async #commit(view: Meeting, decision: Decision): Promise<{ events: Event[]; lines: MessageData[] }> {
+    const { sql, epoch, clock } = this.#deps
+    const { write } = decision
+    const asked = clock()
+    const stored = await commit(sql, epoch, this.id, write, view.lastLine.time)
+    this.#checkOpen()
+    const poll = stored.poll && { id: stored.poll.id, endsAt: asked + stored.poll.endsInMs }
+    const lines = stored.lines.map((line, index) => lineOf(view, write.lines[index], line))
+    const last = stored.lines.at(-1)
+    if (last) view.lastLine = { id: last.id, time: last.t }
+    return { events: decision.events({ poll }), lines }
+  }
+
+  #sayLines(lines: readonly MessageData[]): void {
+    for (const line of lines) this.#outbox.send('everyone', messageFrame(line))
+  }
+
+  #apply(view: Meeting, event: Event): void {
+    apply(view, event)
+    if (event.type !== 'voted' && event.type !== 'pollOpened' && event.type !== 'pollEnded') this.#revision++
+  }
+
+  #tell(view: Meeting, events: readonly Event[]): void {
+    const gone = events.flatMap((event) => {
+      const attendee = event.type === 'departed' && view.attendees.get(event.member)
+      return attendee ? [attendee] : []
+    })
+    for (const event of events) {
+      // Frames that are on their way go to those who were here, in the roles that they had.
+      this.#outbox.flush()
+      if (event.type === 'departed' || event.type === 'vanished') this.#dismissFor(view, event)
+      this.#apply(view, event)
+      switch (event.type) {
+        case 'stateChanged':
+          this.#outbox.send('everyone', statusFrame(view))
+          this.#deps.log({ level: 'info', event: 'stateChanged', meeting: this.id, state: event.state })
+          break
+        case 'attendeeChanged': {
+          const presence = view.attendees.get(event.member)?.presence
+          const seat = presence?.type === 'here' ? this.#seats.get(presence.socket) : undefined
+          if (seat && view.poll)
+            this.#outbox.send(seat.session.socket, pollFrame(view.poll, event.admin ? 'admins' : 'members'))
+          break
+        }
+        case 'pollOpened':
+        case 'pollEnded':
+          this.#tellPoll(view)
+          break
+        case 'voted':
+          this.#tellPollSoon(view)
+          break
+        case 'entered':
+        case 'away':
+        case 'departed':
+        case 'banned':
+        case 'unbanned':
+        case 'renamed':
+        case 'vanished':
+          break
+      }
+    }
+    if (gone.length >= manyPeople) this.#outbox.send('everyone', usersFrame(view))
+    else for (const attendee of gone) this.#outbox.send('everyone', removeUserFrame(attendee))
+  }
+
+  #tellPoll(view: Meeting): void {
+    if (this.#pollTimer) clearTimeout(this.#pollTimer)
+    this.#pollTimer = null
+    this.#pollToldAt = this.#deps.clock()
+    if (!view.poll) return this.#outbox.send('everyone', noPollFrame)
+    this.#outbox.send('admins', pollFrame(view.poll, 'admins'))
+    this.#outbox.send('members', pollFrame(view.poll, 'members'))
+  }
+
+  /** Sums are told at most ten times a second; the last one always is. */
+  #tellPollSoon(view: Meeting): void {
+    if (this.#pollTimer) return
+    const wait = this.#pollToldAt + pollEveryMs - this.#deps.clock()
+    if (wait <= 0) return this.#tellPoll(view)
+    this.#pollTimer = setTimeout(() => {
+      if (this.#view) this.#tellPoll(this.#view)
+    }, wait)
+  }
+
+  #dismissFor(view: Meeting, event: Event & { type: 'departed' | 'vanished' }): void {
+    if (event.type === 'vanished') {
+      for (const socket of this.#seats.keys()) this.#dismiss(socket, disconnects.deleted)
+      return
+    }
+    const presence = view.attendees.get(event.member)?.presence
+    if (presence?.type === 'here') this.#dismiss(presence.socket, event.told)
+  }
+
+  /** Takes a seat and ends its connection, for good where there is a word to tell. */
+  #dismiss(socket: number, text: DisconnectText | null): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    this.#seats.delete(socket)
+    this.#logEnd(seat.member, seat.session, text ?? 'dismissed')
+    if (text) seat.session.disconnect(text, this.#deps.utcOffset())
+    else seat.session.end()
+  }
+
+  /** The attendee whose connection this was, if it was the one that counts. */
+  #unseat(view: Meeting, session: Session): ReturnType<Meeting['attendees']['get']> {
+    const seat = this.#seats.get(session.socket.id)
+    if (!seat) return undefined
+    this.#outbox.flush()
+    this.#seats.delete(session.socket.id)
+    return view.attendees.get(seat.member)
+  }
+
+  #logEnd(member: MemberId, session: Session, how: string): void {
+    const address = session.socket.remote
+    this.#deps.log({ level: 'info', event: 'ended', meeting: this.id, member, address, how })
+  }
+
+  /** Reads the view anew, and tells those who are here what they may have missed. */
+  async #load(): Promise<void> {
+    const { sql, clock, graceMs } = this.#deps
+    const before = this.#view
+    const stored = await readMeeting(sql, this.id)
+    this.#checkOpen()
+    if (!stored) {
+      for (const socket of this.#seats.keys()) this.#dismiss(socket, disconnects.deleted)
+      this.#view = null
+      return
+    }
+    const missed = before ? await readLines(sql, this.id, before.lastLine.id, stored.lastLine.id) : []
+    this.#checkOpen()
+    const view = buildView(this.id, stored, before, this.#seats, clock(), graceMs)
+    this.#outbox.flush()
+    for (const [socket, { member }] of this.#seats) {
+      if (!view.attendees.has(member))
+        this.#dismiss(socket, view.banned.has(member) ? disconnects.kicked : null)
+    }
+    this.#view = view
+    this.#stale = false
+    this.#revision++
+    if (!before) return
+    this.#outbox.send('everyone', usersFrame(view))
+    this.#outbox.send('everyone', statusFrame(view))
+    this.#outbox.send('everyone', noPollFrame)
+    if (view.poll) this.#tellPoll(view)
+    this.#sayLines(missed)
+    this.#deps.log({ level: 'info', event: 'viewReadAnew', meeting: this.id })
+  }
+
+  #distrustView(error: unknown): void {
+    if (!this.#stale)
+      this.#deps.log({
+        level: 'warn',
+        event: 'viewDistrusted',
+        meeting: this.id,
+        reason: error instanceof Conflict ? error.message : describeError(error),
+      })
+    this.#stale = true
+  }
+
+  /** Nothing of the run was done, as far as we know. The view is read anew before anything else. */
+  #handleFailure(error: unknown, run: readonly Job[]): void {
+    // The page of one who wanted to enter comes back by itself and asks again.
+    for (const job of run) if (job.type === 'enter') job.session.end()
+    if (error instanceof RoomClosed) return
+    if (sqlState(error) === fencedState) return this.#deps.onFenced()
+    if (!isConflict(error) && !isUnavailable(error) && !(error instanceof postgres.PostgresError)) throw error
+    this.#distrustView(error)
+    for (const job of run) {
+      if (job.type === 'command' && job.session.open) job.session.reply(unavailable)
+      if (job.type === 'ended') this.#seats.delete(job.session.socket.id)
+    }
+  }
+
+  /** Another process may have taken over, and this room been closed, while something was on its way. */
+  #checkOpen(): void {
+    if (this.#closed) throw new RoomClosed()
+  }
+
+  #schedule(taken: number): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+    const view = this.#view
+    const now = this.#deps.clock()
+    const wake = view && (this.#stale ? now + retryMs : nextDue(view))
+    if (wake !== null) this.#timer = setTimeout(() => this.wake(), Math.max(0, Math.ceil(wake - now)))
+    else if (this.#mailbox.size <= taken && this.#seats.size === 0 && (!view || view.attendees.size === 0))
+      this.#deps.onIdle()
+  }
+
+  #fail(error: unknown): void {
+    this.#deps.log({ level: 'error', event: 'roomFailed', meeting: this.id, error: stackOf(error) })
+    this.close()
+    this.#deps.onFailed()
+  }
+}
+
+class RoomClosed extends Error {}
+
+function isConflict(error: unknown): boolean {
+  // A foreign key that fails: the meeting or the member was deleted on the site.
+  return error instanceof Conflict || sqlState(error) === '23503'
+}
+
+/** The jobs at the front that can share a commit: lines, votes, entries of different members, ends. */
+function takeRun(jobs: readonly Job[]): readonly Job[] {
+  const kind = (job: Job): string => (job.type === 'command' ? job.command.type : job.type)
+  const first = jobs[0]
+  if (!first || !['say', 'vote', 'enter', 'ended'].includes(kind(first))) return jobs.slice(0, 1)
+  const entering = new Set<MemberId>()
+  const end = jobs.findIndex((job) => {
+    if (kind(job) !== kind(first)) return true
+    if (job.type !== 'enter') return false
+    const again = entering.has(job.credential.id)
+    entering.add(job.credential.id)
+    return again
+  })
+  return end === -1 ? [...jobs] : jobs.slice(0, end)
+}
+
+function merge(decisions: readonly Decision[]): Decision {
+  return {
+    write: {
+      lines: decisions.flatMap(({ write }) => write.lines),
+      attend: decisions.flatMap(({ write }) => write.attend ?? []),
+    },
+    events: (committed) => decisions.flatMap(({ events }) => events(committed)),
+  }
+}
+
+function lineOf(view: Meeting, draft: LineDraft | undefined, stored: StoredLine): MessageData {
+  if (!draft) throw new Error('the database stored more lines than were written')
+  const { id, time, date } = stored
+  const from = draft.sender ?? -1
+  const sender = view.attendees.get(from) ?? view.departed.get(from)
+  const color = draft.sender === null ? 'sys' : (sender?.color ?? 'sys')
+  return { id, time, date, from, fromname: sender?.name ?? '', color, message: draft.text }
+}
+
+/**
+ * The view of what is stored. Who is present there but has no connection here is away, and has the grace time to come
+ * back: so it is after a restart, for everyone.
+ */
+function buildView(
+  id: number,
+  stored: StoredMeeting,
+  before: Meeting | null,
+  seats: ReadonlyMap<number, { session: Session; member: MemberId }>,
+  now: number,
+  graceMs: number,
+): Meeting {
+  const socketOf = new Map(Array.from(seats, ([socket, { member }]) => [member, socket]))
+  const view: Meeting = {
+    id,
+    name: stored.name,
+    state: stored.state,
+    attendees: new Map(),
+    departed: new Map(),
+    banned: new Set(stored.banned),
+    poll: null,
+    lastPoll: stored.lastPoll && {
+      question: stored.lastPoll.question,
+      endedAt: now - stored.lastPoll.endedAgoMs,
+    },
+    lastLine: stored.lastLine,
+  }
+  if (stored.poll) {
+    const { endsInMs, votes, ...poll } = stored.poll
+    view.poll = { ...poll, votes: new Map(votes), endsAt: now + endsInMs }
+  }
+  for (const { present, proxyName, ...person } of stored.attendance) {
+    const known = before?.attendees.get(person.id)
+    const remote = known?.remote ?? before?.departed.get(person.id)?.remote ?? ''
+    if (!present) {
+      view.departed.set(person.id, { ...person, remote })
+      continue
+    }
+    const socket = socketOf.get(person.id)
+    const until = known?.presence.type === 'away' ? known.presence.until : now + graceMs
+    view.attendees.set(person.id, {
+      ...person,
+      proxyName,
+      key: known?.key ?? null,
+      remote,
+      presence: socket === undefined ? { type: 'away', until } : { type: 'here', socket },
+    })
+  }
+  return view
+}

@@ -1,0 +1,77 @@
+import { type Context, Hono } from 'hono'
+import type { Keepalive } from '../edge/keepalive.ts'
+import { type Log, stackOf } from '../edge/log.ts'
+import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
+import { acceptSocket } from '../edge/socket.ts'
+import type { UpgradeWebSocket } from '../edge/websocket.ts'
+import type { MeetingHub } from './hub.ts'
+import { Session } from './session.ts'
+
+export type MeetingRouteDeps = {
+  origins: AllowedOrigins
+  ratePerSecond: number
+  clock: () => number
+  log: Log
+  keepalive: Keepalive
+  addressOf: (context: Context) => string
+  /** The hub, while this process serves the meetings. */
+  hub: () => MeetingHub | null
+}
+
+const path = '/ws/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}/:first{[0-9]+}'
+
+/** The websocket route of the meeting door (meeting door spec, Paths). */
+export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeWebSocket): Hono {
+  const { clock, log, keepalive, hub, addressOf } = deps
+  const app = new Hono()
+  app.get(
+    path,
+    async function meetingEntry(c, next) {
+      if (c.req.header('upgrade')?.toLowerCase() !== 'websocket')
+        return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
+      if (!isAllowedOrigin(deps.origins, c.req.header('origin'))) {
+        log({ level: 'warn', event: 'originRefused', address: addressOf(c) })
+        return c.text('origin not allowed\n', 403)
+      }
+      if (!hub()) return c.text('the meetings are not served here now\n', 503)
+      return await next()
+    },
+    upgradeWebSocket(
+      (c) => {
+        const remote = addressOf(c)
+        const { meeting, key, first } = c.req.param() as Record<'meeting' | 'key' | 'first', string>
+        return {
+          // The adapter's own message events are left aside: they copy each frame and know no pings.
+          onOpen(_event, context) {
+            const raw = context.raw
+            if (!raw) return
+            const onError = (error: unknown): void =>
+              log({ level: 'error', event: 'unexpected', where: 'meeting socket', error: stackOf(error) })
+            const onSlow = (): void => log({ level: 'warn', event: 'slowReader', address: remote })
+            const socket = acceptSocket(raw, { remote, clock, onSlow, onError })
+            const session = new Session(socket, deps)
+            socket.handle({
+              ...session.handlers,
+              ended(how) {
+                keepalive.remove(socket)
+                session.handlers.ended(how)
+              },
+            })
+            keepalive.add(socket)
+            const serving = hub()
+            if (serving) serving.enter({ session, meeting: toId(meeting), key, first: toId(first) })
+            else socket.end()
+          },
+        }
+      },
+      {
+        onError: (error) =>
+          log({ level: 'error', event: 'unexpected', where: 'adapter', error: stackOf(error) }),
+      },
+    ),
+  )
+  return app
+}
+
+/** Digits as a number that SQL's bigint holds: beyond it there is neither a meeting nor a line. */
+const toId = (digits: string): number => Math.min(Number(digits), Number.MAX_SAFE_INTEGER)

@@ -1,0 +1,88 @@
+import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
+import { createRateLimit } from '../hub/rate.ts'
+import type { Command } from './meeting.ts'
+import { disconnectFrame, errorFrame, isRejection, parseCommand } from './protocol.ts'
+import { type DisconnectText, reject, type Rejection } from './rejection.ts'
+
+/** What a session needs of the room that it is in. */
+export type SessionRoom = {
+  command: (session: Session, command: Command) => void
+  ended: (session: Session, how: Ending) => void
+}
+
+const burst = 20
+const maxEarly = 16
+const tooFast = reject('You are sending too fast')
+
+/**
+ * One connection at the meeting door, from the upgrade to its end. Commands that come before it has been admitted wait.
+ */
+export class Session {
+  readonly socket: Socket
+  readonly #mayPass: (now: number) => boolean
+  readonly #clock: () => number
+  #early: Command[] | null = []
+  #room: SessionRoom | null = null
+  #open = true
+
+  constructor(socket: Socket, deps: { ratePerSecond: number; clock: () => number }) {
+    this.socket = socket
+    this.#clock = deps.clock
+    this.#mayPass = createRateLimit(burst, deps.ratePerSecond)
+  }
+
+  /** False once the connection has ended or has been told to. */
+  get open(): boolean {
+    return this.#open
+  }
+
+  readonly handlers: SocketHandlers = {
+    text: (text) => this.#receive(parseCommand(text)),
+    binary: () => this.#receive(reject('Binary frames are not understood, send JSON text')),
+    ended: (how) => {
+      this.#open = false
+      this.#early = null
+      this.#room?.ended(this, how)
+    },
+  }
+
+  reply(rejection: Rejection): void {
+    this.socket.write([errorFrame(rejection)])
+  }
+
+  /** The room that decides about this session's entry; it hears of the connection's end. */
+  assign(room: SessionRoom): void {
+    this.#room = room
+  }
+
+  /** From here on commands go to the room, those that waited first. */
+  admitted(): void {
+    const early = this.#early ?? []
+    this.#early = null
+    for (const command of early) this.#room?.command(this, command)
+  }
+
+  /** Ends the connection for good, with a word. `utcOffset` (seconds) is that of the record's times. */
+  disconnect(text: DisconnectText, utcOffset: number): void {
+    const [date = '', time = ''] = new Date(Date.now() + utcOffset * 1000).toISOString().split(/[T.]/)
+    this.socket.write([disconnectFrame(text, { date, time })])
+    this.end()
+  }
+
+  /** Ends the connection without a word: the stock page comes back. */
+  end(): void {
+    this.#open = false
+    this.#early = null
+    this.socket.end()
+  }
+
+  #receive(parsed: Command | Rejection | null): void {
+    if (!this.#open) return
+    if (!this.#mayPass(this.#clock())) return this.reply(tooFast)
+    if (parsed === null) return
+    if (isRejection(parsed)) return this.reply(parsed)
+    if (this.#early === null) return this.#room?.command(this, parsed)
+    if (this.#early.length >= maxEarly) return this.reply(tooFast)
+    this.#early.push(parsed)
+  }
+}

@@ -1,0 +1,400 @@
+import type { ISql, PendingQuery, Row, Sql, TransactionSql } from 'postgres'
+import type { Credential, LineDraft, MeetingState, SiteState, Write } from './meeting.ts'
+import type { MemberId } from './poll.ts'
+import type { MessageData } from './protocol.ts'
+
+const states: readonly MeetingState[] = ['pending', 'open', 'finished', 'closed']
+
+function stateOf(code: number): MeetingState {
+  return states[code] ?? 'closed'
+}
+
+const codeOf = (state: MeetingState): number => states.indexOf(state)
+
+/** The digit that gives a member his color everywhere: the last one of his key row's id. */
+const colorOf = (keyId: number): string => String(keyId % 10)
+
+/**
+ * Finds what the database knows of those who want to enter, all of them in one query. The answer has one entry for
+ * each wish, in their order; null for an unknown key, an unknown meeting and a meeting that is not on the web.
+ */
+export async function findCredentials(
+  sql: ISql,
+  wishes: readonly { meeting: number; key: string }[],
+): Promise<(Credential | null)[]> {
+  const rows = await sql<
+    {
+      n: number
+      meeting: number
+      key: string
+      key_id: number
+      member: number
+      name: string
+      admin: boolean
+      banned: boolean
+      proxyname: string | null
+      allowrejoin: boolean
+      state: number
+      starts_in: number
+    }[]
+  >`
+    select w.n::int, k.meeting_id meeting, k.key, k.id key_id, k.member_id member, p.fullname as name, k.proxyname,
+      k.allowrejoin, m.state, extract(epoch from m.dateandtime - now())::float8 starts_in,
+      exists (select from membership_meeting_meetingadmins a
+        where a.meeting_id = k.meeting_id and a.member_id = k.member_id) as admin,
+      exists (select from plenum.ban b
+        where b.meeting_id = k.meeting_id and b.member_id = k.member_id) banned
+    from unnest(${wishes.map(({ meeting }) => meeting)}::int[], ${wishes.map(({ key }) => key)}::text[])
+        with ordinality w(meeting, key, n)
+      join membership_membermeetingkey k on k.meeting_id = w.meeting and k.key = w.key
+      join membership_meeting m on m.id = k.meeting_id and m.meetingtype = 1
+      join membership_member p on p.user_id = k.member_id`
+  const found = new Map(rows.map((row) => [row.n, row]))
+  return wishes.map((_, index) => {
+    const row = found.get(index + 1)
+    if (!row) return null
+    return {
+      meeting: row.meeting,
+      key: row.key,
+      id: row.member,
+      name: row.name,
+      color: colorOf(row.key_id),
+      admin: row.admin,
+      banned: row.banned,
+      proxyName: row.proxyname,
+      allowRejoin: row.allowrejoin,
+      state: stateOf(row.state),
+      startsInMs: row.starts_in * 1000,
+    }
+  })
+}
+
+/** What a view of one meeting is made of. Times are milliseconds from now, for they are measured by another clock. */
+export type StoredMeeting = {
+  name: string
+  state: MeetingState
+  attendance: {
+    id: MemberId
+    name: string
+    color: string
+    admin: boolean
+    proxyName: string | null
+    present: boolean
+  }[]
+  banned: MemberId[]
+  poll: {
+    id: number
+    question: string
+    answers: string[]
+    endsInMs: number
+    votes: [MemberId, number][]
+  } | null
+  lastPoll: { question: string; endedAgoMs: number } | null
+  lastLine: { id: number; time: string | null }
+}
+
+/** Reads one meeting; null where there is none on the web of that id. */
+export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMeeting | null> {
+  const [row] = await sql<
+    {
+      name: string
+      state: number
+      last_id: number | null
+      last_time: string | null
+      attendance: StoredMeeting['attendance'] | null
+      banned: number[] | null
+      poll: Exclude<StoredMeeting['poll'], null> | null
+      last_poll: StoredMeeting['lastPoll']
+    }[]
+  >`
+    select m.name, m.state, l.id last_id, l.t::text last_time,
+      (select json_agg(json_build_object('id', a.member_id, 'name', p.fullname, 'present', a.left_at is null,
+          'color', coalesce(k.id, a.member_id) % 10 || '', 'proxyName', k.proxyname,
+          'admin', exists (select from membership_meeting_meetingadmins d
+            where d.meeting_id = m.id and d.member_id = a.member_id)) order by a.entered_at, a.member_id)
+        from plenum.attendance a
+          join membership_member p on p.user_id = a.member_id
+          left join membership_membermeetingkey k on k.meeting_id = a.meeting_id and k.member_id = a.member_id
+        where a.meeting_id = m.id) attendance,
+      (select json_agg(b.member_id) from plenum.ban b where b.meeting_id = m.id) banned,
+      (select json_build_object('id', o.id, 'question', o.question, 'answers', o.answers,
+          'endsInMs', extract(epoch from o.closes_at - now()) * 1000,
+          'votes', coalesce((select json_agg(json_build_array(v.member_id, v.answer))
+            from plenum.vote v where v.poll_id = o.id), '[]'))
+        from plenum.poll o where o.meeting_id = m.id and o.ended_at is null) poll,
+      (select json_build_object('question', o.question,
+          'endedAgoMs', extract(epoch from now() - o.ended_at) * 1000)
+        from plenum.poll o where o.meeting_id = m.id and o.ended_at is not null
+        order by o.ended_at desc limit 1) last_poll
+    from membership_meeting m
+      -- The newest time may stand at an older id in a record that another server wrote.
+      cross join lateral (select max(id) id, max(t) t from membership_meetingmessagelog
+        where meeting_id = m.id) l
+    where m.id = ${meeting} and m.meetingtype = 1`
+  if (!row) return null
+  return {
+    name: row.name,
+    state: stateOf(row.state),
+    attendance: row.attendance ?? [],
+    banned: row.banned ?? [],
+    poll: row.poll,
+    lastPoll: row.last_poll,
+    lastLine: { id: row.last_id ?? 0, time: row.last_time },
+  }
+}
+
+/** The lines of a meeting's record with ids above `after` and up to `upTo`, in order of id. */
+export async function readLines(
+  sql: ISql,
+  meeting: number,
+  after: number,
+  upTo: number,
+): Promise<MessageData[]> {
+  if (after >= upTo) return []
+  return await sql<MessageData[]>`
+    select l.id, to_char(l.t, 'HH24:MI:SS') as time, to_char(l.t, 'YYYY-MM-DD') date,
+      coalesce(l.sender_id, -1) as from, coalesce(p.fullname, '') fromname,
+      case when l.sender_id is null then 'sys' else coalesce(k.id, l.sender_id) % 10 || '' end color, l.message
+    from membership_meetingmessagelog l
+      left join membership_member p on p.user_id = l.sender_id
+      left join membership_membermeetingkey k on k.meeting_id = l.meeting_id and k.member_id = l.sender_id
+    where l.meeting_id = ${meeting} and l.id > ${after} and l.id <= ${upTo}
+    order by l.id`
+}
+
+/** What the database gave the lines of a commit: `t` as it writes it, `time` and `date` as members read them. */
+export type StoredLine = { id: number; t: string; time: string; date: string }
+
+/** The database no longer is as the view says: the commit was undone, and the view must be read anew. */
+export class Conflict extends Error {}
+
+/**
+ * Writes all of `write`, or nothing. `epoch` is the lease's: the commit fails (`fencedState`) when another process has
+ * taken over. Throws `Conflict` when the meeting or its poll has changed in the meantime.
+ */
+export async function commit(
+  sql: Sql,
+  epoch: string,
+  meeting: number,
+  write: Write,
+  lastTime: string | null,
+): Promise<{ lines: StoredLine[]; poll: { id: number; endsInMs: number } | null }> {
+  const { lines, ...others } = write
+  if (Object.values(others).every((part) => Array.isArray(part) && part.length === 0)) {
+    if (lines.length === 0) return { lines: [], poll: null }
+    return { lines: await insertLines(sql, epoch, meeting, lines, lastTime), poll: null }
+  }
+  return await sql.begin(async (tx) => {
+    const [stored, poll] = await Promise.all([
+      lines.length > 0 ? insertLines(tx, epoch, meeting, lines, lastTime) : checkFence(tx, epoch),
+      write.openPoll ? insertPoll(tx, meeting, write.openPoll) : null,
+      write.state && updateState(tx, meeting, write.state),
+      write.attend && write.attend.length > 0 && insertAttendance(tx, meeting, write.attend),
+      write.depart && write.depart.length > 0 && updateAttendance(tx, meeting, write.depart),
+      write.ban && insertBan(tx, meeting, write.ban),
+      write.votes && upsertVotes(tx, write.votes),
+      write.endPoll && updatePoll(tx, write.endPoll),
+    ])
+    return { lines: stored, poll }
+  })
+}
+
+async function checkFence(sql: ISql, epoch: string): Promise<[]> {
+  await sql`select plenum.fence(${epoch}::bigint)`
+  return []
+}
+
+/** `t` grows with the id by at least a microsecond: the site orders the record by `t`. */
+async function insertLines(
+  sql: ISql,
+  epoch: string,
+  meeting: number,
+  lines: readonly LineDraft[],
+  lastTime: string | null,
+): Promise<StoredLine[]> {
+  return await sql<StoredLine[]>`
+    with fence as materialized (select plenum.fence(${epoch}::bigint) held)
+    insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+    select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
+        + (n - 1) * interval '1 microsecond', message, ${meeting}::int, sender
+    from fence, unnest(${lines.map(({ text }) => text)}::text[],
+      ${lines.map(({ sender }) => sender)}::int[]) with ordinality line(message, sender, n)
+    where fence.held
+    order by n
+    returning id, t::text, to_char(t, 'HH24:MI:SS') as time, to_char(t, 'YYYY-MM-DD') as date`
+}
+
+async function updateState(
+  tx: TransactionSql,
+  meeting: number,
+  { from, to }: { from: MeetingState; to: MeetingState },
+): Promise<void> {
+  const { count } = await tx`
+    update membership_meeting set state = ${codeOf(to)} where id = ${meeting} and state = ${codeOf(from)}`
+  if (count === 0) throw new Conflict('the state of the meeting was changed elsewhere')
+}
+
+async function insertAttendance(tx: TransactionSql, meeting: number, members: MemberId[]): Promise<void> {
+  await Promise.all([
+    tx`
+      insert into plenum.attendance (meeting_id, member_id)
+      select ${meeting}::int, member from unnest(${members}::int[]) member
+      on conflict (meeting_id, member_id) do update set left_at = null,
+        entered_at = case when attendance.left_at is null then attendance.entered_at else excluded.entered_at end`,
+    tx`
+      update membership_membermeetingkey set allowrejoin = true
+      where meeting_id = ${meeting} and member_id = any(${members}::int[]) and not allowrejoin`,
+  ])
+}
+
+async function updateAttendance(tx: TransactionSql, meeting: number, members: MemberId[]): Promise<void> {
+  await tx`
+    update plenum.attendance set left_at = now()
+    where meeting_id = ${meeting} and member_id = any(${members}::int[])`
+}
+
+async function insertBan(
+  tx: TransactionSql,
+  meeting: number,
+  { member, by }: { member: MemberId; by: MemberId },
+): Promise<void> {
+  await Promise.all([
+    tx`
+      insert into plenum.ban (meeting_id, member_id, banned_by) values (${meeting}, ${member}, ${by})
+      on conflict do nothing`,
+    tx`
+      update membership_membermeetingkey set allowrejoin = false
+      where meeting_id = ${meeting} and member_id = ${member}`,
+  ])
+}
+
+async function insertPoll(
+  tx: TransactionSql,
+  meeting: number,
+  poll: Exclude<Write['openPoll'], undefined>,
+): Promise<{ id: number; endsInMs: number }> {
+  const [row] = await tx<{ id: number }[]>`
+    insert into plenum.poll (meeting_id, question, answers, opened_by, closes_at)
+    values (${meeting}, ${poll.question}, ${poll.answers}::text[], ${poll.by},
+      now() + ${poll.minutes} * interval '1 minute')
+    on conflict (meeting_id) where ended_at is null do nothing
+    returning id`
+  if (!row) throw new Conflict('a poll was opened elsewhere')
+  return { id: row.id, endsInMs: poll.minutes * 60_000 }
+}
+
+async function updatePoll(
+  tx: TransactionSql,
+  { id, ending }: Exclude<Write['endPoll'], undefined>,
+): Promise<void> {
+  const { count } = await tx`
+    update plenum.poll set ended_at = now(), ending = ${ending} where id = ${id} and ended_at is null`
+  if (count === 0) throw new Conflict('the poll was ended elsewhere')
+}
+
+/** The share lock keeps the poll from ending between the check and the commit. */
+async function upsertVotes(
+  tx: TransactionSql,
+  { poll, cast }: Exclude<Write['votes'], undefined>,
+): Promise<void> {
+  const { count } = await tx`
+    insert into plenum.vote (poll_id, member_id, answer)
+    select o.id, v.member, v.answer
+    from (select id from plenum.poll where id = ${poll} and ended_at is null for share) o,
+      unnest(${cast.map(({ member }) => member)}::int[], ${cast.map(({ answer }) => answer)}::int[])
+        v(member, answer)
+    on conflict (poll_id, member_id) do update set answer = excluded.answer, cast_at = excluded.cast_at`
+  if (count !== cast.length) throw new Conflict('the poll was ended elsewhere')
+}
+
+/** The meetings that go on by themselves: someone attends, a poll is under way, or the end is yet to be closed. */
+const isLive = (sql: ISql): PendingQuery<Row[]> => sql`
+  m.meetingtype = 1 and (m.state = ${codeOf('finished')}
+    or exists (select from plenum.attendance t where t.meeting_id = m.id and t.left_at is null)
+    or exists (select from plenum.poll o where o.meeting_id = m.id and o.ended_at is null))`
+
+/**
+ * What changed on the site of one meeting since `fingerprint` was taken; `site` is undefined where nothing did, null
+ * where there is no such meeting on the web (any more).
+ */
+export type SiteReport = { id: number; fingerprint: string; site: SiteState | undefined }
+
+/**
+ * Reads, in one query, what the site may have changed: for each meeting in `watched` (its id and the fingerprint of
+ * what was last seen of it, '' for nothing), and for each other meeting that goes on by itself. Also says how far the
+ * time that members read is ahead of UTC, in seconds.
+ */
+export async function readSite(
+  sql: ISql,
+  watched: readonly { id: number; fingerprint: string }[],
+): Promise<{ reports: SiteReport[]; utcOffset: number }> {
+  const ids = watched.map(({ id }) => id)
+  const rows = await sql<
+    {
+      utc_offset: number
+      id: number | null
+      known: string
+      fingerprint: string
+      details: {
+        name: string
+        state: number
+        admins: number[]
+        banned: number[]
+        keys: { member: number; key: string; allowRejoin: boolean; proxyName: string | null }[]
+      } | null
+    }[]
+  >`
+    select extract(timezone from now())::int utc_offset, s.id, s.known, s.fingerprint,
+      case when s.fingerprint <> s.known then s.details end details
+    from (values (1)) one left join (
+      select w.id, w.known, d.details, coalesce(md5(d.details::text), 'gone') fingerprint
+      from (
+        select * from unnest(${ids}::int[], ${watched.map(({ fingerprint }) => fingerprint)}::text[]) w(id, known)
+        union all
+        select m.id, '' from membership_meeting m where m.id <> all (${ids}::int[]) and ${isLive(sql)}) w
+      left join lateral (
+        select json_build_object('name', m.name, 'state', m.state,
+          'admins', coalesce((select json_agg(a.member_id order by a.member_id)
+            from membership_meeting_meetingadmins a where a.meeting_id = m.id), '[]'),
+          'banned', coalesce((select json_agg(b.member_id order by b.member_id)
+            from plenum.ban b where b.meeting_id = m.id), '[]'),
+          'keys', coalesce((select json_agg(json_build_object('member', k.member_id, 'key', k.key,
+              'allowRejoin', k.allowrejoin, 'proxyName', k.proxyname) order by k.member_id)
+            from membership_membermeetingkey k
+              join plenum.attendance t on t.meeting_id = k.meeting_id and t.member_id = k.member_id
+            where k.meeting_id = m.id and t.left_at is null), '[]')) details
+        from membership_meeting m where m.id = w.id and m.meetingtype = 1) d on true) s on true`
+  const reports = rows.flatMap(({ id, known, fingerprint, details }): SiteReport[] => {
+    if (id === null) return []
+    if (fingerprint === known) return [{ id, fingerprint, site: undefined }]
+    if (!details) return [{ id, fingerprint, site: null }]
+    const { name, state, admins, banned, keys } = details
+    return [
+      {
+        id,
+        fingerprint,
+        site: {
+          name,
+          state: stateOf(state),
+          admins: new Set(admins),
+          banned: new Set(banned),
+          keys: new Map(keys.map(({ member, ...key }) => [member, key])),
+        },
+      },
+    ]
+  })
+  return { reports, utcOffset: rows[0]?.utc_offset ?? 0 }
+}
+
+/** Lets a member who was kicked without return enter again. False where there was no such ban. */
+export async function deleteBan(sql: Sql, meeting: number, member: MemberId): Promise<boolean> {
+  return await sql.begin(async (tx) => {
+    const { count } = await tx`
+      delete from plenum.ban where meeting_id = ${meeting} and member_id = ${member}`
+    if (count === 0) return false
+    await tx`
+      update membership_membermeetingkey set allowrejoin = true
+      where meeting_id = ${meeting} and member_id = ${member}`
+    return true
+  })
+}

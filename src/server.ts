@@ -1,0 +1,153 @@
+import type { Server } from 'node:http'
+import { createAdaptorServer } from '@hono/node-server'
+import { createApps } from './app.ts'
+import type { Config } from './config.ts'
+import { describeDatabase } from './db/conninfo.ts'
+import { Lease } from './db/lease.ts'
+import { describeError, isUnavailable, openPool } from './db/pool.ts'
+import { checkRights, migrate } from './db/schema.ts'
+import { Keepalive } from './edge/keepalive.ts'
+import { describeAddress, listen } from './edge/listen.ts'
+import type { Log } from './edge/log.ts'
+import { profileRoutes } from './edge/profile.ts'
+import { MeetingHub } from './meeting/hub.ts'
+
+/** The lease's connection is the tenth. */
+const poolSize = 9
+const retryMs = 1000
+const drainMs = 8000
+const headersTimeoutMs = 10_000
+
+export type Running = {
+  /** Commits and sends what is under way, ends all connections and gives everything back. */
+  stop: () => Promise<void>
+}
+
+/**
+ * Starts the server. Resolves when it listens; it serves the meetings when the database answers and no other process
+ * does. `onFatal` hears of what only the operator can mend.
+ */
+export async function startServer(
+  config: Config,
+  deps: {
+    version: string
+    runtime: string
+    inherited: number | null
+    log: Log
+    onFatal: (error: Error) => void
+  },
+): Promise<Running> {
+  const { log, version, runtime } = deps
+  const clock = (): number => performance.now()
+  const upsince = new Date()
+  const database = { timezone: config.timezone }
+  const sql = openPool(config.database, { ...database, max: poolSize })
+  const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
+  let lease: Lease | null = null
+  let hub: MeetingHub | null = null
+  let waitsFor = 'the database has not answered yet'
+  let stopping = false
+
+  const { app, admin, attach } = createApps({
+    ...config,
+    proxy: config,
+    clock,
+    log,
+    keepalive,
+    hub: () => (stopping ? null : hub),
+    adminApart: config.adminListen !== null,
+    async readiness() {
+      if (stopping) return 'draining'
+      if (!lease) return waitsFor
+      if (!hub) return lease.waitsFor ?? 'the meetings are being read'
+      return await sql`select 1`.then(
+        () => null,
+        () => 'the database does not answer',
+      )
+    },
+    status: () => ({
+      upsince: upsince.toISOString(),
+      timestamp: new Date().toISOString(),
+      runtime: { version, runtime },
+      meetings: hub?.status() ?? [],
+    }),
+  })
+
+  const stops: (() => Promise<void>)[] = []
+  const open = async (
+    serves: typeof app,
+    address: Config['listen'],
+    inherited: number | null,
+  ): Promise<Server> => {
+    const server = createAdaptorServer({ fetch: serves.fetch }) as Server
+    server.headersTimeout = headersTimeoutMs
+    stops.push(await listen(server, address, config.socketMode, inherited))
+    return server
+  }
+  attach(await open(app, config.listen, deps.inherited))
+  if (config.adminListen) await open(admin, config.adminListen, null)
+  if (config.profileListen) await open(profileRoutes(), config.profileListen, null)
+  log({
+    level: 'info',
+    event: 'started',
+    version,
+    runtime,
+    listen: describeAddress(config.listen),
+    database: describeDatabase(config.database),
+  })
+
+  const holdLease = (): Lease => {
+    let told = ''
+    return new Lease(openPool(config.database, { ...database, max: 1 }), {
+      async gained(epoch) {
+        const gained = new MeetingHub(epoch, { ...config, sql, clock, log, onFenced: () => lease?.fenced() })
+        await gained.ready
+        hub = gained
+        log({ level: 'info', event: 'serving', meetings: gained.status().length })
+      },
+      lost() {
+        hub?.close()
+        hub = null
+        log({ level: 'error', event: 'leaseLost' })
+      },
+      waits(reason) {
+        if (reason !== told) log({ level: 'warn', event: 'waiting', reason })
+        told = reason
+      },
+    })
+  }
+
+  const prepare = async (): Promise<void> => {
+    while (!stopping) {
+      try {
+        const steps = await migrate(sql)
+        if (steps > 0) log({ level: 'info', event: 'migrated', steps })
+        await checkRights(sql)
+        lease = holdLease()
+        return
+      } catch (error) {
+        if (!isUnavailable(error)) throw error
+        const reason = `the database does not answer: ${describeError(error)}`
+        if (reason !== waitsFor) log({ level: 'warn', event: 'waiting', reason })
+        waitsFor = reason
+        await new Promise((resolve) => {
+          setTimeout(resolve, retryMs)
+        })
+      }
+    }
+  }
+  prepare().catch((error: unknown) => deps.onFatal(error instanceof Error ? error : new Error(String(error))))
+
+  return {
+    async stop() {
+      stopping = true
+      for (const stop of stops) await stop()
+      const drained = (hub?.drain() ?? Promise.resolve()).then(() => keepalive.emptied())
+      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
+      keepalive.close()
+      await lease?.close()
+      await sql.end({ timeout: 1 })
+      log({ level: 'info', event: 'stopped' })
+    },
+  }
+}

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { build } from 'esbuild'
+import { patchPostgres } from './patch-postgres.js'
 
 const { version, engines } = JSON.parse(readFileSync('package.json', 'utf8'))
 const oldestNode = Number.parseInt(engines.node.replace('>=', ''), 10)
@@ -16,6 +17,8 @@ if (globalThis.Deno && Number.parseInt(globalThis.Deno.version.deno, 10) < 2) {
   console.error('plenum needs Deno 2 or newer, or Node ${oldestNode}; this is Deno ' + globalThis.Deno.version.deno)
   globalThis.Deno.exit(1)
 }`
+
+patchPostgres()
 
 await build({
   entryPoints: ['src/main.ts'],

@@ -107,7 +107,7 @@ const table = {
   adminlisten: flag({
     value: 'ADDR',
     default: '',
-    help: 'where status, health and metrics are served, instead of on -listen',
+    help: 'where status and health are served, instead of on -listen',
     takes: address,
     parse: (text) => (text === '' ? null : parseListener(text)),
   }),

@@ -203,7 +203,8 @@ export function describeError(error: unknown): string {
     .trim()
 }
 
-function codeOf(error: unknown): string | null {
+/** The SQLSTATE of an error that PostgreSQL reported, or the code of a connection's; null where it is neither. */
+export function codeOf(error: unknown): string | null {
   const code: unknown = error instanceof Error && 'code' in error ? error.code : null
   return typeof code === 'string' ? code : null
 }

@@ -1,4 +1,5 @@
 import type { ISql, Sql } from 'postgres'
+import { codeOf } from './pool.ts'
 
 /** The namespace of all advisory locks of Plenum: the first of the two integers that name one ("Plen"). */
 export const lockSpace = 0x506c656e
@@ -116,7 +117,7 @@ export async function migrate(sql: Sql): Promise<number> {
       return migrations.length - version
     })
   } catch (error) {
-    if (sqlState(error) !== '42501') throw error
+    if (codeOf(error) !== '42501') throw error
     throw new SetupError(
       `the role ${who.role} may not write Plenum's schema; run "plenum migrate" as its owner, or: ALTER SCHEMA plenum OWNER TO ${role};`,
     )
@@ -165,8 +166,3 @@ export async function checkRights(sql: ISql): Promise<void> {
 }
 
 const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
-/** The SQLSTATE of an error that PostgreSQL reported, else ''. */
-export function sqlState(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-}

@@ -385,8 +385,7 @@ export function followSite(meeting: Meeting, site: SiteState): Decision | null {
   const events: Event[] = []
   if (site.name !== meeting.name) events.push({ type: 'renamed', name: site.name })
   if (site.state !== meeting.state) events.push({ type: 'stateChanged', state: site.state })
-  for (const member of meeting.banned)
-    if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
+  for (const member of meeting.banned) if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
   const expelled: Attendee[] = []
   for (const attendee of meeting.attendees.values()) {
     const { id } = attendee

@@ -1,6 +1,6 @@
-import postgres, { type Sql } from 'postgres'
-import { describeError, isUnavailable } from '../db/pool.ts'
-import { fencedState, sqlState } from '../db/schema.ts'
+import type { Sql } from 'postgres'
+import { codeOf, describeError } from '../db/pool.ts'
+import { fencedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { Mailbox } from '../hub/mailbox.ts'
@@ -543,8 +543,9 @@ export class Room implements SessionRoom {
     // The page of one who wanted to enter comes back by itself and asks again.
     for (const job of run) if (job.type === 'enter') job.session.end()
     if (error instanceof RoomClosed) return
-    if (sqlState(error) === fencedState) return this.#deps.onFenced()
-    if (!isConflict(error) && !isUnavailable(error) && !(error instanceof postgres.PostgresError)) throw error
+    if (codeOf(error) === fencedState) return this.#deps.onFenced()
+    // What has a code comes from the database or from the way to it; all else is an error of ours.
+    if (!isConflict(error) && codeOf(error) === null) throw error
     this.#distrustView(error)
     for (const job of run) {
       if (job.type === 'command' && job.session.open) job.session.reply(unavailable)
@@ -579,7 +580,7 @@ class RoomClosed extends Error {}
 
 function isConflict(error: unknown): boolean {
   // A foreign key that fails: the meeting or the member was deleted on the site.
-  return error instanceof Conflict || sqlState(error) === '23503'
+  return error instanceof Conflict || codeOf(error) === '23503'
 }
 
 /** The jobs at the front that can share a commit: lines, votes, entries of different members, ends. */

@@ -102,4 +102,4 @@ function readInvocation(): Invocation {
   }
 }
 
-await run(readInvocation()).catch((error: unknown) => fail(error))
+run(readInvocation()).catch((error: unknown) => fail(error))

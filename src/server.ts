@@ -92,7 +92,7 @@ export async function startServer(
     event: 'started',
     version,
     runtime,
-    listen: describeAddress(config.listen),
+    listen: deps.inherited === null ? describeAddress(config.listen) : 'the socket passed by systemd',
     database: describeDatabase(config.database),
   })
 
@@ -103,7 +103,7 @@ export async function startServer(
         const gained = new MeetingHub(epoch, { ...config, sql, clock, log, onFenced: () => lease?.fenced() })
         await gained.ready
         hub = gained
-        log({ level: 'info', event: 'serving', meetings: gained.status().length })
+        log({ level: 'info', event: 'serving', meetings: gained.size })
       },
       lost() {
         hub?.close()

@@ -89,7 +89,7 @@ export async function migrate(sql: Sql): Promise<number> {
     )
   if (who.exists && !who.may_use)
     throw new SetupError(
-      `the role ${who.role} may not use Plenum's schema; as its owner run: GRANT USAGE ON SCHEMA plenum TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plenum TO ${role};`,
+      `the role ${who.role} may not use Plenum's schema; as its owner run: ${grantsOnSchema(role)}`,
     )
   try {
     return await sql.begin(async (tx) => {
@@ -119,9 +119,13 @@ export async function migrate(sql: Sql): Promise<number> {
   } catch (error) {
     if (codeOf(error) !== '42501') throw error
     throw new SetupError(
-      `the role ${who.role} may not write Plenum's schema; run "plenum migrate" as its owner, or: ALTER SCHEMA plenum OWNER TO ${role};`,
+      `the role ${who.role} may not write Plenum's schema; run "plenum migrate" as the role that owns it, and then as that role: ${grantsOnSchema(role)}`,
     )
   }
+}
+
+function grantsOnSchema(role: string): string {
+  return `GRANT USAGE ON SCHEMA plenum TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plenum TO ${role};`
 }
 
 type Need = { object: string; privilege: string; columns?: string }
@@ -161,6 +165,13 @@ export async function checkRights(sql: ISql): Promise<void> {
       const need = needs[n - 1] as Need
       return `GRANT ${need.privilege}${need.columns ? ` (${need.columns})` : ''} ON ${need.object} TO ${quoteName(role)};`
     })
+  // An identity column needs no right on its sequence; the serial column of an older Django does.
+  const [serial] = await sql<{ sequence: string; role: string }[]>`
+    select pg_get_serial_sequence(attrelid::regclass::text, attname) sequence, current_user as role
+    from pg_attribute
+    where attrelid = to_regclass('membership_meetingmessagelog') and attname = 'id' and attidentity = ''
+      and not has_sequence_privilege(pg_get_serial_sequence(attrelid::regclass::text, attname), 'USAGE')`
+  if (serial) grants.push(`GRANT USAGE ON SEQUENCE ${serial.sequence} TO ${quoteName(serial.role)};`)
   if (grants.length > 0)
     throw new SetupError(`rights are missing; as the owner of the site's tables run: ${grants.join(' ')}`)
 }

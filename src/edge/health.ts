@@ -14,10 +14,11 @@ export function healthRoutes(readiness: Readiness): Hono {
     })
     return asking
   }
-  app.get('/livez', (c) => c.text('ok\n'))
+  // The status is written out because the adapter fails to answer HEAD without it.
+  app.get('/livez', (c) => c.text('ok\n', 200))
   app.on('GET', ['/readyz', '/healthz'], async (c) => {
     const reason = await ask()
-    return reason === null ? c.text('ok\n') : c.text(`not ready: ${reason}\n`, 503)
+    return reason === null ? c.text('ok\n', 200) : c.text(`not ready: ${reason}\n`, 503)
   })
   return app
 }

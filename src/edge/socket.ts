@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Socket as NetSocket } from 'node:net'
 import type { WebSocket } from 'ws'
 
@@ -20,8 +21,8 @@ export interface Socket {
 }
 
 export type SocketHandlers = {
-  text: (text: string) => void
-  binary: () => void
+  /** `null`: a frame that is no text, binary or not UTF-8. */
+  frame: (text: string | null) => void
   /** Called once, whoever ended the connection. */
   ended: (how: Ending) => void
 }
@@ -95,7 +96,7 @@ export function acceptSocket(
       raw.on('message', (data: Buffer, isBinary: boolean) => {
         seen()
         if (!open) return
-        guarded(() => (isBinary ? handlers.binary() : handlers.text(data.toString())))
+        guarded(() => handlers.frame(isBinary || !isUtf8(data) ? null : data.toString()))
       })
       raw.on('close', (code: number) => {
         open = false

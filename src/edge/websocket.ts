@@ -25,6 +25,8 @@ export function createWebSockets(
     maxPayload: maxFrame,
     closeTimeout: closeTimeoutMs,
     perMessageDeflate: false,
+    // The sockets look themselves: close code 1007 would keep the stock page away for good.
+    skipUTF8Validation: true,
   })
 
   return {

@@ -68,6 +68,11 @@ export class MeetingHub {
     this.#desk.ask(wish)
   }
 
+  /** How many meetings have a room here. */
+  get size(): number {
+    return this.#rooms.size
+  }
+
   status(): MeetingStatus[] {
     return Array.from(this.#rooms.values()).flatMap(({ view }) => {
       if (!view) return []

@@ -68,26 +68,23 @@ const PollFields = v.object({
 
 const KickFields = v.pipe(
   v.object({
-    user: v.pipe(v.number('Invalid user in json'), v.safeInteger('Invalid user in json')),
-    canrejoin: v.boolean('Invalid canrejoin in json'),
+    user: v.pipe(v.number('Invalid or no user'), v.safeInteger('Invalid or no user')),
+    canrejoin: v.boolean('Invalid or no canrejoin'),
   }),
   v.transform(({ user, canrejoin }) => ({ member: user, canRejoin: canrejoin })),
 )
-
-const Frame = v.looseObject({ type: v.string('Invalid or no type') }, 'A JSON object is expected')
 
 function parse<Schema extends v.GenericSchema>(
   schema: Schema,
   input: unknown,
 ): v.InferOutput<Schema> | Rejection {
   const parsed = v.safeParse(schema, input, { abortEarly: true })
-  return parsed.success ? parsed.output : reject(missingField(parsed.issues[0]))
+  return parsed.success ? parsed.output : reject(textOf(parsed.issues[0]))
 }
 
-/** A field that is not there is reported by the object, without our text: the field's own schema has it. */
-function missingField(issue: v.BaseIssue<unknown>): string {
-  if (issue.type !== 'object' && issue.type !== 'loose_object') return issue.message
-  const field = v.getDotPath(issue)
+/** A field that is not there is reported by the object, without a text of ours. */
+function textOf(issue: v.BaseIssue<unknown>): string {
+  const field = issue.type === 'object' ? v.getDotPath(issue) : null
   return field ? `Invalid or no ${field}` : issue.message
 }
 
@@ -102,16 +99,18 @@ export function parseCommand(text: string): Command | Rejection | null {
   } catch {
     return reject('Invalid JSON')
   }
-  const frame = parse(Frame, json)
-  if (isRejection(frame)) return frame
-  switch (frame['type']) {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    return reject('A JSON object is expected')
+  const type = 'type' in json ? json.type : undefined
+  if (typeof type !== 'string') return reject('Invalid or no type')
+  switch (type) {
     case 'message': {
-      const parsed = parse(Message, frame)
+      const parsed = parse(Message, json)
       if (isRejection(parsed)) return parsed
       return parsed.message === '' ? null : { type: 'say', text: parsed.message }
     }
     case 'vote': {
-      const parsed = parse(Vote, frame)
+      const parsed = parse(Vote, json)
       if (isRejection(parsed)) return parsed
       return { type: 'vote', question: parsed.question, answer: parsed.vote }
     }
@@ -120,11 +119,11 @@ export function parseCommand(text: string): Command | Rejection | null {
     case 'finish':
       return { type: 'finish' }
     case 'newpoll':
-      return { type: 'newPoll', draft: parse(PollFields, frame) }
+      return { type: 'newPoll', draft: parse(PollFields, json) }
     case 'abortpoll':
       return { type: 'abortPoll' }
     case 'kick':
-      return { type: 'kick', target: parse(KickFields, frame) }
+      return { type: 'kick', target: parse(KickFields, json) }
     default:
       return reject('Unknown command')
   }

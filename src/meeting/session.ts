@@ -13,15 +13,19 @@ export type SessionRoom = {
 const burst = 20
 const maxEarly = 16
 const tooFast = reject('You are sending too fast')
+const notText = reject('Only text frames of UTF-8 are understood')
 
 /**
- * One connection at the meeting door, from the upgrade to its end. Commands that come before it has been admitted wait.
+ * One connection at the meeting door, from the upgrade to its end. What it sends before it has been admitted waits, and
+ * is not looked at if it never is.
  */
 export class Session {
   readonly socket: Socket
   readonly #mayPass: (now: number) => boolean
   readonly #clock: () => number
-  #early: Command[] | null = []
+  /** What came before it has been admitted, unread; null from then on. */
+  #early: (string | null)[] | null = []
+  #earlyDropped = false
   #room: SessionRoom | null = null
   #open = true
 
@@ -37,8 +41,7 @@ export class Session {
   }
 
   readonly handlers: SocketHandlers = {
-    text: (text) => this.#receive(parseCommand(text)),
-    binary: () => this.#receive(reject('Binary frames are not understood, send JSON text')),
+    frame: (text) => this.#receive(text),
     ended: (how) => {
       this.#open = false
       this.#early = null
@@ -59,7 +62,8 @@ export class Session {
   admitted(): void {
     const early = this.#early ?? []
     this.#early = null
-    for (const command of early) this.#room?.command(this, command)
+    for (const text of early) this.#receive(text)
+    if (this.#earlyDropped) this.reply(tooFast)
   }
 
   /** Ends the connection for good, with a word. `utcOffset` (seconds) is that of the record's times. */
@@ -76,13 +80,17 @@ export class Session {
     this.socket.end()
   }
 
-  #receive(parsed: Command | Rejection | null): void {
+  #receive(text: string | null): void {
     if (!this.#open) return
+    if (this.#early !== null) {
+      if (this.#early.length < maxEarly) this.#early.push(text)
+      else this.#earlyDropped = true
+      return
+    }
     if (!this.#mayPass(this.#clock())) return this.reply(tooFast)
+    const parsed = text === null ? notText : parseCommand(text)
     if (parsed === null) return
-    if (isRejection(parsed)) return this.reply(parsed)
-    if (this.#early === null) return this.#room?.command(this, parsed)
-    if (this.#early.length >= maxEarly) return this.reply(tooFast)
-    this.#early.push(parsed)
+    if (isRejection(parsed)) this.reply(parsed)
+    else this.#room?.command(this, parsed)
   }
 }

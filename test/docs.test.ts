@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { flags } from '../src/config.ts'
+import { isRejection, parseCommand } from '../src/meeting/protocol.ts'
+import { disconnects } from '../src/meeting/rejection.ts'
+import { createAssociation, createDatabase, createMeeting } from './support/database.ts'
+import type { Database, Fellow } from './support/database.ts'
+import { join } from './support/member.ts'
+import { denoPermissions, runPlenum, startPlenum } from './support/server.ts'
+
+const read = (path: string): string =>
+  readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
+const readme = read('README.md')
+const protocol = read('docs/protocol.md')
+
+/** The cells of the first table below a heading, without its first two rows. */
+function table(text: string, heading: string): string[][] {
+  const rows = (text.split(`\n${heading}\n`)[1] ?? '').split('\n').map((line) => line.trim())
+  const start = rows.findIndex((row) => row.startsWith('|'))
+  const end = rows.findIndex((row, index) => index > start && !row.startsWith('|'))
+  assert.ok(start >= 0 && end > start + 2, `no table below ${heading}`)
+  return rows.slice(start + 2, end).map((row) =>
+    row
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  )
+}
+
+const blocks = (text: string, language: string): string[] =>
+  Array.from(text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms')), ([, block = '']) => block)
+
+const quoted = (text: string): string => `\`${text}\``
+
+test('the README lists the flags of the command line, with their defaults and environment variables', () => {
+  assert.deepEqual(
+    table(readme, '## Flags').map((cells) => cells.slice(0, 3)),
+    flags.map(({ name, value, default: normal, env }) => [
+      quoted(value === null ? `-${name}` : `-${name} ${value}`),
+      normal === null ? 'required' : normal === '' ? 'none' : quoted(normal),
+      quoted(env),
+    ]),
+  )
+})
+
+test('the README names the permissions that the server is tested with under Deno', () => {
+  const command = /^ *deno run (.*)$/m.exec(readme)?.[1] ?? ''
+  assert.deepEqual(command.match(/--allow-\S+/g), denoPermissions)
+})
+
+test('docs/protocol.md explains every error text of the server, and no other', () => {
+  const documented = table(protocol, '### Errors').map(([text = '']) => text.replace(/^`(.*)`$/, '$1'))
+  const patterns = errorTexts()
+  assert.deepEqual(
+    patterns.filter((pattern) => !documented.some((text) => pattern.test(text))),
+    [],
+  )
+  assert.deepEqual(
+    documented.filter((text) => !patterns.some((pattern) => pattern.test(text))),
+    [],
+  )
+})
+
+test('docs/protocol.md explains every disconnect text of the server, and no other', () => {
+  assert.deepEqual(
+    table(protocol, '### disconnect').map(([text]) => text),
+    Object.values(disconnects).map(quoted),
+  )
+})
+
+/**
+ * The texts of the source that a command can be answered with: arguments of `reject`, and in protocol.ts every sentence.
+ * What is put into a text counts as its value where that is a number of the same file, as any word elsewhere.
+ */
+function errorTexts(): RegExp[] {
+  const folder = 'src/meeting'
+  const files = readdirSync(fileURLToPath(new URL(`../${folder}`, import.meta.url)))
+  return files
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .flatMap((file) => {
+      const source = read(`${folder}/${file}`).replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, '')
+      const numbers = new Map(
+        Array.from(source.matchAll(/const (\w+) = ([\d_]+)$/gm), ([, name, digits = '']) => [
+          name,
+          digits.replaceAll('_', ''),
+        ]),
+      )
+      const literal = /(['`])([A-Z][^'`\n]* [^'`\n]*)\1/
+      const found =
+        file === 'protocol.ts'
+          ? source.matchAll(new RegExp(literal, 'g'))
+          : source.matchAll(new RegExp(`\\breject\\(\\s*${literal.source}`, 'g'))
+      return Array.from(found, ([, , text = '']) => {
+        const parts = text.split(/\$\{(\w+)\}/).map((part, index) => {
+          if (index % 2 === 1) return numbers.get(part) ?? '\\w+'
+          return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+        })
+        return new RegExp(`^${parts.join('')}$`)
+      })
+    })
+}
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** Names and kinds of everything in a JSON value; a list is known by its first entry. */
+function shape(value: Json): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return value.length > 0 ? `[${shape(value[0] ?? null)}]` : '[]'
+  if (typeof value !== 'object') return typeof value
+  return `{${Object.keys(value)
+    .sort()
+    .map((key) => `${key}: ${shape(value[key] ?? null)}`)
+    .join(', ')}}`
+}
+
+const examples = blocks(protocol, 'json').map((text) => JSON.parse(text) as { [key: string]: Json })
+/** The server says `message` too, but with its text in `data`. */
+const isCommand = ({ type, message }: { [key: string]: Json }): boolean =>
+  type === 'vote' || type === 'newpoll' || type === 'kick' || typeof message === 'string'
+
+test('the server understands the commands that docs/protocol.md gives as examples', () => {
+  const understood = examples.filter(isCommand).map((example) => {
+    const command = parseCommand(JSON.stringify(example))
+    const parts = [command, ...Object.values(command ?? {})]
+    assert.ok(command && !parts.some((part) => typeof part === 'object' && isRejection(part)))
+    return example['type']
+  })
+  assert.deepEqual(understood, ['message', 'vote', 'newpoll', 'kick'])
+})
+
+let database: Database
+before(async () => {
+  database = await createDatabase()
+})
+after(() => database.drop())
+
+test('with the rights that the README grants and no other a meeting can be held, with frames like the documented ones', async () => {
+  const { sql, name, url } = database
+  const role = `role_${randomBytes(6).toString('hex')}`
+  await sql.unsafe(`create role ${role} login password 'x'`)
+  const address = new URL(url)
+  address.username = role
+  address.password = 'x'
+  const check = ['check', '-origin', '*', '-dburl', address.href]
+  assert.equal((await runPlenum(check)).code, 1)
+
+  // As an older Django has made it: then who writes a line needs a right on the sequence too.
+  const log = 'membership_meetingmessagelog'
+  await sql.unsafe(`
+    alter table ${log} alter column id drop identity;
+    create sequence ${log}_id_seq owned by ${log}.id;
+    alter table ${log} alter column id set default nextval('${log}_id_seq')`)
+  const [grants = ''] = blocks(readme, 'sql')
+  await sql.unsafe(grants.replace(/\bmeetings\b/g, role).replace(/\bpostgresqleu\b/g, name))
+  const checked = await runPlenum(check)
+  assert.equal(checked.code, 0, checked.stderr)
+
+  const [chair, guest] = (await createAssociation(sql, 2)) as [Fellow, Fellow]
+  const meeting = await createMeeting(sql, { members: [chair, guest], admins: [chair] })
+  const plenum = await startPlenum({ database: address.href })
+  const first = await join(plenum, meeting.id, meeting.keys.get(chair.id))
+  await first.next('messages')
+  const second = await join(plenum, meeting.id, meeting.keys.get(guest.id))
+  await second.next('messages')
+  second.send({ type: 'open' })
+  await second.next('error')
+  first.send({ type: 'open' })
+  await first.next('status', ({ data }) => data.isopen)
+  first.send({ type: 'newpoll', question: 'Well?', answers: ['Yes', 'No'], minutes: 5 })
+  await second.next('poll', ({ data }) => data !== null)
+  first.send({ type: 'vote', question: 'Well?', vote: 0 })
+  await first.next('poll', ({ data }) => data?.tally[0] === 1)
+  first.send({ type: 'kick', user: guest.id, canrejoin: false })
+  await second.next('disconnect')
+  await first.next('removeuser')
+  const status = JSON.parse((await plenum.get('/__meetingstatus')).body) as Json
+  first.send({ type: 'finish' })
+  await first.line('This meeting is now finished')
+  first.ws.close()
+  await plenum.stop()
+
+  const seen = new Set([...first.frames, ...second.frames, status].map((frame) => shape(frame as Json)))
+  for (const example of examples)
+    if (!isCommand(example))
+      assert.ok(seen.has(shape(example)), `nothing was like ${JSON.stringify(example)}`)
+})

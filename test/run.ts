@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { folderOwner, openPostgres } from '../demo/postgres.ts'
+import { tether } from '../demo/tether.ts'
+import { createTemplate } from './support/database.ts'
+import type { Runtime } from './support/server.ts'
+
+// Arguments: [--runtime node|deno] [--concurrency N] [part of a test file's path ...]
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+const { runtimes, concurrency, patterns } = readArguments()
+const unitTests = await testFiles('src', patterns)
+const serverTests = await testFiles('test', patterns)
+if (unitTests.length + serverTests.length === 0) {
+  console.error(`no test file matches ${patterns.join(', ') || 'src/**/*.test.ts or test/**/*.test.ts'}`)
+  process.exit(1)
+}
+
+await removeLeftovers()
+const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
+// A zone that is neither the process's nor UTC: whoever mixes up two clocks is found out.
+const cluster = await openPostgres({ folder, durable: false, settings: { timezone: 'Europe/Stockholm' } })
+let interrupted = false
+let running: ChildProcess | undefined
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    interrupted = true
+    running?.kill()
+  })
+
+const failed: string[] = []
+try {
+  await createTemplate(cluster)
+  for (const runtime of runtimes) {
+    // Unit tests start no server, so that one round of them says all.
+    const files = runtime === runtimes[0] ? [...unitTests, ...serverTests] : serverTests
+    if (files.length === 0 || interrupted) continue
+    console.log(`\n${files.length} test files, server on ${runtime}`)
+    if (!(await runTests(files, runtime))) failed.push(runtime)
+  }
+} finally {
+  await cluster.remove()
+}
+if (failed.length > 0) console.error(`\ntests failed with the server on ${failed.join(' and on ')}`)
+process.exitCode = failed.length > 0 || interrupted ? 1 : 0
+
+function readArguments(): { runtimes: Runtime[]; concurrency: number; patterns: string[] } {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { runtime: { type: 'string' }, concurrency: { type: 'string', default: '3' } },
+  })
+  const runtimes = (['node', 'deno'] as const).filter((name) => (values.runtime ?? name) === name)
+  const concurrency = Number(values.concurrency)
+  if (runtimes.length === 0) throw new Error('--runtime takes node or deno')
+  if (!Number.isInteger(concurrency) || concurrency < 1) throw new Error('--concurrency takes a number')
+  return { runtimes, concurrency, patterns: positionals }
+}
+
+async function testFiles(root: string, patterns: string[]): Promise<string[]> {
+  const entries = await readdir(root, { recursive: true })
+  return entries
+    .map((entry) => join(root, entry))
+    .filter((file) => file.endsWith('.test.ts'))
+    .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
+    .sort()
+}
+
+async function runTests(files: string[], runtime: Runtime): Promise<boolean> {
+  const options = [
+    '--test',
+    `--test-concurrency=${concurrency}`,
+    '--test-timeout=300000',
+    '--test-reporter=spec',
+  ]
+  const child = spawn(process.execPath, ['--import', 'tsx', ...options, ...files], {
+    stdio: 'inherit',
+    env: { ...process.env, PLENUM_TEST_PG: cluster.url('postgres'), PLENUM_RUNTIME: runtime },
+  })
+  running = child
+  tether(child, 'TERM')
+  const [code] = (await once(child, 'exit')) as [number | null]
+  running = undefined
+  return code === 0
+}
+
+// A run that was killed could not remove its folder; its PostgreSQL has ended with it.
+async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith('plenum-test-')) continue
+    const leftover = join(tmpdir(), name)
+    // No owner is written yet while another run is just making its cluster.
+    if ((await folderOwner(leftover)) === 'gone') await rm(leftover, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+
+/** A TCP port that leads to another one, with somebody in between who can keep back answers and cut. */
+export interface Forwarder {
+  readonly port: number
+  /** What the other side says from now on does not arrive, on any connection that there is. */
+  holdAnswers(): void
+  /** Ends all connections at once. New ones are forwarded as before, answers included. */
+  cut(): void
+  close(): Promise<void>
+}
+
+export async function openForwarder(target: number): Promise<Forwarder> {
+  const pairs = new Set<{ near: Socket; far: Socket }>()
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1')
+    const pair = { near, far }
+    pairs.add(pair)
+    for (const side of [near, far]) {
+      side.on('error', () => {}) // 'close' follows
+      side.on('close', () => {
+        pairs.delete(pair)
+        near.destroy()
+        far.destroy()
+      })
+    }
+    near.pipe(far)
+    far.pipe(near)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const cut = () => {
+    for (const { near, far } of pairs) for (const side of [near, far]) side.destroy()
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    holdAnswers() {
+      for (const { near, far } of pairs) {
+        far.unpipe(near)
+        far.resume() // read, and thrown away
+      }
+    },
+    cut,
+    async close() {
+      cut()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

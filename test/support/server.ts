@@ -1,0 +1,244 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { get } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as wait } from 'node:timers/promises'
+import { createInterface } from 'node:readline'
+import { freePort } from '../../demo/port.ts'
+import { tether } from '../../demo/tether.ts'
+
+export type Runtime = 'node' | 'deno'
+
+/** What the server needs under Deno; the README tells operators the same list. */
+export const denoPermissions = ['--allow-net', '--allow-env', '--allow-sys', '--allow-read', '--allow-write']
+
+/** Another build than dist's: for a test that is to be seen failing. */
+const bundle = process.env['PLENUM_BUNDLE'] ?? fileURLToPath(new URL('../../dist/plenum.js', import.meta.url))
+const denoBinary = fileURLToPath(new URL('../../node_modules/.bin/deno', import.meta.url))
+
+export interface PlenumOptions {
+  /** The database URL. */
+  database: string
+  /** Further arguments, among them a subcommand if it comes first. `-listen` is taken from here if it is here. */
+  flags?: string[]
+  env?: Record<string, string>
+  runtime?: Runtime
+  /** An address to listen on instead of a free port: '127.0.0.1:1234' or the path of a Unix socket. */
+  listen?: string
+  origin?: string
+  /** Seconds before an absence becomes a departure. */
+  grace?: number
+  /** Seconds between two looks at the site's tables. */
+  poll?: number
+  /** False: do not wait until it is ready. */
+  ready?: boolean
+  /** Where /readyz is asked if not on `listen` (with -adminlisten). */
+  readyAt?: string
+}
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+export interface Exit {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
+export type LogLine = Record<string, unknown>
+
+/** A server in a process of its own. It is killed when the test's process ends, at the latest. */
+export class Plenum {
+  readonly listen: string
+  /** Every line of stderr as it came. */
+  readonly stderr: string[] = []
+  /** The lines that are JSON objects, parsed. */
+  readonly logs: LogLine[] = []
+  readonly stdout: string[] = []
+  readonly #child: ChildProcess
+  readonly #exited: Promise<Exit>
+
+  constructor(child: ChildProcess, listen: string) {
+    this.#child = child
+    this.listen = listen
+    this.#exited = new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, signal) => resolve({ code, signal }))
+    })
+    this.#exited.catch(() => {})
+    if (child.stdout) createInterface(child.stdout).on('line', (line) => this.stdout.push(line))
+    if (child.stderr) createInterface(child.stderr).on('line', (line) => this.#takeLogLine(line))
+    this.#keepAlive(false)
+    tether(child, 'KILL')
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1
+  }
+
+  get port(): number {
+    return Number(this.listen.slice(this.listen.lastIndexOf(':') + 1))
+  }
+
+  get hasExited(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  /** Settles when the process has ended and its output has been read. */
+  get exited(): Promise<Exit> {
+    this.#keepAlive(true)
+    return this.#exited
+  }
+
+  url(path = '/'): string {
+    return `http://${this.listen}${path}`
+  }
+
+  /** The URL for the `ws` package, which reaches Unix sockets by a scheme of its own. */
+  socketUrl(path: string): string {
+    return this.listen.startsWith('/') ? `ws+unix://${this.listen}:${path}` : `ws://${this.listen}${path}`
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return fetchFrom(this.listen, path, headers)
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** Ends the process as a crash would. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.exited
+  }
+
+  /** Asks it to end and returns the exit code; null when it had to be killed. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM', seconds = 15): Promise<number | null> {
+    this.#child.kill(signal)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), seconds * 1000)
+    const { code } = await this.exited
+    clearTimeout(timer)
+    return code
+  }
+
+  /** Waits for a log line, also one that has been written before. */
+  async logged(predicate: (line: LogLine) => boolean, milliseconds = 5000): Promise<LogLine> {
+    for (const deadline = Date.now() + milliseconds; ; await wait(10)) {
+      const line = this.logs.find(predicate)
+      if (line) return line
+      if (Date.now() > deadline) throw new Error(`no such log line; stderr was:\n${this.stderr.join('\n')}`)
+    }
+  }
+
+  // A test that fails before it stops its server must not keep the test's process alive.
+  #keepAlive(on: boolean): void {
+    for (const handle of [this.#child, this.#child.stdout, this.#child.stderr] as (
+      ChildProcess | Socket | null
+    )[])
+      if (on) handle?.ref()
+      else handle?.unref()
+  }
+
+  #takeLogLine(line: string): void {
+    this.stderr.push(line)
+    try {
+      const entry: unknown = JSON.parse(line)
+      if (typeof entry === 'object' && entry !== null) this.logs.push(entry as LogLine)
+    } catch {
+      // not a log entry: usage, or the runtime's own words
+    }
+  }
+}
+
+/** Starts the built server and waits until it is ready. */
+export async function startPlenum(options: PlenumOptions): Promise<Plenum> {
+  const { flags = [], ready = true } = options
+  const listen = options.listen ?? `127.0.0.1:${await freePort()}`
+  const args = [
+    ...flags,
+    '-origin',
+    options.origin ?? 'http://localhost',
+    '-dburl',
+    options.database,
+    '-listen',
+    listen,
+    ...(options.grace === undefined ? [] : ['-grace', String(options.grace)]),
+    ...(options.poll === undefined ? [] : ['-poll', String(options.poll)]),
+  ]
+  const plenum = new Plenum(launch(args, options), listen)
+  if (ready) await untilReady(plenum, options.readyAt ?? listen)
+  return plenum
+}
+
+/** Runs the server with exactly these arguments to its end: for wrong flags, --version, migrate, check. */
+export async function runPlenum(
+  args: string[],
+  options: { env?: Record<string, string>; runtime?: Runtime; seconds?: number } = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const plenum = new Plenum(launch(args, options), '')
+  const timer = setTimeout(() => plenum.signal('SIGKILL'), (options.seconds ?? 20) * 1000)
+  const { code } = await plenum.exited
+  clearTimeout(timer)
+  return { code, stdout: plenum.stdout.join('\n'), stderr: plenum.stderr.join('\n') }
+}
+
+/** A plain HTTP request to an address as -listen takes it. */
+export function fetchFrom(
+  listen: string,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const [host = '', port] = listen.split(':')
+  const target = listen.startsWith('/') ? { socketPath: listen } : { host, port: Number(port) }
+  return new Promise((resolve, reject) => {
+    const request = get({ ...target, path, headers, agent: false, timeout: 10_000 }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => (body += chunk))
+      response.on('error', reject)
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
+    })
+    request.on('error', reject)
+    request.on('timeout', () => request.destroy(new Error(`no answer from ${listen}${path} within 10 s`)))
+  })
+}
+
+/** The runtime that this run of the tests is about. */
+export function currentRuntime(): Runtime {
+  return process.env['PLENUM_RUNTIME'] === 'deno' ? 'deno' : 'node'
+}
+
+function launch(args: string[], options: { env?: Record<string, string>; runtime?: Runtime }): ChildProcess {
+  const runtime = options.runtime ?? currentRuntime()
+  const [file, before] =
+    runtime === 'deno'
+      ? [denoBinary, ['run', '--quiet', '--no-prompt', '--no-config', ...denoPermissions]]
+      : [process.execPath, []]
+  // What the runner and the developer's shell have set for other programs must not configure the server.
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(PLENUM_|PG|NODE_)/.test(name))
+  return spawn(file, [...before, bundle, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...Object.fromEntries(inherited), NO_COLOR: '1', ...options.env },
+  })
+}
+
+async function untilReady(plenum: Plenum, address: string): Promise<void> {
+  let last = 'nothing'
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline && !plenum.hasExited; await wait(15)) {
+    try {
+      const { status, body } = await fetchFrom(address, '/readyz')
+      if (status === 200) return
+      last = `${status} ${body}`
+    } catch (error) {
+      last = String(error)
+    }
+  }
+  const end = plenum.hasExited ? 'it ended' : `/readyz said: ${last}`
+  await plenum.kill()
+  throw new Error(`plenum did not become ready, ${end}; its stderr:\n${plenum.stderr.join('\n')}`)
+}

@@ -12,7 +12,8 @@ export interface Forwarder {
   close(): Promise<void>
 }
 
-export async function openForwarder(target: number): Promise<Forwarder> {
+/** `port` is for one that opens again after `close`. */
+export async function openForwarder(target: number, port = 0): Promise<Forwarder> {
   const pairs = new Set<{ near: Socket; far: Socket }>()
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1')
@@ -29,7 +30,7 @@ export async function openForwarder(target: number): Promise<Forwarder> {
     near.pipe(far)
     far.pipe(near)
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const cut = () => {
     for (const { near, far } of pairs) for (const side of [near, far]) side.destroy()

@@ -18,22 +18,25 @@ export async function hold(url: string, work: (tx: TransactionSql) => Promise<un
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   let release = (_how: 'commit' | 'rollback'): void => {}
   const released = new Promise<'commit' | 'rollback'>((resolve) => (release = resolve))
-  let transaction: Promise<unknown> = Promise.resolve()
+  let transaction = Promise.resolve()
   const pid = await new Promise<number>((resolve, reject) => {
-    transaction = sql
-      .begin(async (tx) => {
-        await work(tx)
-        const [own] = await tx<{ pid: number }[]>`select pg_backend_pid() pid`
-        resolve(own?.pid ?? 0)
-        if ((await released) === 'rollback') throw new RolledBack()
-      })
-      .catch((error: unknown) => {
-        reject(error)
+    const stayOpen = async (): Promise<void> => {
+      try {
+        await sql.begin(async (tx) => {
+          await work(tx)
+          const [own] = await tx<{ pid: number }[]>`select pg_backend_pid() pid`
+          resolve(own?.pid ?? 0)
+          if ((await released) === 'rollback') throw new RolledBack()
+        })
+      } catch (error) {
         if (!(error instanceof RolledBack)) throw error
-      })
-      .finally(() => sql.end({ timeout: 1 }))
-    // Whoever ends it hears of an error. A test that has failed before must not fail once more.
-    transaction.catch(() => {})
+      } finally {
+        await sql.end({ timeout: 1 })
+      }
+    }
+    transaction = stayOpen()
+    // Whoever ends it hears of an error; here of one that came before anything was held.
+    transaction.catch(reject)
   })
   const end = async (how: 'commit' | 'rollback'): Promise<void> => {
     release(how)

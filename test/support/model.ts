@@ -56,9 +56,8 @@ type AdminCommand =
 export type Action =
   /** `has`: how many lines of the record the client has. */
   | { type: 'enter'; who: number; has: number }
-  /** Several at once are one step: polls are looked at after the last of them. */
-  | { type: 'leave'; who: number[] }
-  | { type: 'lose'; who: number[] }
+  | { type: 'leave'; who: number }
+  | { type: 'lose'; who: number }
   | Command
 
 export interface Model {
@@ -106,12 +105,14 @@ export function createModel(
   }
 }
 
-/** Does one action. Whoever speaks is connected. */
-export function act(model: Model, action: Action): void {
-  if (action.type === 'enter') enter(model, action.who, action.has)
-  else if (action.type === 'leave') end(model, action.who, false)
-  else if (action.type === 'lose') end(model, action.who, model.forgiving)
-  else command(model, action)
+/** Does one action, or several as one step. Whoever speaks is connected. */
+export function act(model: Model, ...actions: Action[]): void {
+  for (const action of actions)
+    if (action.type === 'enter') enter(model, action.who, action.has)
+    else if (action.type === 'lose' && model.forgiving) model.present.set(action.who, null)
+    else if (action.type === 'leave' || action.type === 'lose')
+      depart(model, action.who, `Member ${nameOf(model, action.who)} left the meeting`)
+    else command(model, action)
 
   const poll = pollOf(model)
   // Nobody who is in the meeting has not voted; with nobody in it the poll goes on.
@@ -172,12 +173,6 @@ function refusal(model: Model, { id, known, admin }: Person): string | null {
   if (admin || model.present.get(id) === null) return null
   if (model.state === 'finished') return refusals.over
   return model.state === 'open' && !model.mayRejoin.has(id) ? refusals.inProgress : null
-}
-
-function end(model: Model, who: number[], forgiven: boolean): void {
-  for (const id of who)
-    if (forgiven) model.present.set(id, null)
-    else depart(model, id, `Member ${nameOf(model, id)} left the meeting`)
 }
 
 function depart(model: Model, who: number, line: string): void {

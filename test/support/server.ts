@@ -11,20 +11,40 @@ import { tether } from '../../demo/tether.ts'
 
 export type Runtime = 'node' | 'deno'
 
-/** What the server needs under Deno; the README tells operators the same list. */
-export const denoPermissions = ['--allow-net', '--allow-env', '--allow-sys', '--allow-read', '--allow-write']
+/**
+ * What the server needs under Deno, wherever its sockets are; the README tells operators the same list. For given
+ * addresses it can be less: see bundle.test.ts.
+ */
+export const denoPermissions = [
+  '--allow-net',
+  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,WS_NO_BUFFER_UTIL',
+  '--allow-sys=uid,gid,userInfo,homedir',
+  '--allow-read',
+  '--allow-write',
+]
 
 /** Another build than dist's: for a test that is to be seen failing. */
-const bundle = process.env['PLENUM_BUNDLE'] ?? fileURLToPath(new URL('../../dist/plenum.js', import.meta.url))
+export const builtBundle =
+  process.env['PLENUM_BUNDLE'] ?? fileURLToPath(new URL('../../dist/plenum.js', import.meta.url))
 const denoBinary = fileURLToPath(new URL('../../node_modules/.bin/deno', import.meta.url))
 
-export interface PlenumOptions {
+export interface LaunchOptions {
+  env?: Record<string, string>
+  runtime?: Runtime
+  /** Another file than the build's, and where it is run. */
+  bundle?: string
+  cwd?: string
+  /** Arguments of the runtime itself, under Deno in place of its permissions. */
+  runtimeFlags?: string[]
+  /** The descriptor of a listening socket, to be passed as systemd does. */
+  passedSocket?: number
+}
+
+export interface PlenumOptions extends LaunchOptions {
   /** The database URL. */
   database: string
   /** Further arguments, among them a subcommand if it comes first. `-listen` is taken from here if it is here. */
   flags?: string[]
-  env?: Record<string, string>
-  runtime?: Runtime
   /** An address to listen on instead of a free port: '127.0.0.1:1234' or the path of a Unix socket. */
   listen?: string
   origin?: string
@@ -157,28 +177,37 @@ export class Plenum {
 
 /** Starts the built server and waits until it is ready. */
 export async function startPlenum(options: PlenumOptions): Promise<Plenum> {
-  const { flags = [], ready = true } = options
-  const listen = options.listen ?? `127.0.0.1:${await freePort()}`
-  const args = [
-    ...flags,
-    '-origin',
-    options.origin ?? 'http://localhost',
-    '-dburl',
-    options.database,
-    '-listen',
-    listen,
-    ...(options.grace === undefined ? [] : ['-grace', String(options.grace)]),
-    ...(options.poll === undefined ? [] : ['-poll', String(options.poll)]),
-  ]
-  const plenum = new Plenum(launch(args, options), listen)
-  if (ready) await untilReady(plenum, options.readyAt ?? listen)
-  return plenum
+  const { flags = [], origin = 'http://localhost', grace, poll } = options
+  for (let attempt = 1; ; attempt++) {
+    const listen = options.listen ?? `127.0.0.1:${await freePort()}`
+    const args = [
+      ...flags,
+      '-origin',
+      origin,
+      '-dburl',
+      options.database,
+      '-listen',
+      listen,
+      ...(grace === undefined ? [] : ['-grace', String(grace)]),
+      ...(poll === undefined ? [] : ['-poll', String(poll)]),
+    ]
+    const plenum = new Plenum(launch(args, options), listen)
+    if (options.ready === false) return plenum
+    try {
+      await untilReady(plenum, options.readyAt ?? listen)
+      return plenum
+    } catch (error) {
+      // Somebody may have taken the free port between our look and the server's.
+      const taken = options.listen === undefined && plenum.stderr.some((line) => line.includes('EADDRINUSE'))
+      if (!taken || attempt === 3) throw error
+    }
+  }
 }
 
 /** Runs the server with exactly these arguments to its end: for wrong flags, --version, migrate, check. */
 export async function runPlenum(
   args: string[],
-  options: { env?: Record<string, string>; runtime?: Runtime; seconds?: number } = {},
+  options: LaunchOptions & { seconds?: number } = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const plenum = new Plenum(launch(args, options), '')
   const timer = setTimeout(() => plenum.signal('SIGKILL'), (options.seconds ?? 20) * 1000)
@@ -213,16 +242,24 @@ export function currentRuntime(): Runtime {
   return process.env['PLENUM_RUNTIME'] === 'deno' ? 'deno' : 'node'
 }
 
-function launch(args: string[], options: { env?: Record<string, string>; runtime?: Runtime }): ChildProcess {
-  const runtime = options.runtime ?? currentRuntime()
-  const [file, before] =
-    runtime === 'deno'
-      ? [denoBinary, ['run', '--quiet', '--no-prompt', '--no-config', ...denoPermissions]]
-      : [process.execPath, []]
+function launch(args: string[], options: LaunchOptions): ChildProcess {
+  const { bundle = builtBundle, passedSocket } = options
+  const isDeno = (options.runtime ?? currentRuntime()) === 'deno'
+  const command = [
+    ...(isDeno ? [denoBinary, 'run', '--quiet', '--no-prompt', '--no-config'] : [process.execPath]),
+    ...(options.runtimeFlags ?? (isDeno ? denoPermissions : [])),
+    bundle,
+    ...args,
+  ]
+  // The process that is to take the socket over must be the one that LISTEN_PID names.
+  if (passedSocket !== undefined)
+    command.unshift('/bin/sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh')
+  const [file = '', ...rest] = command
   // What the runner and the developer's shell have set for other programs must not configure the server.
   const inherited = Object.entries(process.env).filter(([name]) => !/^(PLENUM_|PG|NODE_)/.test(name))
-  return spawn(file, [...before, bundle, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  return spawn(file, rest, {
+    stdio: ['ignore', 'pipe', 'pipe', ...(passedSocket === undefined ? [] : [passedSocket])],
+    cwd: options.cwd,
     env: { ...Object.fromEntries(inherited), NO_COLOR: '1', ...options.env },
   })
 }

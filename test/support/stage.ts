@@ -48,6 +48,37 @@ export function fromElsewhere(): Record<string, string> {
   return { 'x-forwarded-for': `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}` }
 }
 
+/** Makes a meeting, and what the model has to know of it. */
+export async function openMeeting(
+  { fellows, sql, forgiving }: World,
+  { open, invited }: Setting,
+): Promise<{
+  meeting: TestMeeting
+  people: Person[]
+  forgiving: boolean
+  open: boolean
+  mayRejoin: number[]
+}> {
+  const admins = fellows.slice(0, 2)
+  const proxied = fellows.at(-1)!
+  const meeting = await createMeeting(sql, {
+    members: fellows,
+    admins,
+    state: open ? 1 : 0,
+    allowrejoin: invited,
+    proxynames: { [proxied.id]: proxyName },
+  })
+  const people = fellows.map((fellow): Person => ({
+    ...fellow,
+    color: String(meeting.keyIds.get(fellow.id)).slice(-1),
+    admin: admins.includes(fellow),
+    known: true,
+    proxy: fellow === proxied ? proxyName : null,
+  }))
+  people.push({ id: stranger, name: 'A stranger', color: '', admin: false, known: false, proxy: null })
+  return { meeting, people, forgiving, open, mayRejoin: invited.map(({ id }) => id) }
+}
+
 /** One meeting on a real server, and the model beside it. */
 export class Stage {
   readonly model: Model
@@ -65,27 +96,9 @@ export class Stage {
     this.#patienceMs = patienceMs
   }
 
-  static async open(world: World, { open, invited, patienceMs }: Setting): Promise<Stage> {
-    const { fellows, sql, forgiving } = world
-    const admins = fellows.slice(0, 2)
-    const proxied = fellows.at(-1)!
-    const meeting = await createMeeting(sql, {
-      members: fellows,
-      admins,
-      state: open ? 1 : 0,
-      allowrejoin: invited,
-      proxynames: { [proxied.id]: proxyName },
-    })
-    const people = fellows.map((fellow): Person => ({
-      ...fellow,
-      color: String(meeting.keyIds.get(fellow.id)).slice(-1),
-      admin: admins.includes(fellow),
-      known: true,
-      proxy: fellow === proxied ? proxyName : null,
-    }))
-    people.push({ id: stranger, name: 'A stranger', color: '', admin: false, known: false, proxy: null })
-    const mayRejoin = invited.map(({ id }) => id)
-    return new Stage(world, meeting, createModel(people, { forgiving, open, mayRejoin }), patienceMs)
+  static async open(world: World, setting: Setting): Promise<Stage> {
+    const { meeting, ...given } = await openMeeting(world, setting)
+    return new Stage(world, meeting, createModel(given.people, given), setting.patienceMs)
   }
 
   /** Does one action on the server and in the model, and compares what everyone is told. */
@@ -119,7 +132,7 @@ export class Stage {
   async #enter(action: Action & { type: 'enter' }): Promise<void> {
     const { who, has } = action
     const key = this.meeting.keys.get(who) ?? newKey()
-    const first = has === 0 ? 0 : (this.#lines[has - 1]?.id ?? beyondAllIds)
+    const first = await this.#idOfLast(has)
     act(this.model, action)
     const witness = new Witness(this.model, this.#connections.length, this.#lines)
     const member = await join(this.#world.plenum, this.meeting.id, key, { first, headers: fromElsewhere() })
@@ -128,17 +141,24 @@ export class Stage {
     await this.#untilTold(false)
   }
 
+  /** The id of the last one of the first `n` lines. */
+  async #idOfLast(n: number): Promise<number> {
+    if (n === 0) return 0
+    if (n > this.model.lines.length) return beyondAllIds
+    const told = this.#lines[n - 1]
+    if (told) return told.id
+    // Nobody was there to be told.
+    const { record } = await readTables(this.#world.sql, this.meeting.id)
+    return record[n - 1]!.id
+  }
+
   async #end(action: Action & { type: 'leave' | 'lose' }, how: Ending): Promise<void> {
-    const members = action.who.map((who) => this.#memberOf(who))
+    const member = this.#memberOf(action.who)
     act(this.model, action)
-    for (const member of members) {
-      if (how === 'fin' || how === 'rst') await member.reset(how)
-      else await member.close(how === 'no code' ? undefined : how)
-    }
+    await endConnection(member, how)
     await this.#untilTold(false)
     // Nobody is told that someone is away, and nobody may be left to be told that someone has left.
-    if (action.who.some((who) => this.model.present.has(who)))
-      await this.#untilSeen(() => this.#statusDifference())
+    if (this.model.present.has(action.who)) await this.#untilSeen(() => this.#statusDifference())
     else if (this.#connected().length === 0) await this.#untilSeen(() => this.#attendanceDifference())
   }
 
@@ -220,6 +240,11 @@ export class Stage {
 }
 
 const sorted = (ids: Iterable<number>): number[] => [...ids].toSorted((a, b) => a - b)
+
+export async function endConnection(member: Member, how: Ending): Promise<void> {
+  if (how === 'fin' || how === 'rst') await member.reset(how)
+  else await member.close(how === 'no code' ? undefined : how)
+}
 
 /** The frame of a command, as the stock page sends it. */
 export function frameOf(command: Command): object | string | Buffer {

@@ -25,6 +25,8 @@ export type Attendee = Person & {
   key: string | null
   remote: string
   presence: { type: 'here'; socket: number } | { type: 'away'; until: Millis }
+  /** The meeting's revision since which he is in it. */
+  revision: number
 }
 
 /** What the database knows of one who wants to enter. */
@@ -51,10 +53,15 @@ export type Meeting = {
   departed: Map<MemberId, Person & { admin: boolean; remote: string }>
   banned: Set<MemberId>
   poll: Poll | null
-  /** The newest poll that has ended. */
-  lastPoll: { question: string; endedAt: Millis } | null
+  /** When polls ended, by their questions: those of the last `sameQuestionMs`, perhaps older ones too. */
+  endedPolls: Map<string, Millis>
   /** The newest line of the record: its id (0 for none) and its time as the database writes it (null for none). */
   lastLine: { id: number; time: string | null }
+  /** Grows with each change of what the site could change too. */
+  revision: number
+  /** The revisions of the newest change of the state, and of the bans. */
+  stateRevision: number
+  banRevision: number
 }
 
 export type Command =
@@ -165,6 +172,7 @@ export function enter(meeting: Meeting, credential: Credential, socket: number, 
     key,
     remote,
     presence: { type: 'here', socket },
+    revision: meeting.revision,
   }
   const proxy = proxyName ? ` (through proxy ${proxyName})` : ''
   const verb = arrival === 'joined' ? 'joined' : 're-joined'
@@ -294,8 +302,8 @@ export function decide(
       if ('type' in draft) return draft
       if (meeting.state !== 'open') return reject('Meeting is not open')
       if (meeting.poll) return reject('There is already an active poll')
-      const last = meeting.lastPoll
-      if (last && last.question === draft.question && now < last.endedAt + sameQuestionMs)
+      const endedAt = meeting.endedPolls.get(draft.question)
+      if (endedAt !== undefined && now < endedAt + sameQuestionMs)
         return reject('This question was just asked, please word it differently or wait a moment')
       return {
         write: {
@@ -379,15 +387,22 @@ export type SiteState = {
   keys: ReadonlyMap<MemberId, { key: string; allowRejoin: boolean; proxyName: string | null }>
 } | null
 
-/** What brings the view in line with the site's tables (meeting door spec, The poller); null when it is. */
-export function followSite(meeting: Meeting, site: SiteState): Decision | null {
+/**
+ * What brings the view in line with the site's tables (meeting door spec, The poller); null when it is. `site` is what
+ * they said after the view was at revision `asOf`: what has changed here since then is left as it is.
+ */
+export function followSite(meeting: Meeting, site: SiteState, asOf: number): Decision | null {
   if (!site) return decision({ lines: [], depart: [...meeting.attendees.keys()] }, { type: 'vanished' })
   const events: Event[] = []
   if (site.name !== meeting.name) events.push({ type: 'renamed', name: site.name })
-  if (site.state !== meeting.state) events.push({ type: 'stateChanged', state: site.state })
-  for (const member of meeting.banned) if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
+  if (site.state !== meeting.state && meeting.stateRevision <= asOf)
+    events.push({ type: 'stateChanged', state: site.state })
+  if (meeting.banRevision <= asOf)
+    for (const member of meeting.banned)
+      if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
   const expelled: Attendee[] = []
   for (const attendee of meeting.attendees.values()) {
+    if (attendee.revision > asOf) continue
     const { id } = attendee
     const row = site.keys.get(id)
     const admin = site.admins.has(id)
@@ -406,7 +421,7 @@ export function followSite(meeting: Meeting, site: SiteState): Decision | null {
 export function apply(meeting: Meeting, event: Event): void {
   switch (event.type) {
     case 'entered':
-      meeting.attendees.set(event.attendee.id, event.attendee)
+      meeting.attendees.set(event.attendee.id, { ...event.attendee, revision: ++meeting.revision })
       meeting.departed.delete(event.attendee.id)
       return
     case 'away': {
@@ -418,18 +433,22 @@ export function apply(meeting: Meeting, event: Event): void {
       const attendee = meeting.attendees.get(event.member)
       if (!attendee) return
       const { id, name, color, admin, remote } = attendee
+      meeting.revision++
       meeting.attendees.delete(id)
       meeting.departed.set(id, { id, name, color, admin, remote })
       return
     }
     case 'banned':
       meeting.banned.add(event.member)
+      meeting.banRevision = ++meeting.revision
       return
     case 'unbanned':
       meeting.banned.delete(event.member)
+      meeting.banRevision = ++meeting.revision
       return
     case 'stateChanged':
       meeting.state = event.state
+      meeting.stateRevision = ++meeting.revision
       return
     case 'renamed':
       meeting.name = event.name
@@ -446,7 +465,9 @@ export function apply(meeting: Meeting, event: Event): void {
       meeting.poll?.votes.set(event.member, event.answer)
       return
     case 'pollEnded':
-      if (meeting.poll) meeting.lastPoll = { question: meeting.poll.question, endedAt: event.endedAt }
+      for (const [question, endedAt] of meeting.endedPolls)
+        if (endedAt + sameQuestionMs <= event.endedAt) meeting.endedPolls.delete(question)
+      if (meeting.poll) meeting.endedPolls.set(meeting.poll.question, event.endedAt)
       meeting.poll = null
       return
     case 'vanished':

@@ -95,8 +95,7 @@ export class Room implements SessionRoom {
   readonly #seats = new Map<number, { session: Session; member: MemberId }>()
   #view: Meeting | null = null
   #stale = true
-  #revision = 0
-  #siteFingerprint = ''
+  #followed = { fingerprint: '', revision: -1 }
   #busySince: number | null = null
   #timer: NodeJS.Timeout | null = null
   #pollTimer: NodeJS.Timeout | null = null
@@ -121,7 +120,7 @@ export class Room implements SessionRoom {
 
   /** Grows with every change of what the site could change too. */
   get revision(): number {
-    return this.#revision
+    return this.#view?.revision ?? 0
   }
 
   enter(entrant: Entrant): void {
@@ -141,9 +140,9 @@ export class Room implements SessionRoom {
     this.#mailbox.push({ type: 'command', session, command })
   }
 
-  /** The fingerprint of what was last followed of the site; '' for nothing. */
+  /** The fingerprint of what was last followed of the site; '' when more has changed since than that says. */
   get siteFingerprint(): string {
-    return this.#siteFingerprint
+    return this.#followed.revision === this.revision ? this.#followed.fingerprint : ''
   }
 
   /** Brings the view in line with `report`, which was asked for when the room was at `revision`. */
@@ -240,12 +239,12 @@ export class Room implements SessionRoom {
         return run.length
       }
       case 'site': {
-        // A room that has moved on since is compared with what the next look brings.
         const { site, fingerprint } = job.report
-        if (job.revision !== this.#revision || site === undefined) return 1
-        const decision = followSite(view, site)
+        if (site === undefined) return 1
+        const upToDate = job.revision === view.revision
+        const decision = followSite(view, site, job.revision)
         if (decision) await this.#carryOut(view, decision)
-        this.#siteFingerprint = fingerprint
+        if (upToDate) this.#followed = { fingerprint, revision: view.revision }
         return 1
       }
       case 'wake':
@@ -322,7 +321,7 @@ export class Room implements SessionRoom {
       if (event.type !== 'entered') continue
       const before = view.attendees.get(event.attendee.id)
       if (before?.presence.type === 'here') this.#dismiss(before.presence.socket, disconnects.takenOver)
-      this.#apply(view, event)
+      apply(view, event)
     }
     const users = usersFrame(view)
     const appeared = events.flatMap((event) =>
@@ -396,11 +395,6 @@ export class Room implements SessionRoom {
     for (const line of lines) this.#outbox.send('everyone', messageFrame(line))
   }
 
-  #apply(view: Meeting, event: Event): void {
-    apply(view, event)
-    if (event.type !== 'voted' && event.type !== 'pollOpened' && event.type !== 'pollEnded') this.#revision++
-  }
-
   #tell(view: Meeting, events: readonly Event[]): void {
     const gone = events.flatMap((event) => {
       const attendee = event.type === 'departed' && view.attendees.get(event.member)
@@ -410,7 +404,7 @@ export class Room implements SessionRoom {
       // Frames that are on their way go to those who were here, in the roles that they had.
       this.#outbox.flush()
       if (event.type === 'departed' || event.type === 'vanished') this.#dismissFor(view, event)
-      this.#apply(view, event)
+      apply(view, event)
       switch (event.type) {
         case 'stateChanged':
           this.#outbox.send('everyone', statusFrame(view))
@@ -436,7 +430,10 @@ export class Room implements SessionRoom {
         case 'banned':
         case 'unbanned':
         case 'renamed':
+          break
         case 'vanished':
+          this.#view = null
+          this.#stale = true
           break
       }
     }
@@ -517,7 +514,6 @@ export class Room implements SessionRoom {
     }
     this.#view = view
     this.#stale = false
-    this.#revision++
     if (!before) return
     this.#outbox.send('everyone', usersFrame(view))
     this.#outbox.send('everyone', statusFrame(view))
@@ -631,6 +627,8 @@ function buildView(
   graceMs: number,
 ): Meeting {
   const socketOf = new Map(Array.from(seats, ([socket, { member }]) => [member, socket]))
+  // Above all that was asked of the site before.
+  const revision = (before?.revision ?? 0) + 1
   const view: Meeting = {
     id,
     name: stored.name,
@@ -639,11 +637,11 @@ function buildView(
     departed: new Map(),
     banned: new Set(stored.banned),
     poll: null,
-    lastPoll: stored.lastPoll && {
-      question: stored.lastPoll.question,
-      endedAt: now - stored.lastPoll.endedAgoMs,
-    },
+    endedPolls: new Map(stored.endedPolls.map(({ question, endedAgoMs }) => [question, now - endedAgoMs])),
     lastLine: stored.lastLine,
+    revision,
+    stateRevision: revision,
+    banRevision: revision,
   }
   if (stored.poll) {
     const { endsInMs, votes, ...poll } = stored.poll
@@ -664,6 +662,7 @@ function buildView(
       key: known?.key ?? null,
       remote,
       presence: socket === undefined ? { type: 'away', until } : { type: 'here', socket },
+      revision,
     })
   }
   return view

@@ -1,6 +1,6 @@
 import type { ISql, PendingQuery, Row, Sql, TransactionSql } from 'postgres'
 import type { Credential, LineDraft, MeetingState, SiteState, Write } from './meeting.ts'
-import type { MemberId } from './poll.ts'
+import { type MemberId, sameQuestionMs } from './poll.ts'
 import type { MessageData } from './protocol.ts'
 
 const states: readonly MeetingState[] = ['pending', 'open', 'finished', 'closed']
@@ -89,7 +89,8 @@ export type StoredMeeting = {
     endsInMs: number
     votes: [MemberId, number][]
   } | null
-  lastPoll: { question: string; endedAgoMs: number } | null
+  /** Those that ended within the last `sameQuestionMs`. */
+  endedPolls: { question: string; endedAgoMs: number }[]
   lastLine: { id: number; time: string | null }
 }
 
@@ -104,7 +105,7 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
       attendance: StoredMeeting['attendance'] | null
       banned: number[] | null
       poll: Exclude<StoredMeeting['poll'], null> | null
-      last_poll: StoredMeeting['lastPoll']
+      ended_polls: StoredMeeting['endedPolls'] | null
     }[]
   >`
     select m.name, m.state, l.id last_id, l.t::text last_time,
@@ -122,10 +123,10 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
           'votes', coalesce((select json_agg(json_build_array(v.member_id, v.answer))
             from plenum.vote v where v.poll_id = o.id), '[]'))
         from plenum.poll o where o.meeting_id = m.id and o.ended_at is null) poll,
-      (select json_build_object('question', o.question,
-          'endedAgoMs', extract(epoch from now() - o.ended_at) * 1000)
-        from plenum.poll o where o.meeting_id = m.id and o.ended_at is not null
-        order by o.ended_at desc limit 1) last_poll
+      (select json_agg(json_build_object('question', o.question,
+          'endedAgoMs', extract(epoch from now() - o.ended_at) * 1000) order by o.ended_at)
+        from plenum.poll o
+        where o.meeting_id = m.id and o.ended_at > now() - ${sameQuestionMs} * interval '1 ms') ended_polls
     from membership_meeting m
       -- The newest time may stand at an older id in a record that another server wrote.
       cross join lateral (select max(id) id, max(t) t from membership_meetingmessagelog
@@ -138,7 +139,7 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
     attendance: row.attendance ?? [],
     banned: row.banned ?? [],
     poll: row.poll,
-    lastPoll: row.last_poll,
+    endedPolls: row.ended_polls ?? [],
     lastLine: { id: row.last_id ?? 0, time: row.last_time },
   }
 }

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { fetchFrom } from './server.ts'
 
 /** What stands for a connection in the server's memory: each of these is garbage when its connection has ended. */
-const counted = ['IncomingMessage', 'ServerResponse', 'Socket', 'WebSocket', 'Session'] as const
+export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Session'] as const
 
-export type Census = Record<(typeof counted)[number], number>
+export type Census = Record<(typeof kinds)[number], number>
 
 interface Snapshot {
   snapshot: { meta: { node_fields: string[]; node_types: [string[], ...unknown[]] } }
@@ -19,14 +19,14 @@ export async function takeCensus(profileListen: string): Promise<Census> {
   const { node_fields: fields, node_types: types } = snapshot.meta
   const [typeAt, nameAt] = [fields.indexOf('type'), fields.indexOf('name')]
   const object = types[0].indexOf('object')
-  const names = counted.map((name) => strings.indexOf(name))
-  const counts = counted.map(() => 0)
+  const names = kinds.map((name) => strings.indexOf(name))
+  const counts = kinds.map(() => 0)
   for (let node = 0; node < nodes.length; node += fields.length) {
     if (nodes[node + typeAt] !== object) continue
     const index = names.indexOf(nodes[node + nameAt]!)
     if (index >= 0) counts[index]!++
   }
-  return Object.fromEntries(counted.map((name, index) => [name, counts[index]])) as Census
+  return Object.fromEntries(kinds.map((name, index) => [name, counts[index]])) as Census
 }
 
 /** The memory that a process holds, in MiB. */

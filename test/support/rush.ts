@@ -45,6 +45,7 @@ interface Actor {
 export async function rush(world: World, setting: Setting, deeds: Deed[][]): Promise<Model> {
   const { sql, plenum, fellows } = world
   const { meeting, ...given } = await openMeeting(world, setting)
+  const begun = Date.now()
   const actors = fellows.map((fellow): Actor => ({ fellow, connections: [], said: 0 }))
 
   const enter = async ({ fellow, connections }: Actor, having: 'all' | 'nothing'): Promise<void> => {
@@ -62,6 +63,8 @@ export async function rush(world: World, setting: Setting, deeds: Deed[][]): Pro
       case 'vote':
         return member.send({ type: 'vote', question: polls[deed.poll]!.question, vote: deed.answer })
       case 'newpoll':
+        // After ten seconds a question may be asked again; the model knows of none so old.
+        if (Date.now() > begun + 8000) return
         return member.send({ type: 'newpoll', ...polls[deed.poll]!, minutes: 5 })
       case 'kick':
         return member.send({ type: 'kick', user: fellows[deed.user]!.id, canrejoin: deed.canrejoin })

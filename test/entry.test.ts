@@ -926,7 +926,8 @@ for (const [timeZone, what, gatherThere] of [
 
 suite('keep-alive', { concurrency: true }, () => {
   const pings = async (member: Member, count: number): Promise<void> => {
-    for (let n = 0; n < count; n++) await once(member.ws, 'ping')
+    const ended = member.closed.then(() => assert.fail('the connection ended'))
+    for (let n = 0; n < count; n++) await Promise.race([once(member.ws, 'ping'), ended])
   }
 
   test('who gives no sign of life is cut without a close frame, and has left after the grace time', async () => {

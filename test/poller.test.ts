@@ -521,6 +521,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     const visit = async (index: number): Promise<void> => {
       while (!over) {
         const visitor = await meeting.enter(index)
+        await settle(visitor)
         await visitor.close()
         visits++
       }
@@ -558,6 +559,24 @@ suite('what the site changes', { concurrency: 6 }, () => {
         JSON.stringify(ends),
       )
     }
+  })
+
+  test('what happens here is not undone by a look that was begun before it', async () => {
+    const meeting = await meet(2)
+    const [chair, member] = await meeting.enterAll(0, 1)
+    await showsStatus(member, pending)
+    const expected: Frame[] = []
+    const from = member.frames.length
+    // Looks are on their way for a part of this time: some meet with one of these changes.
+    for (const until = performance.now() + 15_000 * pollSeconds; performance.now() < until;) {
+      chair.send({ type: 'open' })
+      chair.send({ type: 'finish' })
+      expected.push(open, finished)
+      await showsStatus(member, open)
+      await showsStatus(member, finished)
+    }
+    await settle(chair, member)
+    assert.deepEqual(member.frames.slice(from).filter(isStatus), expected)
   })
 
   test('what happens here and is undone by the site between two looks is noticed', async () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { fetchFrom } from './server.ts'
+import { currentRuntime, denoPermissions, fetchFrom } from './server.ts'
+import type { PlenumOptions } from './server.ts'
 
 /** What stands for a connection in the server's memory: each of these is garbage when its connection has ended. */
 export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Session'] as const
@@ -12,9 +13,24 @@ interface Snapshot {
   strings: string[]
 }
 
+/** What a server is to be started with so that its objects can be counted. */
+export function countable(
+  profileListen: string,
+  flags: string[] = [],
+): Pick<PlenumOptions, 'flags' | 'runtimeFlags'> {
+  const permissions = denoPermissions.map((one) =>
+    one.startsWith('--allow-sys=') ? `${one},inspector` : one,
+  )
+  return {
+    flags: [...flags, '-profilelisten', profileListen],
+    ...(currentRuntime() === 'deno' ? { runtimeFlags: permissions } : {}),
+  }
+}
+
 /** Counts the objects that are alive, by a heap snapshot from the server's -profilelisten address. */
 export async function takeCensus(profileListen: string): Promise<Census> {
-  const { body } = await fetchFrom(profileListen, '/debug/pprof/heap')
+  const { status, body } = await fetchFrom(profileListen, '/debug/pprof/heap')
+  if (status !== 200) throw new Error(body)
   const { snapshot, nodes, strings } = JSON.parse(body) as Snapshot
   const { node_fields: fields, node_types: types } = snapshot.meta
   const [typeAt, nameAt] = [fields.indexOf('type'), fields.indexOf('name')]

@@ -1,0 +1,502 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { freePort } from '../demo/port.ts'
+import { answerTo, farewell, gather, settle } from './support/gathering.ts'
+import { openHouse } from './support/house.ts'
+import type { House } from './support/house.ts'
+import { UpgradeRefused } from './support/member.ts'
+import { currentRuntime, denoPermissions, fetchFrom, runPlenum } from './support/server.ts'
+import type { Plenum } from './support/server.ts'
+import { until } from './support/until.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+const isDeno = currentRuntime() === 'deno'
+
+/** A value that each flag cannot take. */
+const unusable: Record<string, string> = {
+  origin: 'example.org',
+  behindproxy: 'perhaps',
+  trustedhops: '0',
+  dburl: 'mysql://host/database',
+  listen: 'nowhere',
+  socketmode: 'rw',
+  adminlisten: 'nowhere',
+  profilelisten: 'nowhere',
+  grace: '-1',
+  ping: '0',
+  poll: '0',
+  rate: 'fast',
+  timezone: 'Mars/Olympus',
+  joinwindow: 'soon',
+}
+
+/** The line that names what is wrong, of an end with status 2. */
+async function complaint(args: string[], env: Record<string, string> = {}): Promise<string> {
+  const { code, stdout, stderr } = await runPlenum(args, { env })
+  assert.equal(code, 2, stderr)
+  assert.equal(stdout, '')
+  const [line = '', blank, usage] = stderr.split('\n')
+  assert.equal(blank, '')
+  assert.match(usage ?? '', /^usage: plenum/)
+  return line
+}
+
+/** `plenum health` says where it has found nobody: which -listen counts. */
+async function listenOf(args: string[], env: Record<string, string> = {}): Promise<string | undefined> {
+  const { code, stdout, stderr } = await runPlenum(['health', ...args], { env })
+  assert.equal(code, 1)
+  assert.equal(stdout, '')
+  return /no answer: .* (\S+:\d+|\/\S+)$/.exec(stderr)?.[1]
+}
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'plenum-socket-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** What a start that fails says: one line, and exit status 1. */
+async function failure(house: House, listen: string): Promise<string> {
+  const run = await runPlenum(['-origin', '*', '-dburl', house.db.url, '-listen', listen])
+  assert.equal(run.code, 1)
+  const said = run.stderr.split('\n').filter((line) => !line.startsWith('{'))
+  assert.equal(said.length, 1, run.stderr)
+  return said[0] ?? ''
+}
+
+async function serves(house: House, plenum: Plenum): Promise<void> {
+  const meeting = await gather(house.db.sql, plenum, 1)
+  const member = await meeting.enter(0)
+  await settle(member)
+  await member.close()
+}
+
+const withInspector = (flag: string): string => (flag.startsWith('--allow-sys=') ? `${flag},inspector` : flag)
+
+suite('command line', { concurrency: 4 }, () => {
+  test('a flag takes one dash or two, and its value after a space or =; the last one counts', async () => {
+    const wanted = `127.0.0.1:${await freePort()}`
+    const other = `127.0.0.1:${await freePort()}`
+    for (const args of [
+      ['-listen', wanted],
+      ['--listen', wanted],
+      [`-listen=${wanted}`],
+      [`--listen=${wanted}`],
+      ['-listen', other, '-listen', wanted],
+    ])
+      assert.equal(await listenOf(args), wanted, args.join(' '))
+  })
+
+  test('the environment counts where no flag is given', async () => {
+    const wanted = `127.0.0.1:${await freePort()}`
+    assert.equal(await listenOf([], { PLENUM_LISTEN: wanted }), wanted)
+    assert.equal(await listenOf(['-listen', wanted], { PLENUM_LISTEN: '127.0.0.1:1' }), wanted)
+    assert.equal(await listenOf(['-listen', wanted], { PLENUM_LISTEN: 'nowhere' }), wanted)
+    assert.equal(await listenOf(['-listen', wanted], { PLENUM_ADMINLISTEN: '' }), wanted)
+  })
+
+  test('a value that a flag or its environment twin cannot take ends with status 2 and one line that names it', async () => {
+    for (const [name, value] of Object.entries(unusable)) {
+      const twin = `PLENUM_${name.toUpperCase()}`
+      const line = await complaint(['check'], { PLENUM_ORIGIN: '*', [twin]: value })
+      assert.match(line, new RegExp(`^plenum: -${name} \\(from ${twin}\\) takes `))
+    }
+    for (const name of ['origin', 'listen', 'behindproxy', 'dburl'])
+      assert.match(
+        await complaint(['check', '-origin', '*', `-${name}=${unusable[name]}`]),
+        new RegExp(`^plenum: -${name} takes `),
+      )
+  })
+
+  test('a flag without its value, an unknown flag and an unknown command end with status 2', async () => {
+    assert.match(await complaint(['-origin']), /^plenum: -origin takes /)
+    assert.match(await complaint(['-origin', '*', '-dburl']), /^plenum: -dburl takes /)
+    assert.match(await complaint(['-origin', '*', '-port', '8199']), /^plenum: -port is not a flag$/)
+    assert.match(await complaint(['start', '-origin', '*']), /^plenum: .*command/)
+    assert.match(await complaint(['-origin', '*', 'more']), /^plenum: serve takes only flags/)
+    assert.match(await complaint(['unban', '1', '-dburl', 'x=y']), /^plenum: unban takes two numbers/)
+  })
+
+  test('serve and check take no start without -origin', async () => {
+    for (const args of [[], ['serve'], ['check']])
+      assert.match(await complaint(args), /^plenum: -origin is required/)
+    const { code, stderr } = await runPlenum(['check'], {
+      env: { PLENUM_ORIGIN: '*', PLENUM_DBURL: 'host=127.0.0.1 port=1 dbname=d user=u' },
+    })
+    assert.equal(code, 1)
+    assert.match(stderr, /^plenum: .*ECONNREFUSED/)
+  })
+
+  test('no password is ever said', async (t) => {
+    const house = await openHouse(t)
+    const { password } = new URL(house.db.url)
+    for (const dburl of [
+      'postgres://u:s3cret@h:port/d',
+      'postgres://u:s3cret@h/d?sslmode=s3cret',
+      'postgres://u:s3cret%@h/d',
+      "host=h password='s3cret",
+      'host=h s3cret',
+      'u:s3cret@h/d',
+      's3cret://u@h/d',
+    ]) {
+      const line = await complaint(['check', '-origin', '*', '-dburl', dburl])
+      assert.match(line, /^plenum: -dburl takes /)
+      assert.equal(line.includes('s3cret'), false, line)
+    }
+    const byTwin = await complaint(['check'], { PLENUM_DBURL: 'host=h s3cret' })
+    assert.equal(byTwin.includes('s3cret'), false)
+    for (const args of [
+      ['--s3cret'],
+      ['-s3cret!=x'],
+      ['-dburl', 'postgres://u:s3cret@h/d', 's3cret'],
+      ['s3cret'],
+      ['-dburl', 'host=h', 'password=s3cret'],
+    ]) {
+      const line = await complaint(['-origin', '*', ...args])
+      // A flag's own name is repeated, in letters and digits.
+      if (args[0] !== '--s3cret') assert.equal(line.includes('s3cret'), false, line)
+    }
+    for (const command of ['check', 'migrate'])
+      for (const url of [house.db.url, house.db.url.replace(password, 's3cret')]) {
+        const { stdout, stderr } = await runPlenum([command, '-origin', '*', '-dburl', url])
+        assert.notEqual(stdout + stderr, '')
+        for (const secret of [password, 's3cret']) assert.equal((stdout + stderr).includes(secret), false)
+      }
+    const plenum = await house.start()
+    await plenum.stop()
+    assert.equal(plenum.stderr.join().includes(password), false)
+  })
+
+  test('version and help go to stdout, with status 0', async () => {
+    const runtime = isDeno ? 'deno' : 'node'
+    for (const args of [['-version'], ['--version'], ['version']]) {
+      const { code, stdout, stderr } = await runPlenum(args)
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+      assert.match(stdout, new RegExp(`^plenum ${version} \\(${runtime} \\d+\\.`))
+    }
+    for (const args of [['-help'], ['--help'], ['-h'], ['help'], ['migrate', '--help']]) {
+      const { code, stdout, stderr } = await runPlenum(args)
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+      for (const name of Object.keys(unusable)) {
+        assert.match(stdout, new RegExp(`^  -${name}\\b`, 'm'))
+        assert.ok(stdout.includes(`PLENUM_${name.toUpperCase()}`))
+      }
+      for (const command of ['serve', 'migrate', 'check', 'health', 'unban'])
+        assert.match(stdout, new RegExp(`\\b${command}\\b`))
+    }
+  })
+
+  test('migrate makes the schema and says so; done again it changes nothing', async (t) => {
+    const { db } = await openHouse(t)
+    const made = await runPlenum(['migrate', '-dburl', db.url])
+    assert.equal(made.code, 0)
+    assert.match(made.stdout, /steps done: \d/)
+    const [before] = await db.sql`select * from plenum.migration`
+    const again = await runPlenum(['migrate', '-dburl', db.url])
+    assert.deepEqual(again, { code: 0, stdout: 'schema plenum is up to date', stderr: '' })
+    assert.deepEqual({ ...(await db.sql`select * from plenum.migration`)[0] }, { ...before })
+  })
+
+  test('check is content with a configuration and a database that are fine, and names what is not', async (t) => {
+    const { db } = await openHouse(t)
+    const { code, stdout, stderr } = await runPlenum(['check', '-origin', '*', '-dburl', db.url])
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    assert.match(stdout, new RegExp(`fine.*${db.name}`))
+    await db.sql`alter table membership_meeting rename to elsewhere`
+    const bad = await runPlenum(['check', '-origin', '*', '-dburl', db.url])
+    assert.deepEqual({ code: bad.code, stdout: bad.stdout }, { code: 1, stdout: '' })
+    assert.match(bad.stderr, /^plenum: .*missing membership_meeting$/)
+  })
+
+  test('health says whether the server at -listen is ready', async (t) => {
+    const house = await openHouse(t)
+    const path = join(await folder(t), 'socket')
+    const port = await freePort()
+    const adminListen = `127.0.0.1:${await freePort()}`
+    const everywhere = await house.start({ listen: `0.0.0.0:${port}` })
+    const standby = await house.start({ listen: path, ready: false, flags: ['-adminlisten', adminListen] })
+    await standby.logged(({ event }) => event === 'waiting', 15_000)
+
+    const healthy = await runPlenum(['health', '-listen', `:${port}`])
+    assert.deepEqual(healthy, { code: 0, stdout: 'ok', stderr: '' })
+    const waiting = await runPlenum(['health', '-listen', path, '-adminlisten', adminListen])
+    assert.equal(waiting.code, 1)
+    assert.match(waiting.stderr, /^not ready: another Plenum process/)
+    await everywhere.stop()
+    await until('the standby serves', async () => (await fetchFrom(adminListen, '/readyz')).status === 200)
+    assert.equal((await runPlenum(['health', '-listen', path, '-adminlisten', adminListen])).code, 0)
+    const dead = await runPlenum(['health', '-listen', `:${port}`])
+    assert.equal(dead.code, 1)
+    assert.match(dead.stderr, /^no answer: .*ECONNREFUSED/)
+  })
+
+  test('health reaches a Unix socket', async (t) => {
+    const house = await openHouse(t)
+    const path = join(await folder(t), 'socket')
+    const plenum = await house.start({ listen: path })
+    assert.deepEqual(await runPlenum(['health', '-listen', path]), { code: 0, stdout: 'ok', stderr: '' })
+    await plenum.stop()
+    const dead = await runPlenum(['health', '-listen', path])
+    assert.equal(dead.code, 1)
+    assert.match(dead.stderr, /^no answer: .*ENOENT/)
+  })
+
+  test('unban lets in whom a kick has banned, while the server is running', async (t) => {
+    const house = await openHouse(t)
+    const plenum = await house.start()
+    const meeting = await gather(house.db.sql, plenum, 2)
+    const [chair, member] = await meeting.enterAll(0, 1)
+    chair.send({ type: 'kick', user: meeting.user(1), canrejoin: false })
+    await farewell(member)
+    const unban = (...ids: number[]) => runPlenum(['unban', ...ids.map(String), '-dburl', house.db.url])
+    assert.equal((await unban(meeting.id, meeting.user(0))).code, 1)
+    const { code, stdout } = await unban(meeting.id, meeting.user(1))
+    assert.equal(code, 0)
+    assert.match(stdout, new RegExp(`${meeting.user(1)} may enter meeting ${meeting.id} again`))
+    await until('he may enter', async () => (await answerTo(await meeting.connect(1))) === 'entered')
+    const again = await unban(meeting.id, meeting.user(1))
+    assert.equal(again.code, 1)
+    assert.match(again.stderr, /is not banned/)
+  })
+})
+
+suite('listeners', { concurrency: 4 }, () => {
+  test('a Unix socket has mode 0660, or what -socketmode says', async (t) => {
+    const house = await openHouse(t)
+    const base = await folder(t)
+    for (const [flags, mode] of [
+      [[], 0o660],
+      [['-socketmode', '0600'], 0o600],
+      [['-socketmode=777'], 0o777],
+    ] as const) {
+      const path = join(base, String(mode))
+      const plenum = await house.start({ listen: path, flags: [...flags] })
+      assert.equal((await stat(path)).mode & 0o777, mode)
+      await serves(house, plenum)
+      await plenum.stop()
+    }
+  })
+
+  test('the file that a killed server has left behind is replaced', async (t) => {
+    const house = await openHouse(t)
+    const listen = join(await folder(t), 'socket')
+    const killed = await house.start({ listen })
+    await killed.kill()
+    assert.ok((await stat(listen)).isSocket())
+    await serves(house, await house.start({ listen }))
+  })
+
+  test('a Unix socket that somebody answers on is not taken over', async (t) => {
+    const house = await openHouse(t)
+    const listen = join(await folder(t), 'socket')
+    const plenum = await house.start({ listen })
+    assert.equal(await failure(house, listen), `plenum: ${listen} is in use by another process`)
+    await serves(house, plenum)
+  })
+
+  test('a file that is no socket is not touched', async (t) => {
+    const house = await openHouse(t)
+    const base = await folder(t)
+    const file = join(base, 'file')
+    const link = join(base, 'link')
+    await writeFile(file, 'precious')
+    await symlink(file, link)
+    for (const path of [file, link, base])
+      assert.match(await failure(house, path), /^plenum: .* exists and is not a socket/)
+    assert.equal(readFileSync(file, 'utf8'), 'precious')
+    assert.equal(readFileSync(link, 'utf8'), 'precious')
+  })
+
+  test('a folder that is not there is named', async (t) => {
+    const house = await openHouse(t)
+    const path = join(await folder(t), 'missing', 'socket')
+    const line = await failure(house, path)
+    assert.match(line, /^plenum: /)
+    assert.ok(line.includes(path), line)
+  })
+
+  test('a port in use is a clear error', async (t) => {
+    const house = await openHouse(t)
+    const plenum = await house.start()
+    assert.match(await failure(house, plenum.listen), /^plenum: .*EADDRINUSE/)
+    const port = await freePort()
+    const args = ['-origin', '*', '-dburl', house.db.url, '-listen', `127.0.0.1:${port}`]
+    const run = await runPlenum([...args, '-adminlisten', plenum.listen])
+    assert.equal(run.code, 1)
+    assert.match(run.stderr, /EADDRINUSE/)
+    await serves(house, plenum)
+  })
+
+  test('with -adminlisten status and health are served there and nowhere else, and meetings are not', async (t) => {
+    const house = await openHouse(t)
+    const admin = join(await folder(t), 'admin')
+    const plenum = await house.start({ flags: ['-adminlisten', admin], readyAt: admin })
+    for (const path of ['/__meetingstatus', '/livez', '/readyz', '/healthz']) {
+      assert.equal((await plenum.get(path)).status, 404, path)
+      assert.equal((await fetchFrom(admin, path)).status, 200, path)
+    }
+    await serves(house, plenum)
+    const meeting = await gather(house.db.sql, { socketUrl: (path) => `ws+unix://${admin}:${path}` }, 1)
+    // The admin listener knows no upgrades: it answers as to any request for a page that it lacks.
+    await assert.rejects(meeting.connect(0), new UpgradeRefused(404))
+  })
+
+  test('-profilelisten serves profiles that Chrome DevTools opens, and -listen does not', async (t) => {
+    const house = await openHouse(t)
+    const profiles = `127.0.0.1:${await freePort()}`
+    const plenum = await house.start({
+      flags: ['-profilelisten', profiles],
+      ...(isDeno ? { runtimeFlags: denoPermissions.map(withInspector) } : {}),
+    })
+    const cpu = await fetchFrom(profiles, '/debug/pprof/profile?seconds=1')
+    assert.equal(cpu.status, 200, cpu.body)
+    assert.match(String(cpu.headers['content-disposition']), /\.cpuprofile"/)
+    const profile = JSON.parse(cpu.body) as Record<string, unknown>
+    const { nodes: calls, samples, timeDeltas, startTime, endTime } = profile
+    assert.ok(Array.isArray(calls) && Array.isArray(samples) && Array.isArray(timeDeltas))
+    assert.equal(samples.length, timeDeltas.length)
+    const [top] = calls as { id: number; callFrame: { functionName: string } }[]
+    assert.equal(top?.callFrame.functionName, '(root)')
+    assert.ok(Number(endTime) - Number(startTime) > 900_000, 'microseconds of a second')
+
+    const heap = await fetchFrom(profiles, '/debug/pprof/heap')
+    assert.equal(heap.status, 200, heap.body)
+    assert.match(String(heap.headers['content-disposition']), /\.heapsnapshot"/)
+    const { snapshot, nodes, edges, strings } = JSON.parse(heap.body) as {
+      snapshot: { meta: { node_fields: string[]; edge_fields: string[] }; node_count: number }
+      nodes: number[]
+      edges: number[]
+      strings: string[]
+    }
+    assert.equal(nodes.length, snapshot.node_count * snapshot.meta.node_fields.length)
+    assert.equal(edges.length % snapshot.meta.edge_fields.length, 0)
+    assert.ok(strings.length > 1000)
+    for (const seconds of ['0', '-1', 'x', '301'])
+      assert.equal((await fetchFrom(profiles, `/debug/pprof/profile?seconds=${seconds}`)).status, 400)
+    assert.equal((await plenum.get('/debug/pprof/heap')).status, 404)
+    await serves(house, plenum)
+  })
+
+  test('without the permission for profiles Deno says which one it lacks', { skip: !isDeno }, async (t) => {
+    const house = await openHouse(t)
+    const profiles = `127.0.0.1:${await freePort()}`
+    await house.start({ flags: ['-profilelisten', profiles] })
+    const { status, body } = await fetchFrom(profiles, '/debug/pprof/heap')
+    assert.equal(status, 501)
+    assert.match(body, /^this runtime cannot do that: .*"inspector"/)
+  })
+
+  test('a socket that systemd passes is used in place of -listen', async (t) => {
+    const house = await openHouse(t)
+    const holder = createServer()
+    t.after(() => holder.close())
+    holder.listen(0, '127.0.0.1')
+    await once(holder, 'listening')
+    const address = `127.0.0.1:${(holder.address() as { port: number }).port}`
+    const { fd } = (holder as unknown as { _handle: { fd: number } })._handle
+    const listen = `127.0.0.1:${await freePort()}`
+    const plenum = await house.start({ passedSocket: fd, listen, ready: false })
+    holder.close() // else it would take half of the connections
+    await until('it is ready', async () => {
+      const answer = await fetchFrom(address, '/readyz').catch(() => null)
+      return answer?.status === 200
+    })
+    await assert.rejects(fetchFrom(listen, '/livez'), /ECONNREFUSED/)
+    const target = { socketUrl: (path: string) => `ws://${address}${path}` }
+    await settle(await (await gather(house.db.sql, target, 1)).enter(0))
+    assert.equal(await plenum.stop(), 0)
+  })
+
+  test('a socket that was passed to another process is left alone', async (t) => {
+    const house = await openHouse(t)
+    await serves(house, await house.start({ env: { LISTEN_FDS: '1', LISTEN_PID: '1' } }))
+  })
+})
+
+suite('database address', { concurrency: 4 }, () => {
+  const forms = {
+    'a URL over TCP': ({ url }) => ({ database: url }),
+    'a URL of a Unix socket': ({ name, port, folder }) => ({
+      database: `postgres://postgres@/${name}?host=${encodeURIComponent(folder)}&port=${port}`,
+    }),
+    'keywords of a Unix socket': ({ name, port, folder }) => ({
+      database: `host=${folder} port=${port} user=postgres dbname=${name}`,
+    }),
+    'keywords over TCP': ({ name, port, password }) => ({
+      database: `host=127.0.0.1 port=${port} user=postgres dbname=${name} password='${password}' sslmode=disable`,
+    }),
+    'the PG* environment alone': ({ name, port, password }) => ({
+      database: 'postgres://',
+      env: {
+        PGHOST: '127.0.0.1',
+        PGPORT: port,
+        PGUSER: 'postgres',
+        PGPASSWORD: password,
+        PGDATABASE: name,
+        PGSSLMODE: 'disable',
+      },
+    }),
+    'a URL whose password is in the environment': ({ url, password }) => ({
+      database: url.replace(`:${password}@`, '@'),
+      env: { PGPASSWORD: password },
+    }),
+  } satisfies Record<
+    string,
+    (place: { url: string; name: string; port: string; password: string; folder: string }) => {
+      database: string
+      env?: Record<string, string>
+    }
+  >
+
+  for (const [what, form] of Object.entries(forms))
+    test(`the database is reached by ${what}`, async (t) => {
+      const house = await openHouse(t)
+      const { sql, name, url } = house.db
+      const [setting] = await sql<{ folder: string }[]>`
+        select current_setting('unix_socket_directories') folder`
+      const { port, password } = new URL(url)
+      const plenum = await house.start(form({ url, name, port, password, folder: setting?.folder ?? '' }))
+      await serves(house, plenum)
+      const [sessions] = await sql<{ plenum: number; tcp: number }[]>`
+        select count(*)::int plenum, count(client_addr)::int tcp from pg_stat_activity
+        where datname = current_database() and application_name = 'plenum'`
+      assert.ok(sessions && sessions.plenum > 0)
+      assert.equal(sessions.tcp, what.includes('Unix') ? 0 : sessions.plenum)
+    })
+
+  test('however much there is to do, there are at most 10 connections', async (t) => {
+    const house = await openHouse(t)
+    const { sql } = house.db
+    const plenum = await house.start()
+    let most = 0
+    let watching = true
+    const watch = (async () => {
+      while (watching) {
+        const [row] = await sql<{ n: number }[]>`
+          select count(*)::int n from pg_stat_activity
+          where datname = current_database() and application_name = 'plenum'`
+        most = Math.max(most, row?.n ?? 0)
+      }
+    })()
+    const meetings = await Promise.all(Array.from({ length: 15 }, () => gather(sql, plenum, 4)))
+    await Promise.all(
+      meetings.map(async (meeting) => {
+        const members = await meeting.enterAll(0, 1, 2, 3)
+        for (let n = 0; n < 10; n++) for (const member of members) member.say(`line ${n}`)
+        await settle(members[0])
+      }),
+    )
+    watching = false
+    await watch
+    assert.ok(most <= 10 && most > 2, `${most} connections`)
+  })
+})

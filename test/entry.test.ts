@@ -935,6 +935,7 @@ suite('keep-alive', { concurrency: true }, () => {
     const chair = await meeting.enter(0)
     const entered = performance.now()
     const silent = await meeting.enter(1, { autoPong: false })
+    await until('the connection ends', () => silent.isClosed, 15_000)
     const { code } = await silent.closed
     const lasted = performance.now() - entered
     assert.equal(code, 1006)

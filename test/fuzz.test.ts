@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { before, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../demo/port.ts'
 import { countable, kinds, residentMiB, takeCensus } from './support/census.ts'
 import type { Census } from './support/census.ts'
@@ -11,7 +12,6 @@ import { hostileFrames, hostileRequest } from './support/hostile.ts'
 import { Random } from './support/random.ts'
 import { startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
-import { until } from './support/until.ts'
 import { openRaw, openRawWebSocket } from './support/wire.ts'
 import type { RawConnection } from './support/wire.ts'
 
@@ -31,10 +31,11 @@ const beyondAllIds = 2 ** 31 - 1
 /** The pool opens connections, and closes them, as it likes. */
 const poolConnections = 12
 /**
- * The heap keeps what it has grown to, so that only the second round can be compared with the first. A round is some
- * 7000 connections, 50,000 frames and 70 MiB of input; the runtimes vary by about a third of this.
+ * In MiB. Caches and compiled code are there after the first round. What is alive after the second one may be some 40
+ * bytes more for each frame, which is noise. What the system has given to the process is not given back at once, and
+ * varies more than that: with some 70 MiB of input in a round it is to find what no heap snapshot shows.
  */
-const maxGrowthMiB = 64
+const maxGrowth = { live: 2, resident: 128 }
 
 let db: Database
 let plenum: Plenum
@@ -47,7 +48,7 @@ let shared: { meeting: TestMeeting; company: Company }
 /** They are admins here. When they have ended it there is a new one. */
 let wild: TestMeeting
 let quiet: Census
-let afterFirst: number
+let afterFirst: Memory
 
 before(async () => {
   db = await createDatabase()
@@ -187,20 +188,20 @@ async function runRound(round: number): Promise<string[]> {
   return complaints.slice(0, 10)
 }
 
-/** Waits until nothing of the hostile connections is left; says how much memory (MiB) the process then holds. */
-async function settle(): Promise<number> {
-  let census = quiet
-  const left = (): string[] => kinds.filter((kind) => census[kind] > quiet[kind] + poolConnections)
-  await until('nothing is left of connections that have ended', async () => {
-    census = await takeCensus(profileListen)
-    return left().length === 0
-  }).catch(() => {
+type Memory = { live: number; resident: number }
+
+/** Waits until nothing of the hostile connections is left; says how much memory (MiB) is then in use. */
+async function settle(): Promise<Memory> {
+  for (const deadline = Date.now() + patienceMs; ; await wait(1000)) {
+    const census = await takeCensus(profileListen)
+    const left = kinds.filter((kind) => census[kind] > quiet[kind] + poolConnections)
+    if (left.length === 0) return { live: census.MiB, resident: await residentMiB(plenum.pid) }
     const [before, now] = [quiet, census].map((one) => JSON.stringify(one))
-    assert.fail(
-      `of connections that have ended there are left: ${left().join(', ')}; before ${before}, now ${now}`,
-    )
-  })
-  return await residentMiB(plenum.pid)
+    if (Date.now() > deadline)
+      assert.fail(
+        `of connections that have ended there are left: ${left.join(', ')}; before ${before}, now ${now}`,
+      )
+  }
 }
 
 // Each test goes on where the one before it ended.
@@ -215,11 +216,15 @@ test('hostile requests and frames are answered or ended, and disturb nobody who 
 })
 
 test('nothing stays in memory of connections that have ended', async (t) => {
-  const afterSecond = await settle()
+  const now = await settle()
   t.diagnostic(
-    `${Math.round(afterFirst)} MiB after the first round, ${Math.round(afterSecond)} MiB after the second`,
+    `MiB after the first round ${JSON.stringify(afterFirst)}, after the second ${JSON.stringify(now)}`,
   )
-  assert.ok(afterSecond < afterFirst + maxGrowthMiB, `${afterFirst} MiB grew to ${afterSecond} MiB`)
+  for (const kind of ['live', 'resident'] as const)
+    assert.ok(
+      now[kind] < afterFirst[kind] + maxGrowth[kind],
+      `${kind}: from ${afterFirst[kind]} to ${now[kind]} MiB`,
+    )
 })
 
 test('members who are no admins have changed nothing, whatever they sent', async () => {

@@ -51,7 +51,8 @@ function talk(speakers: StockPage[]): () => void {
     page.lines.filter(({ message }) => message.startsWith(`${index} says`)).length
   const timer = setInterval(() => {
     for (const [index, page] of speakers.entries()) {
-      if (page.state !== 'open') said[index] = heard(page, index) // what was lost on the way is not awaited
+      if (page.state !== 'open')
+        said[index] = heard(page, index) // what was lost on the way is not awaited
       else if ((said[index] ?? 0) < heard(page, index) + 10) {
         said[index] = (said[index] ?? 0) + 1
         page.say(`${index} says ${Math.random()}`)

@@ -33,7 +33,11 @@ export function createLog(write: (line: string) => void, now: () => Date): Log {
   return (entry) => write(`${JSON.stringify({ time: now().toISOString(), ...entry })}\n`)
 }
 
-/** An error that nobody expected, with its stack. Not for errors of the database, whose texts may hold data. */
+/**
+ * An error that nobody expected, with its stack. Not for errors of the database, whose texts may hold data. What could be
+ * a meeting's key is left out: libraries quote the URL that they failed on.
+ */
 export function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return text.replace(/[\w-]{54,}/g, '…')
 }

@@ -1,8 +1,8 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ServerType } from '@hono/node-server'
+import type { HttpBindings, ServerType } from '@hono/node-server'
 import { createNodeWebSocket } from '@hono/node-ws'
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import { type Log, stackOf } from './log.ts'
 
 const maxFrame = 64 * 1024
@@ -51,6 +51,14 @@ export function createWebSockets(
 }
 
 /**
+ * Whether a request came as an upgrade that `guard` has let pass. The header alone says nothing: a plain request can have
+ * it, and the adapter would wait for its connection for ever.
+ */
+export function isUpgrade(c: Context): boolean {
+  return (c.env as Partial<HttpBindings>).outgoing === undefined
+}
+
+/**
  * Whether a request may go on to the adapter. What `ws` would refuse is refused here, because the adapter never
  * forgets a request that it handed to `ws` and that did not become a connection.
  */
@@ -58,7 +66,8 @@ function guard(request: IncomingMessage, socket: Duplex): boolean {
   // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
   socket.on('error', () => socket.destroy())
   const { headers, method, url } = request
-  if (!URL.canParse(url ?? '', 'http://localhost')) return refuse(socket, 400)
+  // Only a path: of an absolute target the adapter would take host and password for its own.
+  if (!url?.startsWith('/') || !URL.canParse(url, 'http://localhost')) return refuse(socket, 400)
   if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426)
   if (headers['sec-websocket-version'] !== '13') return refuse(socket, 426)
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return refuse(socket, 400)

@@ -100,6 +100,7 @@ export class Room implements SessionRoom {
   #timer: NodeJS.Timeout | null = null
   #pollTimer: NodeJS.Timeout | null = null
   #pollToldAt = -Infinity
+  #draining = false
   #closed = false
 
   constructor(id: number, deps: RoomDeps) {
@@ -134,6 +135,8 @@ export class Room implements SessionRoom {
   }
 
   command(session: Session, command: Command): void {
+    // As if it had come after the end: nobody was told that it was heard.
+    if (this.#draining) return
     if (this.#mailbox.full) return session.reply(busy)
     if (this.#busySince !== null && this.#deps.clock() - this.#busySince > patienceMs)
       return session.reply(unavailable)
@@ -155,9 +158,11 @@ export class Room implements SessionRoom {
     this.#mailbox.push({ type: 'wake' })
   }
 
-  /** Resolves when all that is queued has been done and sent. */
+  /** Takes no more commands, and resolves when all that is queued has been done and sent. */
   async drain(): Promise<void> {
+    this.#draining = true
     await this.#mailbox.idle()
+    if (this.#pollTimer && this.#view) this.#tellPoll(this.#view)
     this.#outbox.flush()
   }
 

@@ -3,7 +3,7 @@ import type { Keepalive } from '../edge/keepalive.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
 import { acceptSocket } from '../edge/socket.ts'
-import type { UpgradeWebSocket } from '../edge/websocket.ts'
+import { isUpgrade, type UpgradeWebSocket } from '../edge/websocket.ts'
 import type { MeetingHub } from './hub.ts'
 import { Session } from './session.ts'
 
@@ -27,8 +27,7 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
   app.get(
     path,
     async function meetingEntry(c, next) {
-      if (c.req.header('upgrade')?.toLowerCase() !== 'websocket')
-        return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
+      if (!isUpgrade(c)) return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
       if (!isAllowedOrigin(deps.origins, c.req.header('origin'))) {
         log({ level: 'warn', event: 'originRefused', address: addressOf(c) })
         return c.text('origin not allowed\n', 403)

@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises'
-import { currentRuntime, denoPermissions, fetchFrom } from './server.ts'
+import { currentRuntime, denoPermissions } from './server.ts'
 import type { PlenumOptions } from './server.ts'
 
 /** What stands for a connection in the server's memory: each of these is garbage when its connection has ended. */
 export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Session'] as const
 
-export type Census = Record<(typeof kinds)[number], number>
+type Kind = (typeof kinds)[number]
+
+/** How many there are of each kind, and how much memory everything takes that is alive. */
+export type Census = Record<Kind | 'MiB', number>
 
 interface Snapshot {
   snapshot: { meta: { node_fields: string[]; node_types: [string[], ...unknown[]] } }
@@ -27,22 +30,27 @@ export function countable(
   }
 }
 
-/** Counts the objects that are alive, by a heap snapshot from the server's -profilelisten address. */
+/** Looks what is alive, by a heap snapshot from the server's -profilelisten address; garbage is collected for it. */
 export async function takeCensus(profileListen: string): Promise<Census> {
-  const { status, body } = await fetchFrom(profileListen, '/debug/pprof/heap')
-  if (status !== 200) throw new Error(body)
-  const { snapshot, nodes, strings } = JSON.parse(body) as Snapshot
+  const { snapshot, nodes, strings } = await fetchSnapshot(profileListen)
   const { node_fields: fields, node_types: types } = snapshot.meta
-  const [typeAt, nameAt] = [fields.indexOf('type'), fields.indexOf('name')]
+  const at = (field: string): number => fields.indexOf(field)
   const object = types[0].indexOf('object')
-  const names = kinds.map((name) => strings.indexOf(name))
-  const counts = kinds.map(() => 0)
+  const counts = new Map(kinds.map((kind) => [strings.indexOf(kind), { kind, count: 0 }]))
+  let bytes = 0
   for (let node = 0; node < nodes.length; node += fields.length) {
-    if (nodes[node + typeAt] !== object) continue
-    const index = names.indexOf(nodes[node + nameAt]!)
-    if (index >= 0) counts[index]!++
+    bytes += nodes[node + at('self_size')]!
+    const counted = nodes[node + at('type')] === object && counts.get(nodes[node + at('name')]!)
+    if (counted) counted.count++
   }
-  return Object.fromEntries(kinds.map((name, index) => [name, counts[index]])) as Census
+  const found = Object.fromEntries(Array.from(counts.values(), ({ kind, count }) => [kind, count]))
+  return { ...(found as Record<Kind, number>), MiB: bytes / 2 ** 20 }
+}
+
+async function fetchSnapshot(profileListen: string): Promise<Snapshot> {
+  const response = await fetch(`http://${profileListen}/debug/pprof/heap`)
+  if (!response.ok) throw new Error(await response.text())
+  return (await response.json()) as Snapshot
 }
 
 /** The memory that a process holds, in MiB. */

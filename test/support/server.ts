@@ -26,7 +26,7 @@ export const denoPermissions = [
 /** Another build than dist's: for a test that is to be seen failing. */
 export const builtBundle =
   process.env['PLENUM_BUNDLE'] ?? fileURLToPath(new URL('../../dist/plenum.js', import.meta.url))
-const denoBinary = fileURLToPath(new URL('../../node_modules/.bin/deno', import.meta.url))
+export const denoBinary = fileURLToPath(new URL('../../node_modules/.bin/deno', import.meta.url))
 
 export interface LaunchOptions {
   env?: Record<string, string>

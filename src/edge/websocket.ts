@@ -66,8 +66,8 @@ function guard(request: IncomingMessage, socket: Duplex): boolean {
   // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
   socket.on('error', () => socket.destroy())
   const { headers, method, url } = request
-  // Only a path: of an absolute target the adapter would take host and password for its own.
-  if (!url?.startsWith('/') || !URL.canParse(url, 'http://localhost')) return refuse(socket, 400)
+  // Only a path: of an absolute target, or one with two slashes, the adapter would take host and password for its own.
+  if (!url || !/^\/(?!\/)/.test(url) || !URL.canParse(url, 'http://localhost')) return refuse(socket, 400)
   if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426)
   if (headers['sec-websocket-version'] !== '13') return refuse(socket, 426)
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return refuse(socket, 400)

@@ -5,7 +5,8 @@ import { createDatabase } from './support/database.ts'
 import { elsewhere, farewell, gather, settle, toldDuring } from './support/gathering.ts'
 import { connect, join, UpgradeRefused } from './support/member.ts'
 import type { FrameOf } from './support/member.ts'
-import { clientFrame, rawConnection, upgradeRequest } from './support/raw.ts'
+import { rawConnection } from './support/raw.ts'
+import { clientFrame, upgradeRequest } from './support/wire.ts'
 import { startPlenum } from './support/server.ts'
 import { meetingStatus } from './support/status.ts'
 import { until } from './support/until.ts'
@@ -69,9 +70,9 @@ test('what a stranger sends right after the upgrade is never done', async () => 
 
   const attempts = (meeting: typeof open) =>
     Array.from({ length: 60 }, async () => {
-      const { headers } = elsewhere()
+      const { headers = {} } = elsewhere()
       const { ended } = rawConnection(plenum.port, [
-        upgradeRequest(`/ws/meeting/${meeting.id}/${newKey()}/0`, headers),
+        upgradeRequest(`/ws/meeting/${meeting.id}/${newKey()}/0`, { headers }),
         clientFrame({ type: 'open' }),
         clientFrame({ type: 'vote', question: poll.question, vote: 1 }),
         clientFrame({ type: 'message', message: 'I am not here' }),
@@ -99,9 +100,9 @@ test('a member who is refused cannot speak, however early he does', async () => 
   const told = await toldDuring(chair, chair, () =>
     Promise.all(
       Array.from({ length: 60 }, async (_, index) => {
-        const { headers } = elsewhere()
+        const { headers = {} } = elsewhere()
         const { ended } = rawConnection(plenum.port, [
-          upgradeRequest(`/ws/meeting/${meeting.id}/${meeting.key((index % 2) + 1)}/0`, headers),
+          upgradeRequest(`/ws/meeting/${meeting.id}/${meeting.key((index % 2) + 1)}/0`, { headers }),
           clientFrame({ type: 'message', message: 'let me in' }),
         ])
         assert.match(await ended, /"type":"disconnect"/)

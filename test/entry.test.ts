@@ -10,7 +10,7 @@ import { hold } from './support/hold.ts'
 import type { Hold } from './support/hold.ts'
 import { connect, join, UpgradeRefused } from './support/member.ts'
 import type { Frame, JoinOptions, Line, Member } from './support/member.ts'
-import { clientFrame, upgradeRequest } from './support/raw.ts'
+import { clientFrame, upgradeRequest } from './support/wire.ts'
 import { startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { meetingStatus, serverStatus } from './support/status.ts'
@@ -321,9 +321,9 @@ test('a frame that comes in one packet with the upgrade request is done', async 
   const meeting = await inMeeting(2)
   const watcher = await meeting.enter(0)
   const path = `/ws/meeting/${meeting.id}/${meeting.key(1)}/0`
-  const frame = clientFrame(JSON.stringify({ type: 'message', message: 'at once' }))
+  const frame = clientFrame({ type: 'message', message: 'at once' })
   const socket = connectTcp(plenum.port, '127.0.0.1')
-  socket.write(Buffer.concat([Buffer.from(upgradeRequest(path)), frame]))
+  socket.write(Buffer.concat([upgradeRequest(path), frame]))
   const line = await watcher.line('at once')
   assert.equal(line.from, meeting.user(1))
   socket.destroy()

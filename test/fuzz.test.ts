@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { before, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../demo/port.ts'
-import { countable, kinds, residentMiB, takeCensus } from './support/census.ts'
+import { countable, cpuSeconds, kinds, residentMiB, takeCensus } from './support/census.ts'
 import type { Census } from './support/census.ts'
 import { Company } from './support/company.ts'
 import { createAssociation, createDatabase, createMeeting } from './support/database.ts'
@@ -12,8 +12,8 @@ import { hostileFrames, hostileRequest } from './support/hostile.ts'
 import { Random } from './support/random.ts'
 import { startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
-import { openRaw, openRawWebSocket } from './support/wire.ts'
-import type { RawConnection } from './support/wire.ts'
+import { clientFrame, opcodes, openRaw, openRawWebSocket } from './support/wire.ts'
+import type { RawConnection, RawWebSocket } from './support/wire.ts'
 
 const seed = Number(process.env['PLENUM_FUZZ_SEED'] ?? randomInt(2 ** 31))
 
@@ -82,24 +82,24 @@ function pathOf(meeting: TestMeeting, { id }: Fellow): string {
 async function sendRequests(random: Random, count: number, complaints: string[]): Promise<void> {
   const held: RawConnection[] = []
   for (let sent = 0; sent < count; sent++) {
-    const { bytes, then } = hostileRequest(random, () => pathOf(wild, random.pick(hostiles)))
+    const { bytes, next } = hostileRequest(random, () => pathOf(wild, random.pick(hostiles)))
     const connection = await openRaw(plenum.port)
     connection.write(bytes)
-    if (then === 'hold') {
+    if (next === 'hold') {
       held.push(connection)
       continue
     }
-    if (then === 'reset') {
+    if (next === 'reset') {
       if (random.chance(0.5)) await new Promise(setImmediate)
       await connection.reset()
       continue
     }
-    if (then === 'finish') connection.socket.end()
+    if (next === 'finish') connection.socket.end()
     const timer = setTimeout(() => {
       complaints.push(`no answer to ${JSON.stringify(bytes.toString('latin1').slice(0, 2000))}`)
       connection.socket.destroy()
     }, patienceMs)
-    await connection.until(() => then === 'wait' && connection.received.length > 0)
+    await connection.until(() => next === 'wait' && connection.received.length > 0)
     clearTimeout(timer)
     const answer = connection.received.subarray(0, 12).toString('latin1')
     if (!/^(HTTP\/1\.1 [1-4]\d\d|)$/.test(answer))
@@ -245,4 +245,71 @@ test('hostile input is no error of the server, and brings no key into its log', 
   )
   assert.deepEqual(plenum.logs.filter(({ level }) => level === 'error').slice(0, 3), [])
   assert.deepEqual(plenum.stderr.filter((line) => /[\w-]{54}/.test(line)).slice(0, 3), [])
+})
+
+async function enterShared(): Promise<RawWebSocket> {
+  const client = await openRawWebSocket(plenum.port, pathOf(shared.meeting, hostiles[0]!))
+  await client.firstText()
+  return client
+}
+
+const slowReaders = (): number => plenum.logs.filter(({ event }) => event === 'slowReader').length
+
+test('ten thousand pings are answered, and whoever does not read the answers is cut off', async () => {
+  const client = await enterShared()
+  const pings = (count: number): Buffer =>
+    Buffer.concat(Array.from({ length: count }, () => clientFrame('p'.repeat(125), { opcode: opcodes.ping })))
+  client.connection.write(pings(10_000))
+  assert.equal(await client.reachesServer(), true)
+
+  const before = slowReaders()
+  client.connection.socket.pause()
+  // The kernel keeps some of it; ours is a megabyte.
+  for (let sent = 0; sent < 100 && slowReaders() === before; sent++) {
+    client.connection.write(pings(5000))
+    await shared.company.confer()
+  }
+  assert.equal(slowReaders(), before + 1)
+  client.connection.socket.destroy()
+  shared.company.assertUndisturbed()
+})
+
+test('whoever does not read what is said is cut off without a close frame, and the others go on', async () => {
+  const before = slowReaders()
+  const resident = await residentMiB(plenum.pid)
+  const client = await enterShared()
+  client.connection.socket.pause()
+  const speaker = await openRawWebSocket(plenum.port, pathOf(shared.meeting, hostiles[1]!))
+  await speaker.firstText()
+  const line = JSON.stringify({ type: 'message', message: '\u20ac'.repeat(10_000) })
+  for (let said = 0; said < 200 && slowReaders() === before; said++) {
+    for (let n = 0; n < 10; n++) speaker.connection.write(clientFrame(line))
+    await speaker.reachesServer()
+    await shared.company.confer()
+  }
+  assert.equal(slowReaders(), before + 1)
+  client.connection.socket.resume()
+  await client.untilEnded()
+  assert.equal(client.closeCode, undefined)
+  speaker.connection.socket.destroy()
+  shared.company.assertUndisturbed()
+  const grown = (await residentMiB(plenum.pid)) - resident
+  assert.ok(grown < maxGrowth.resident, `the memory grew by ${grown} MiB`)
+})
+
+test('a text of stacked accents costs no more than any other', async () => {
+  const cpuOf = async (message: string): Promise<number> => {
+    const client = await enterShared()
+    const before = await cpuSeconds(plenum.pid)
+    for (let n = 0; n < 20; n++)
+      client.connection.write(clientFrame(JSON.stringify({ type: 'message', message })))
+    await client.reachesServer()
+    await shared.company.confer()
+    client.connection.socket.destroy()
+    return (await cpuSeconds(plenum.pid)) - before
+  }
+  const plain = await cpuOf('e'.repeat(10_000))
+  const stacked = await cpuOf('\u0301'.repeat(5000) + '\u0334'.repeat(5000))
+  // Sorting the accents takes a hundred times as long, were it done.
+  assert.ok(stacked < plain + 1, `${plain} s of processor time for plain text, ${stacked} s for accents`)
 })

@@ -215,7 +215,7 @@ export function hostileFrames(random: Random, knowledge: Knowledge): HostileFram
 export interface HostileRequest {
   bytes: Buffer
   /** What the client does next: wait for an answer, end its side, reset the connection, or keep it open in silence. */
-  then: 'wait' | 'finish' | 'reset' | 'hold'
+  next: 'wait' | 'finish' | 'reset' | 'hold'
 }
 
 const methods = words('GET HEAD POST PUT DELETE OPTIONS TRACE CONNECT PATCH PROPFIND')
@@ -296,14 +296,14 @@ const garbage = [
 
 /** Bytes that are, or begin as, or should be, a request. `path` leads into a meeting. */
 export function hostileRequest(random: Random, path: () => string): HostileRequest {
-  const then = random.pick(['wait', 'wait', 'wait', 'finish', 'reset'] as const)
+  const next = random.pick(['wait', 'wait', 'wait', 'finish', 'reset'] as const)
   const kind = random.below(100)
-  if (kind < 5) return { bytes: Buffer.from(random.pick(garbage), 'latin1'), then: 'finish' }
-  if (kind < 8) return { bytes: random.bytes(random.below(2000)), then: 'finish' }
+  if (kind < 5) return { bytes: Buffer.from(random.pick(garbage), 'latin1'), next: 'finish' }
+  if (kind < 8) return { bytes: random.bytes(random.below(2000)), next: 'finish' }
   const whole = request(random, path)
   // Neither is anything to wait for: the server does, for ten seconds and more.
-  if (kind < 25) return { bytes: whole.subarray(0, random.below(whole.length)), then: pickEnd(random) }
-  return { bytes: whole, then: then === 'wait' && kind > 98 ? 'hold' : then }
+  if (kind < 25) return { bytes: whole.subarray(0, random.below(whole.length)), next: pickEnd(random) }
+  return { bytes: whole, next: next === 'wait' && kind > 98 ? 'hold' : next }
 }
 
 const pickEnd = (random: Random): 'finish' | 'reset' | 'hold' =>

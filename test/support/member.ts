@@ -177,8 +177,9 @@ export class Member {
 
   /** Ends the TCP connection without a close frame, as when a network is lost; `rst` by a reset instead of FIN. */
   async reset(how: 'fin' | 'rst' = 'fin'): Promise<void> {
-    if (how === 'rst' && this.#socket?.remoteAddress)
-      this.#socket.resetAndDestroy() // Unix sockets have no reset
+    // Unix sockets have no reset, and one that is being shut down refuses it without ever reporting its end.
+    const canReset = this.ws.readyState === WebSocket.OPEN && this.#socket?.remoteAddress
+    if (how === 'rst' && canReset) this.#socket?.resetAndDestroy()
     else this.ws.terminate()
     await this.closed
   }

@@ -77,17 +77,12 @@ export async function rush(world: World, setting: Setting, deeds: Deed[][]): Pro
       case 'pause':
     }
   }
-  const where: Record<string, string> = {}
-  ;(globalThis as Record<string, unknown>)['rushes'] ??= new Set()
-  ;((globalThis as Record<string, unknown>)['rushes'] as Set<unknown>).add(where)
   const perform = async (actor: Actor, deed: Deed): Promise<void> => {
-    where[actor.fellow.name] = JSON.stringify(deed)
     speak(actor, deed)
     if (deed.do === 'pause') await turn()
     if (deed.do !== 'leave' && deed.do !== 'reenter') return
     const member = actor.connections.at(-1)?.member
-    if (member && deed.how !== 'takeover') { where[actor.fellow.name] += ' ending ' + member.ws.readyState + member.isClosed; await endConnection(member, deed.how) }
-    where[actor.fellow.name] += ' ended'
+    if (member && deed.how !== 'takeover') await endConnection(member, deed.how)
     if (deed.do === 'reenter') await enter(actor, deed.having)
   }
 
@@ -98,7 +93,6 @@ export async function rush(world: World, setting: Setting, deeds: Deed[][]): Pro
         for (const deed of deeds[index] ?? []) await perform(actor, deed)
         // One's own last word comes back when all is done that one has sent.
         speak(actor, { do: 'say' })
-        where[actor.fellow.name] = 'done'
       }),
     )
     // What the server has not done yet is no difference.
@@ -115,10 +109,8 @@ export async function rush(world: World, setting: Setting, deeds: Deed[][]): Pro
       }
     }
   } finally {
-    where['all'] = 'finally'
     for (const { member } of actors.flatMap(({ connections }) => connections)) member.ws.terminate()
     await withdrawMeeting(sql, meeting.id)
-    ;((globalThis as Record<string, unknown>)['rushes'] as Set<unknown>).delete(where)
   }
 }
 

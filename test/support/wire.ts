@@ -123,10 +123,16 @@ export interface FrameOptions {
   announced?: bigint
 }
 
-/** One websocket frame as a client sends it (RFC 6455, 5.2), or as none should. The mask is zero: allowed, and cheap. */
-export function clientFrame(payload: Buffer | string, options: FrameOptions = {}): Buffer {
+/**
+ * One websocket frame as a client sends it (RFC 6455, 5.2), or as none should; an object goes as JSON. The mask is zero:
+ * allowed, and cheap.
+ */
+export function clientFrame(content: Buffer | string | object, options: FrameOptions = {}): Buffer {
   const { opcode = opcodes.text, fin = true, reserved = 0, masked = true } = options
-  const bytes = Buffer.from(payload)
+  const bytes =
+    typeof content === 'string' || Buffer.isBuffer(content)
+      ? Buffer.from(content)
+      : Buffer.from(JSON.stringify(content))
   const length = options.announced ?? BigInt(bytes.length)
   const maskBit = masked ? 0x80 : 0
   const first = (fin ? 0x80 : 0) | (reserved << 4) | opcode

@@ -143,6 +143,9 @@ function compareActor({ fellow, connections, said }: Actor, model: Model, { reco
     if (farewell !== -1 && farewell < member.frames.length - 1)
       fail(`was told, ${place}, after a farewell,`, member.frames.slice(farewell + 1), [])
   }
+  const frames = connections.flatMap(({ member }) => member.frames)
+  const failures = frames.filter((frame) => frame.type === 'error' && frame.msg.includes('database'))
+  if (failures.length > 0) fail('was told, though the database was there all the time,', failures, [])
   const last = connections.at(-1)!.member
   const own = record.flatMap(({ from, text }) => (from === fellow.id ? [Number(text.split(', ')[1])] : []))
   if (own.some((n, index) => n <= (own[index - 1] ?? 0))) fail('said, in this order,', own, 'ascending')

@@ -199,12 +199,22 @@ suite('warm standby', { concurrency: 4 }, () => {
       const serving = ready[0] ? first : second
       return ready[0] !== ready[1] && (await meetingStatus(serving, meeting.id))?.members.length === 3
     })
-    pages[0].say('the end')
-    for (const page of pages) await page.until((page) => page.texts().includes('the end'), 10_000)
+    // The one that seemed to serve may not have noticed yet that the other one does: then what is said to it is lost with
+    // the connection, and its sender, who sees it nowhere, says it again.
+    let end = ''
+    for (let attempt = 1; !pages[0].texts().includes(end) && attempt <= 5; attempt++) {
+      end = `the end, attempt ${attempt}`
+      pages[0].say(end)
+      await pages[0].until((page) => page.texts().includes(end), 5000).catch(() => {})
+    }
+    for (const page of pages) await page.until((page) => page.texts().includes(end), 10_000)
     const record = await meeting.record()
     for (const page of pages) assertShows(page.lines, record)
     const others = record.map(({ text }) => text).filter((text) => !/^\d says \d+$/.test(text))
-    assert.deepEqual(others, [...arrivals, 'the end'])
+    assert.deepEqual(
+      others.filter((text) => !text.startsWith('the end')),
+      arrivals,
+    )
   })
 
   test('one that was halted and has been replaced meanwhile writes nothing more and ends its connections', async (t) => {

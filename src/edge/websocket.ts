@@ -1,8 +1,10 @@
+import { EventEmitter } from 'node:events'
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { HttpBindings, ServerType } from '@hono/node-server'
 import { createNodeWebSocket } from '@hono/node-ws'
 import type { Context, Hono } from 'hono'
+import { WebSocket, type WebSocketServer } from 'ws'
 import { type Log, stackOf } from './log.ts'
 
 const maxFrame = 64 * 1024
@@ -27,7 +29,10 @@ export function createWebSockets(
     perMessageDeflate: false,
     // The sockets look themselves: close code 1007 would keep the stock page away for good.
     skipUTF8Validation: true,
+    // The sockets bound by bytes what is not read, answers to pings among it.
+    maxPendingAutoPongs: 0,
   })
+  forgetFailedUpgrades(adapter.wss)
 
   return {
     upgradeWebSocket: adapter.upgradeWebSocket,
@@ -47,6 +52,23 @@ export function createWebSockets(
         })
       })
     },
+  }
+}
+
+/**
+ * The adapter keeps each request until its connection is there. A peer that is gone by then gets none: a dead one in its
+ * place lets the adapter forget the request.
+ */
+function forgetFailedUpgrades(wss: WebSocketServer): void {
+  const handleUpgrade = wss.handleUpgrade.bind(wss)
+  wss.handleUpgrade = (request, socket, head, done) => {
+    let upgraded = false
+    handleUpgrade(request, socket, head, (ws, from) => {
+      upgraded = true
+      done(ws, from)
+    })
+    if (!upgraded)
+      wss.emit('connection', Object.assign(new EventEmitter(), { readyState: WebSocket.CLOSED }), request)
   }
 }
 

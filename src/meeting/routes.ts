@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import { WebSocket } from 'ws'
 import type { Keepalive } from '../edge/keepalive.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
@@ -43,7 +44,7 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
           // The adapter's own message events are left aside: they copy each frame and know no pings.
           onOpen(_event, context) {
             const raw = context.raw
-            if (!raw) return
+            if (raw?.readyState !== WebSocket.OPEN) return
             const onError = (error: unknown): void =>
               log({ level: 'error', event: 'unexpected', where: 'meeting socket', error: stackOf(error) })
             const onSlow = (): void => log({ level: 'warn', event: 'slowReader', address: remote })

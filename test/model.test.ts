@@ -64,6 +64,7 @@ async function openWorld(forgiving: boolean): Promise<World> {
     flags: ['-rate', '0', '-behindproxy'],
   })
   after(async () => {
+    assert.ok(!plenum.hasExited, `the server has ended:\n${plenum.stderr.slice(-20).join('\n')}`)
     await plenum.stop()
     await database.drop()
   })
@@ -156,7 +157,7 @@ test('whatever members do at the same time, the record can be explained by the m
   const endings = fc.constantFrom('no code', 1000, 1001, 'fin', 'rst')
   const deeds: fc.Arbitrary<Deed> = fc.oneof(
     deed(6, { do: fc.constant('say') }),
-    deed(8, { do: fc.constant('vote'), poll: fc.nat(3), answer: fc.nat(3) }),
+    deed(8, { do: fc.constant('vote'), poll: fc.oneof(fc.constant(0), fc.nat(3)), answer: fc.nat(2) }),
     deed(4, { do: fc.constant('newpoll'), poll: fc.nat(5) }),
     deed(3, {
       do: fc.constant('reenter'),
@@ -167,17 +168,26 @@ test('whatever members do at the same time, the record can be explained by the m
     deed(1, { do: fc.constant('kick'), user: who, canrejoin: fc.boolean() }),
     deed(2, { do: fc.constantFrom('open', 'finish', 'abortpoll', 'pause', 'pause', 'pause') }),
   )
-  const rushes = fc.record({
-    ...beginning,
-    deeds: fc.array(fc.array(deeds, { maxLength: 12, size: 'max' }), { minLength: 6, maxLength: 6 }),
-  })
-  await always('rush', counts.rushes, rushes, ({ deeds, ...play }, patienceMs) =>
+  const six = (list: fc.Arbitrary<Deed[]>): fc.Arbitrary<Deed[][]> =>
+    fc.array(list, { minLength: 6, maxLength: 6 })
+  const mixed = fc.array(deeds, { maxLength: 12, size: 'max' })
+  const vote = (answer: number): Deed[] => [{ do: 'vote', poll: 0, answer }, { do: 'pause' }]
+  const votes = fc
+    .array(fc.nat(1), { minLength: 1, maxLength: 6, size: 'max' })
+    .map((all) => all.flatMap(vote))
+  const rushes = fc.oneof(
+    { arbitrary: fc.record({ ...beginning, hasPoll: fc.boolean(), deeds: six(mixed) }), weight: 3 },
+    // All do nothing but vote: their poll ends while more votes wait to be taken.
+    { arbitrary: fc.record({ ...beginning, hasPoll: fc.constant(true), deeds: six(votes) }), weight: 1 },
+  )
+  await always('rush', counts.rushes, rushes, ({ deeds, hasPoll, ...play }, patienceMs) =>
     inMeeting(play, async (world, setting, done) => {
       const names = world.fellows.map(({ name }) => name)
+      if (hasPoll) done.push('with a poll under way')
       done.push(
         ...deeds.map((list, index) => `${names[index]}: ${list.map((one) => JSON.stringify(one)).join(' ')}`),
       )
-      await rush(world, { ...setting, patienceMs }, deeds)
+      await rush(world, { ...setting, patienceMs }, { deeds, hasPoll })
     }),
   )
 })

@@ -39,10 +39,14 @@ interface Actor {
 }
 
 /**
- * Lets all fellows do their deeds at the same time, and then compares what has come of it: the record must be one that
+ * Lets all fellows do their deeds at the same time, perhaps with a poll under way from the start, and then compares what has come of it: the record must be one that
  * the model can explain, the tables must be the model's, and what each connection has been told must agree with both.
  */
-export async function rush(world: World, setting: Setting, deeds: Deed[][]): Promise<Model> {
+export async function rush(
+  world: World,
+  setting: Setting,
+  { deeds, hasPoll }: { deeds: Deed[][]; hasPoll: boolean },
+): Promise<Model> {
   const { sql, plenum, fellows } = world
   const { meeting, ...given } = await openMeeting(world, setting)
   const begun = Date.now()
@@ -88,6 +92,11 @@ export async function rush(world: World, setting: Setting, deeds: Deed[][]): Pro
 
   try {
     await Promise.all(actors.map((actor) => enter(actor, 'nothing')))
+    if (hasPoll) {
+      const chair = actors[0]!
+      for (const deed of [{ do: 'open' }, { do: 'newpoll', poll: 0 }] as const) speak(chair, deed)
+      await chair.connections[0]!.member.next('poll', ({ data }) => data !== null, setting.patienceMs)
+    }
     await Promise.all(
       actors.map(async (actor, index) => {
         for (const deed of deeds[index] ?? []) await perform(actor, deed)

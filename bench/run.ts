@@ -1,0 +1,83 @@
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { isReached, type Outcome, type Scenario } from './scenario.ts'
+import { bigRoom, fanOut, slowReaders } from './scenarios/fan-out.ts'
+import { history } from './scenarios/history.ts'
+import { hotRoom } from './scenarios/hot-room.ts'
+import { idle } from './scenarios/idle.ts'
+import { joinStorm } from './scenarios/join-storm.ts'
+import { manyRooms } from './scenarios/many-rooms.ts'
+import { restart } from './scenarios/restart.ts'
+import { Stage } from './stage.ts'
+
+// Arguments: [--runtime node|deno] [--profile FOLDER, for the server's CPU profiles, on Node] [scenario ...]
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+const all: Scenario[] = [
+  fanOut,
+  bigRoom,
+  hotRoom,
+  joinStorm(1000, 2),
+  joinStorm(3000, 8),
+  restart,
+  manyRooms,
+  idle,
+  slowReaders,
+  history,
+]
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { runtime: { type: 'string', default: 'node' }, profile: { type: 'string' } },
+})
+const chosen = all.filter(
+  ({ name }) => positionals.length === 0 || positionals.some((part) => name.startsWith(part)),
+)
+if (chosen.length === 0 || (values.runtime !== 'node' && values.runtime !== 'deno')) {
+  console.error(`scenarios: ${all.map(({ name }) => name).join(', ')}; --runtime takes node or deno`)
+  process.exit(2)
+}
+
+const begun = performance.now()
+const [cpu] = cpus()
+console.log(
+  `${cpus().length} cores (${cpu?.model.trim()}), server on ${values.runtime}, load and PostgreSQL beside it`,
+)
+const stage = await Stage.open(values.runtime, values.profile ?? null)
+let failures = 0
+try {
+  for (const scenario of chosen) {
+    try {
+      print(scenario, await scenario.play(stage))
+    } catch (error) {
+      failures++
+      console.log(`\n${scenario.name}: failed: ${error instanceof Error ? error.stack : String(error)}`)
+    }
+    await stage.clear()
+  }
+} finally {
+  await stage.close()
+}
+console.log(`\n${((performance.now() - begun) / 1000).toFixed(0)} s in all`)
+// Goals depend on the machine and on what else it does; a lost or repeated line is wrong everywhere.
+process.exit(failures > 0 ? 1 : 0)
+
+function print({ name, about }: Scenario, { figures, goals, lost, repeated }: Outcome): void {
+  console.log(`\n${name}: ${about}`)
+  const width = Math.max(...Object.keys(figures).map((key) => key.length))
+  for (const [key, value] of Object.entries(figures)) console.log(`  ${key.padEnd(width)}  ${round(value)}`)
+  for (const goal of goals) {
+    const limit = 'atMost' in goal ? `at most ${goal.atMost}` : `at least ${goal.atLeast}`
+    console.log(`  ${isReached(goal) ? 'reached' : 'MISSED '}  ${goal.name}: ${round(goal.value)} (${limit})`)
+  }
+  console.log(`  ${lost + repeated === 0 ? 'reached' : 'WRONG  '}  lost ${lost}, repeated ${repeated}`)
+  if (lost + repeated > 0) failures++
+  const rounded = Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, round(value)]))
+  const reached = goals.every(isReached) && lost + repeated === 0
+  console.log(
+    JSON.stringify({ scenario: name, runtime: values.runtime, ...rounded, lost, repeated, reached }),
+  )
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(value >= 1000 ? 6 : 3))
+}

@@ -19,7 +19,10 @@ import {
   startPlenum,
 } from '../test/support/server.ts'
 import type { Target } from './client.ts'
+import { residentBytes } from './process.ts'
 import { Crowd, type Expected, type Guest } from './crowd.ts'
+
+const collects = ['--require', './bench/collect.cjs']
 
 export type Floor = { pid: number; target: Target; stop: () => Promise<void> }
 
@@ -110,11 +113,12 @@ export class Stage {
   async plenum(options: Omit<PlenumOptions, 'database' | 'runtime'> = {}): Promise<Plenum> {
     const { flags = [], ...others } = options
     const { database, runtime, profileFolder } = this.#setting
+    const profile = profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
     const plenum = await startPlenum({
       ...others,
       database,
       runtime,
-      ...(profileFolder === null ? {} : { runtimeFlags: ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] }),
+      ...(runtime === 'node' ? { runtimeFlags: [...collects, ...profile] } : {}),
       flags: ['-rate', '0', ...flags],
     })
     this.#ends.push(() => plenum.stop())
@@ -126,7 +130,7 @@ export class Stage {
     const [file, ...args] =
       runtime === 'deno'
         ? [denoBinary, 'run', '--quiet', '--no-config', '-A', floorBundle]
-        : [process.execPath, floorBundle]
+        : [process.execPath, ...collects, floorBundle]
     const child = spawn(file ?? '', [...args, ...(socketPath ? [socketPath] : [])], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -139,6 +143,15 @@ export class Stage {
     }
     this.#ends.push(stop)
     return { pid: child.pid ?? -1, target: socketPath ? { socketPath } : { port: Number(line) }, stop }
+  }
+
+  /** What a process holds in memory, in bytes, without garbage where its runtime can be asked to collect it. */
+  async heldBytes(pid: number): Promise<number> {
+    if (this.#setting.runtime === 'node') {
+      process.kill(pid, 'SIGUSR2')
+      await wait(1000)
+    }
+    return residentBytes(pid)
   }
 
   crowd(target: Target): Crowd {

@@ -5,7 +5,7 @@ import type { LiveSocket } from './socket.ts'
  * door spec, Time, keep-alive, end). Pings are spread over the interval.
  */
 export class Keepalive {
-  readonly #due = new Map<LiveSocket, number>()
+  readonly #sockets = new Set<LiveSocket>()
   readonly #pingMs: number
   readonly #clock: () => number
   readonly #timer: NodeJS.Timeout
@@ -20,17 +20,18 @@ export class Keepalive {
   }
 
   add(socket: LiveSocket): void {
-    this.#due.set(socket, this.#clock() + this.#pingMs)
+    socket.pingAt = Math.trunc(this.#clock() + this.#pingMs)
+    this.#sockets.add(socket)
   }
 
   remove(socket: LiveSocket): void {
-    this.#due.delete(socket)
-    if (this.#due.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
+    this.#sockets.delete(socket)
+    if (this.#sockets.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
   /** Resolves when no socket is left. */
   emptied(): Promise<void> {
-    if (this.#due.size === 0) return Promise.resolve()
+    if (this.#sockets.size === 0) return Promise.resolve()
     return new Promise((resolve) => this.#whenEmpty.push(resolve))
   }
 
@@ -45,12 +46,12 @@ export class Keepalive {
     const slept = now - this.#sweptAt > this.#pingMs
     const pause = slept ? now - this.#sweptAt : 0
     this.#sweptAt = now
-    for (const [socket, due] of this.#due) {
-      if (slept) socket.lastSeen += pause
+    for (const socket of this.#sockets) {
+      if (slept) socket.lastSeen += Math.trunc(pause)
       if (now - socket.lastSeen > this.#pingMs * 2.5) socket.destroy()
-      else if (now >= due) {
+      else if (now >= socket.pingAt) {
         socket.ping()
-        this.#due.set(socket, now + this.#pingMs)
+        socket.pingAt = Math.trunc(now + this.#pingMs)
       }
     }
   }

@@ -2,6 +2,9 @@ import { chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import type { ListenAddress } from '../config.ts'
 
+/** Connections that wait to be accepted: everybody returns at the same moment after a restart. */
+const backlog = 4096
+
 /** How an address is written for people and logs. */
 export function describeAddress(address: ListenAddress): string {
   if (address.type === 'unix') return address.path
@@ -26,8 +29,8 @@ export async function listen(
     inherited !== null
       ? { fd: inherited }
       : address.type === 'unix'
-        ? { path: address.path }
-        : { host: address.host, port: address.port }
+        ? { path: address.path, backlog }
+        : { host: address.host, port: address.port, backlog }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(where, () => {

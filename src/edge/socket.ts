@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Socket as NetSocket } from 'node:net'
-import type { WebSocket } from 'ws'
+import { WebSocket } from 'ws'
+import type { Keepalive } from './keepalive.ts'
 
 /** How a connection ended: the client said goodbye (close frame without a code or with 1000), or anything else. */
 export type Ending = 'left' | 'lost'
@@ -12,123 +13,173 @@ export interface Socket {
   readonly remote: string
   /** Sends whole websocket frames in one write. Past 1 MiB unread the connection is destroyed as too slow. */
   write(frames: readonly Buffer[]): void
-  /** Lets this many bytes more be unread until the client has caught up: for a long history at entry. */
+  /** Lets this many bytes more be unread until the client has caught up: for a long list at entry. */
   allowBacklog(bytes: number): void
+  /** Resolves when nearly all that was written has left this process, or when the connection is gone. */
+  drained(): Promise<void>
   /** Sends what was written, then ends the TCP connection without a close frame: browsers see code 1006. */
   end(): void
   /** Ends the TCP connection at once. */
   destroy(): void
 }
 
-export type SocketHandlers = {
+/** What a door wants to hear of a connection. */
+export interface SocketHandlers {
   /** `null`: a frame that is no text, binary or not UTF-8. */
-  frame: (text: string | null) => void
+  frame(text: string | null): void
   /** Called once, whoever ended the connection. */
-  ended: (how: Ending) => void
+  ended(how: Ending): void
+}
+
+/** What all connections of a process share. */
+export type SocketDeps = {
+  clock: () => number
+  keepalive: Keepalive
+  onSlow: (socket: Socket) => void
+  onError: (error: unknown) => void
 }
 
 const maxUnread = 1024 * 1024
 const lingerMs = 2000
 const closeNormal = 1000
 const closeWithoutCode = 1005
+const closeTooBig = 1009
 
-type Internals = { _socket: NetSocket; _receiver: NodeJS.EventEmitter }
+/** What `ws` makes of an upgrade: once it is live, all that it has to say goes there. */
+export class Connection extends WebSocket {
+  live: LiveSocket | null = null
+
+  override emit(event: string | symbol, ...values: unknown[]): boolean {
+    return this.live ? this.live.heard(event, values) : super.emit(event, ...values)
+  }
+
+  override close(code?: number, data?: string | Buffer): void {
+    // `ws` answers a frame beyond the limit by this code, after which the stock page never comes back.
+    if (code === closeTooBig) this.terminate()
+    else super.close(code, data)
+  }
+}
 
 let lastId = 0
 
-/** The side of a socket that whoever accepted it uses: `handle` is to be called before the event loop turns. */
-export type LiveSocket = Socket & {
-  lastSeen: number
-  ping: () => void
-  handle: (handlers: SocketHandlers) => void
-}
-
 /**
- * Wraps a server-side `ws` connection. Frames are written below `ws`'s sender, so that bytes that were built once
- * serve every socket; this holds as long as compression stays off, when `ws` itself writes control frames only.
+ * A server-side `ws` connection. Frames are written below `ws`'s sender, so that bytes that were built once serve every
+ * socket; this holds as long as compression stays off, when `ws` itself writes control frames only. Thousands of these
+ * wait for most of the time: hence no listeners of their own.
  */
-export function acceptSocket(
-  raw: WebSocket,
-  deps: { remote: string; clock: () => number; onSlow: () => void; onError: (error: unknown) => void },
-): LiveSocket {
-  const { _socket: net, _receiver: receiver } = raw as unknown as Internals
-  let open = true
-  let allowance = 0
+export class LiveSocket implements Socket {
+  readonly id = ++lastId
+  readonly remote: string
+  /** Times of the clock, in whole milliseconds: these take no room of their own. */
+  lastSeen: number
+  pingAt = 0
+  readonly #raw: Connection
+  readonly #net: NetSocket
+  readonly #deps: SocketDeps
+  #handlers: SocketHandlers | null = null
+  #open = true
+  #allowance = 0
 
-  const tooSlow = (): boolean => {
-    const unread = net.writableLength
-    if (unread <= maxUnread) allowance = 0
-    return unread > maxUnread + allowance
-  }
-  const cutSlow = (): void => {
-    deps.onSlow()
-    raw.terminate()
-  }
-
-  const socket: LiveSocket = {
-    id: ++lastId,
-    remote: deps.remote,
-    lastSeen: deps.clock(),
-    write(frames) {
-      if (!open || raw.readyState !== raw.OPEN) return
-      if (tooSlow()) return cutSlow()
-      net.cork()
-      for (const frame of frames) net.write(frame)
-      net.uncork()
-    },
-    allowBacklog(bytes) {
-      allowance += bytes
-    },
-    end() {
-      if (!open) return
-      open = false
-      net.end()
-      setTimeout(() => raw.terminate(), lingerMs).unref()
-    },
-    destroy() {
-      open = false
-      raw.terminate()
-    },
-    ping() {
-      if (open && raw.readyState === raw.OPEN) raw.ping()
-    },
-    handle(handlers) {
-      raw.on('message', (data: Buffer, isBinary: boolean) => {
-        seen()
-        if (!open) return
-        guarded(() => handlers.frame(isBinary || !isUtf8(data) ? null : data.toString()))
-      })
-      raw.on('close', (code: number) => {
-        open = false
-        guarded(() => handlers.ended(code === closeNormal || code === closeWithoutCode ? 'left' : 'lost'))
-      })
-    },
+  /** For a connection that has just been opened, in its 'open' event: `handle` is to be called in the same. */
+  constructor(raw: Connection, remote: string, deps: SocketDeps) {
+    this.remote = remote
+    this.#raw = raw
+    this.#net = (raw as unknown as { _socket: NetSocket })._socket
+    this.#deps = deps
+    this.lastSeen = Math.trunc(deps.clock())
+    raw.live = this
+    deps.keepalive.add(this)
+    // The adapter's listeners, set up right after this call, would hold its request as long as the connection lasts.
+    queueMicrotask(() => raw.removeAllListeners())
   }
 
-  const seen = (): void => {
-    socket.lastSeen = deps.clock()
+  handle(handlers: SocketHandlers): void {
+    this.#handlers = handlers
   }
-  const guarded = (handle: () => void): void => {
+
+  write(frames: readonly Buffer[]): void {
+    const raw = this.#raw
+    if (!this.#open || raw.readyState !== raw.OPEN) return
+    if (this.#tooSlow) return this.#cutSlow()
+    const net = this.#net
+    if (frames.length > 1) net.cork()
+    for (const frame of frames) net.write(frame)
+    if (frames.length > 1) net.uncork()
+  }
+
+  allowBacklog(bytes: number): void {
+    this.#allowance += bytes
+  }
+
+  drained(): Promise<void> {
+    const net = this.#net
+    if (!this.#open || !net.writableNeedDrain) return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = (): void => {
+        net.off('drain', done)
+        net.off('close', done)
+        resolve()
+      }
+      net.once('drain', done)
+      net.once('close', done)
+    })
+  }
+
+  end(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#net.end()
+    setTimeout(() => this.#raw.terminate(), lingerMs).unref()
+  }
+
+  destroy(): void {
+    this.#open = false
+    this.#raw.terminate()
+  }
+
+  ping(): void {
+    if (this.#open && this.#raw.readyState === this.#raw.OPEN) this.#raw.ping()
+  }
+
+  /** Takes an event of the connection. An error is always followed by 'close', which does the work. */
+  heard(event: string | symbol, values: readonly unknown[]): true {
+    if (event === 'close') this.#close(values[0] as number)
+    else this.lastSeen = Math.trunc(this.#deps.clock())
+    if (event === 'message') this.#receive(values[0] as Buffer, values[1] as boolean)
+    // The answers to a flood of pings pile up like anything else that is not read.
+    else if (event === 'ping' && this.#tooSlow) this.#cutSlow()
+    return true
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    if (this.#open)
+      this.#guarded(() => this.#handlers?.frame(isBinary || !isUtf8(data) ? null : data.toString()))
+  }
+
+  #close(code: number): void {
+    this.#open = false
+    this.#deps.keepalive.remove(this)
+    const how = code === closeNormal || code === closeWithoutCode ? 'left' : 'lost'
+    this.#guarded(() => this.#handlers?.ended(how))
+  }
+
+  get #tooSlow(): boolean {
+    const unread = this.#net.writableLength
+    if (unread <= maxUnread) this.#allowance = 0
+    return unread > maxUnread + this.#allowance
+  }
+
+  #cutSlow(): void {
+    this.#deps.onSlow(this)
+    this.#raw.terminate()
+  }
+
+  #guarded(handle: () => void): void {
     try {
       handle()
     } catch (error) {
-      deps.onError(error)
-      raw.terminate()
+      this.#deps.onError(error)
+      this.#raw.terminate()
     }
   }
-
-  raw.on('ping', () => {
-    seen()
-    // The answers to a flood of pings pile up like anything else that is not read.
-    if (tooSlow()) cutSlow()
-  })
-  raw.on('pong', seen)
-  // An error is always followed by 'close', which does the work; without a listener it would end the process.
-  raw.on('error', () => undefined)
-  // A frame beyond the limit would be answered by close code 1009, after which the stock page never comes back.
-  // Ending the connection first leaves `ws` nothing to send.
-  receiver.prependListener('error', (error: Error & { code?: string }) => {
-    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') raw.terminate()
-  })
-  return socket
 }

@@ -6,6 +6,7 @@ import { createNodeWebSocket } from '@hono/node-ws'
 import type { Context, Hono } from 'hono'
 import { WebSocket, type WebSocketServer } from 'ws'
 import { type Log, stackOf } from './log.ts'
+import { Connection } from './socket.ts'
 
 const maxFrame = 64 * 1024
 const closeTimeoutMs = 5000
@@ -27,11 +28,14 @@ export function createWebSockets(
     maxPayload: maxFrame,
     closeTimeout: closeTimeoutMs,
     perMessageDeflate: false,
+    WebSocket: Connection,
     // The sockets look themselves: close code 1007 would keep the stock page away for good.
     skipUTF8Validation: true,
     // The sockets bound by bytes what is not read, answers to pings among it.
     maxPendingAutoPongs: 0,
   })
+  // Nobody asks for the list of connections, which costs each of them a listener.
+  Object.assign(adapter.wss, { clients: undefined })
   forgetFailedUpgrades(adapter.wss)
 
   return {
@@ -65,6 +69,8 @@ function forgetFailedUpgrades(wss: WebSocketServer): void {
     let upgraded = false
     handleUpgrade(request, socket, head, (ws, from) => {
       upgraded = true
+      // `ws` listens for errors itself.
+      socket.off('error', destroy)
       done(ws, from)
     })
     if (!upgraded)
@@ -86,7 +92,7 @@ export function isUpgrade(c: Context): boolean {
  */
 function guard(request: IncomingMessage, socket: Duplex): boolean {
   // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
-  socket.on('error', () => socket.destroy())
+  socket.on('error', destroy)
   const { headers, method, url } = request
   // Only a path: of an absolute target, or one with two slashes, the adapter would take host and password for its own.
   if (!url || !/^\/(?!\/)/.test(url) || !URL.canParse(url, 'http://localhost')) return refuse(socket, 400)
@@ -96,6 +102,10 @@ function guard(request: IncomingMessage, socket: Duplex): boolean {
   // No subprotocol is spoken here, and an unreadable offer of one would be refused by `ws`.
   delete headers['sec-websocket-protocol']
   return true
+}
+
+function destroy(this: Duplex): void {
+  this.destroy()
 }
 
 function refuse(socket: Duplex, status: 400 | 426): false {

@@ -1,53 +1,72 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Socket } from '../edge/socket.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, type Recipient } from './outbox.ts'
 
-function room(roles: Record<string, 'admin' | 'member'>) {
+function room(people: Record<string, Omit<Recipient, 'socket'>>) {
   const writes: Record<string, string[]> = {}
-  const sockets: Record<string, Socket> = {}
-  const recipients = Object.entries(roles).map(([name, role]) => {
+  const recipients = Object.entries(people).map(([name, person]): [string, Recipient] => {
     writes[name] = []
     const socket: Socket = {
       id: 0,
       remote: '',
       write: (frames) => writes[name]?.push(Buffer.concat(frames).toString()),
       allowBacklog: () => undefined,
+      drained: () => Promise.resolve(),
       end: () => undefined,
       destroy: () => undefined,
     }
-    sockets[name] = socket
-    return { socket, admin: role === 'admin' }
+    return [name, { socket, ...person }]
   })
-  return { writes, sockets, outbox: new Outbox(() => recipients) }
+  const seats = new Map(recipients)
+  return { writes, seats, outbox: new Outbox(seats) }
 }
 
 const frame = (text: string): Buffer => Buffer.from(text)
+const admin = { admin: true, behind: null }
+const member = { admin: false, behind: null }
 
 test('all frames of a turn reach each socket in one write, in their order', async () => {
-  const { writes, outbox } = room({ ann: 'admin', bob: 'member' })
+  const { writes, outbox } = room({ ann: admin, bob: member })
   outbox.send('everyone', frame('1'))
   outbox.send('admins', frame('2a'))
   outbox.send('members', frame('2m'))
-  outbox.send('everyone', frame('3'))
+  outbox.send('readers', frame('3'))
   await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(writes, { ann: ['12a3'], bob: ['12m3'] })
 })
 
-test('what is for one goes to that one, between what is for all', () => {
-  const { writes, sockets, outbox } = room({ ann: 'admin', bob: 'member' })
+test('who still lacks older lines gets all but the new ones', () => {
+  const { writes, outbox } = room({
+    ann: { admin: true, behind: 7 },
+    bob: member,
+    cid: { admin: false, behind: 0 },
+  })
   outbox.send('everyone', frame('1'))
-  outbox.send(sockets['bob'] as Socket, frame('b'))
+  outbox.send('readers', frame('2'))
+  outbox.send('admins', frame('3a'))
+  outbox.send('members', frame('3m'))
+  outbox.flush()
+  assert.deepEqual(writes, { ann: ['13a'], bob: ['123m'], cid: ['13m'] })
+})
+
+test('a frame goes to those who were there when it was sent, if the room is flushed before it changes', () => {
+  const { writes, seats, outbox } = room({ ann: admin, bob: member })
+  outbox.send('everyone', frame('1'))
+  outbox.flush()
+  seats.delete('bob')
   outbox.send('everyone', frame('2'))
   outbox.flush()
-  assert.deepEqual(writes, { ann: ['12'], bob: ['1b2'] })
+  assert.deepEqual(writes, { ann: ['1', '2'], bob: ['1'] })
 })
 
 test('nothing is written where there is nothing to say', async () => {
-  const { writes, outbox } = room({ ann: 'admin', bob: 'member' })
+  const { writes, outbox } = room({ ann: admin, bob: member, cid: { admin: false, behind: 1 } })
   outbox.send('admins', frame('a'))
+  outbox.flush()
+  outbox.send('readers', frame('r'))
   outbox.flush()
   outbox.flush()
   await new Promise((resolve) => setImmediate(resolve))
-  assert.deepEqual(writes, { ann: ['a'], bob: [] })
+  assert.deepEqual(writes, { ann: ['a', 'r'], bob: ['r'], cid: [] })
 })

@@ -1,19 +1,26 @@
 import type { Socket } from '../edge/socket.ts'
 
-export type Audience = 'everyone' | 'admins' | 'members' | Socket
-type Recipient = { socket: Socket; admin: boolean }
+/** `readers`: everyone but those who still lack older lines. */
+export type Audience = 'everyone' | 'readers' | 'admins' | 'members'
+
+export type Recipient = {
+  readonly socket: Socket
+  readonly admin: boolean
+  /** The id after which he still lacks lines; null for one who has them all. */
+  readonly behind: number | null
+}
 
 /**
  * Collects a room's frames in order and hands each socket its share in one write at the end of the event-loop turn.
- * Frames for many are the same bytes for all of them. Whoever changes who is in the room, or who is an admin, calls
+ * The bytes are the same for all of an audience. Whoever changes who is in the room, or in which audience, calls
  * `flush` first: a frame goes to those who were there when it was sent.
  */
 export class Outbox {
-  readonly #recipients: () => Iterable<Recipient>
+  readonly #recipients: ReadonlyMap<unknown, Recipient>
   #queue: { to: Audience; frame: Buffer }[] = []
   #scheduled: NodeJS.Immediate | null = null
 
-  constructor(recipients: () => Iterable<Recipient>) {
+  constructor(recipients: ReadonlyMap<unknown, Recipient>) {
     this.#recipients = recipients
   }
 
@@ -28,32 +35,22 @@ export class Outbox {
     const queue = this.#queue
     if (queue.length === 0) return
     this.#queue = []
-
-    const single = new Set<Socket>()
-    for (const { to } of queue) if (typeof to === 'object') single.add(to)
-    const shared = { admins: join(queue, 'admins'), members: join(queue, 'members') }
-
-    for (const { socket, admin } of this.#recipients()) {
-      if (single.has(socket)) continue
-      const frames = admin ? shared.admins : shared.members
+    const shares = new Map<string, readonly Buffer[]>()
+    for (const { socket, admin, behind } of this.#recipients.values()) {
+      const audience = `${admin ? 'admins' : 'members'}${behind === null ? '' : ' behind'}`
+      let frames = shares.get(audience)
+      if (!frames) {
+        frames = join(queue, [admin ? 'admins' : 'members', behind === null ? 'readers' : 'everyone'])
+        shares.set(audience, frames)
+      }
       if (frames.length > 0) socket.write(frames)
-    }
-    if (single.size === 0) return
-    const roles = new Map<Socket, boolean>()
-    for (const { socket, admin } of this.#recipients()) if (single.has(socket)) roles.set(socket, admin)
-    for (const socket of single) {
-      const admin = roles.get(socket)
-      const mine = queue.filter(
-        ({ to }) =>
-          to === socket ||
-          (admin !== undefined && (to === 'everyone' || to === (admin ? 'admins' : 'members'))),
-      )
-      socket.write(mine.map(({ frame }) => frame))
     }
   }
 }
 
-function join(queue: readonly { to: Audience; frame: Buffer }[], role: 'admins' | 'members'): Buffer[] {
-  const frames = queue.filter(({ to }) => to === 'everyone' || to === role).map(({ frame }) => frame)
+function join(queue: readonly { to: Audience; frame: Buffer }[], audiences: readonly Audience[]): Buffer[] {
+  const frames = queue.flatMap(({ to, frame }) =>
+    to === 'everyone' || audiences.includes(to) ? [frame] : [],
+  )
   return frames.length > 1 ? [Buffer.concat(frames)] : frames
 }

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createRateLimit } from './rate.ts'
+import { RateLimit } from './rate.ts'
 
 test('a burst passes, then as many as the rate allows', () => {
-  const pass = createRateLimit(3, 2)
+  const limit = new RateLimit(3, 2)
   assert.deepEqual(
-    [0, 0, 0, 0, 499, 500, 500, 10_000, 10_000, 10_000, 10_000].map((now) => pass(now)),
+    [0, 0, 0, 0, 499, 500, 500, 10_000, 10_000, 10_000, 10_000].map((now) => limit.pass(now)),
     [true, true, true, false, false, true, false, true, true, true, false],
   )
 })
 
 test('a rate of 0 is no limit', () => {
-  const pass = createRateLimit(1, 0)
-  assert.ok(Array.from({ length: 1000 }, () => pass(0)).every(Boolean))
+  const limit = new RateLimit(1, 0)
+  assert.ok(Array.from({ length: 1000 }, () => limit.pass(0)).every(Boolean))
 })

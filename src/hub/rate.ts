@@ -1,16 +1,24 @@
-/**
- * A token bucket: `burst` at once, `perSecond` on. Returns a function that says whether one more may pass at `now`
- * (milliseconds of a clock that never goes back). `perSecond` 0 lets everything pass.
- */
-export function createRateLimit(burst: number, perSecond: number): (now: number) => boolean {
-  let tokens = burst
-  let at: number | null = null
-  return (now) => {
-    if (perSecond === 0) return true
-    if (at !== null) tokens = Math.min(burst, tokens + ((now - at) / 1000) * perSecond)
-    at = now
-    if (tokens < 1) return false
-    tokens -= 1
+/** A token bucket: `burst` at once, `perSecond` on; 0 a second is without limit. */
+export class RateLimit {
+  readonly #burst: number
+  readonly #perSecond: number
+  #tokens: number
+  #at: number | null = null
+
+  constructor(burst: number, perSecond: number) {
+    this.#burst = burst
+    this.#perSecond = perSecond
+    this.#tokens = burst
+  }
+
+  /** Whether one more may pass at `now` (milliseconds of a clock that never goes back). */
+  pass(now: number): boolean {
+    if (this.#perSecond === 0) return true
+    const refill = this.#at === null ? 0 : ((now - this.#at) / 1000) * this.#perSecond
+    this.#tokens = Math.min(this.#burst, this.#tokens + refill)
+    this.#at = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
     return true
   }
 }

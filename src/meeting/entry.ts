@@ -13,6 +13,7 @@ const failuresPerMinute = 10
 const minuteMs = 60_000
 const penaltyMs = 1000
 const maxAddresses = 10_000
+const maxGatherMs = 500
 const maxId = 2 ** 31 - 1
 
 type EntryDeps = {
@@ -26,12 +27,15 @@ type EntryDeps = {
 }
 
 /**
- * Looks up who wants to enter: all who ask while one look-up is under way share the next. Those who may not are told
+ * Looks up who wants to enter: all who ask while one look-up is under way, or while their meeting is still letting in
+ * those of the last one, share the next. Those who may not are told
  * so here, and leave nothing behind; addresses that fail often are answered a second late.
  */
 export class EntryDesk {
   readonly #deps: EntryDeps
   readonly #failures = new Map<string, { count: number; since: number }>()
+  /** Meetings that are still letting in those of the last look-up. */
+  readonly #entering = new Set<number>()
   #waiting: Wish[] = []
   #looking = false
   #closed = false
@@ -54,15 +58,25 @@ export class EntryDesk {
 
   async #lookUp(): Promise<void> {
     this.#looking = true
-    while (this.#waiting.length > 0) {
-      const wishes = this.#waiting
-      this.#waiting = []
+    for (;;) {
+      const wishes = this.#waiting.filter(({ meeting }) => !this.#entering.has(meeting))
+      if (wishes.length === 0) break
+      this.#waiting = this.#waiting.filter(({ meeting }) => this.#entering.has(meeting))
+      const begun = this.#deps.clock()
       try {
         const credentials = await findCredentials(
           this.#deps.sql,
           wishes.map(({ meeting, key }) => ({ meeting: Math.min(meeting, maxId), key })),
         )
-        for (const [index, wish] of wishes.entries()) this.#answer(wish, credentials[index] ?? null)
+        const entrants = new Map<number, Entrant[]>()
+        for (const [index, wish] of wishes.entries()) {
+          const entrant = this.#judge(wish, credentials[index] ?? null)
+          if (!entrant) continue
+          const others = entrants.get(wish.meeting)
+          if (others) others.push(entrant)
+          else entrants.set(wish.meeting, [entrant])
+        }
+        for (const [meeting, those] of entrants) this.#admit(meeting, those, begun)
       } catch (error) {
         this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
         for (const { session } of wishes) session.end()
@@ -71,18 +85,42 @@ export class EntryDesk {
     this.#looking = false
   }
 
-  #answer({ session, meeting, first }: Wish, credential: Credential | null): void {
-    if (!session.open) return
-    if (this.#closed) return session.end()
-    const { log, utcOffset, viewOf, joinWindowMs, admit } = this.#deps
+  /**
+   * Lets them in. Who asks for the same meeting meanwhile, and for as long again, is looked up together: a thousand who
+   * come at once are a few runs, for each of which everybody is told who has come.
+   */
+  #admit(meeting: number, entrants: Entrant[], begun: number): void {
+    let undecided = entrants.length
+    const next = (): void => {
+      this.#entering.delete(meeting)
+      if (!this.#looking && this.#waiting.length > 0) void this.#lookUp()
+    }
+    this.#entering.add(meeting)
+    for (const entrant of entrants) {
+      entrant.session.whenDecided(() => {
+        if (--undecided === 0) setTimeout(next, Math.min(this.#deps.clock() - begun, maxGatherMs))
+      })
+      this.#deps.admit(entrant)
+    }
+  }
+
+  /** Null: he has been told why not, or is gone. */
+  #judge({ session, meeting, first }: Wish, credential: Credential | null): Entrant | null {
+    if (!session.open) return null
+    if (this.#closed) {
+      session.end()
+      return null
+    }
+    const { log, utcOffset, viewOf, joinWindowMs } = this.#deps
     const refused = refusal(credential, viewOf(meeting), joinWindowMs)
-    if (credential && !refused) return admit({ session, first, credential })
+    if (credential && !refused) return { session, first, credential }
     const reason = refused ?? disconnects.notAllowed
     const address = session.socket.remote
     log({ level: 'info', event: 'refused', meeting, address, reason })
     const tell = (): void => session.disconnect(reason, utcOffset())
     if (this.#failsOften(address)) setTimeout(tell, penaltyMs)
     else tell()
+    return null
   }
 
   #failsOften(address: string): boolean {

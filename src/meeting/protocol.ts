@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { textFrame } from '../edge/frame.ts'
+import { payloadOf, textFrame, textFrameOf } from '../edge/frame.ts'
 import { type Command, isReserved, type Meeting, type Person } from './meeting.ts'
 import { foldText, type Poll, type PollDraft, tally } from './poll.ts'
 import { type DisconnectText, reject, type Rejection } from './rejection.ts'
@@ -144,21 +144,45 @@ export type MessageData = {
   message: string
 }
 
+const comma = Buffer.from(',')
 const frame = (type: string, data: unknown): Buffer => textFrame(JSON.stringify({ type, data }))
 const person = ({ id, name, color }: Person): Person => ({ name, color, id })
 
-export const messageFrame = (line: MessageData): Buffer => frame('message', line)
 export const addUserFrame = (one: Person): Buffer => frame('adduser', person(one))
 export const removeUserFrame = (one: Person): Buffer => frame('removeuser', person(one))
 export const errorFrame = ({ text }: Rejection): Buffer =>
   textFrame(JSON.stringify({ type: 'error', msg: text }))
 
-export function messagesFrame(lines: readonly MessageData[]): Buffer {
-  return frame('messages', lines)
+const messageStart = '{"type":"message","data":'
+
+/** One line as it is told when it is said. */
+export const messageFrame = (line: MessageData): Buffer =>
+  textFrame(`${messageStart}${JSON.stringify(line)}}`)
+
+const messagesStart = Buffer.from('{"type":"messages","data":[')
+const messagesEnd = Buffer.from(']}')
+
+/** Lines of the record together: JSON of their data, with commas between them. */
+export const messagesFrame = (json: string): Buffer => textFrame(`{"type":"messages","data":[${json}]}`)
+
+/** The same of lines that were told already, from their `message` frames. */
+export function messagesFrameOf(frames: readonly Buffer[]): Buffer {
+  const separated = frames.flatMap((frame, index) => {
+    const data = payloadOf(frame).subarray(messageStart.length, -1)
+    return index === 0 ? [data] : [comma, data]
+  })
+  return textFrameOf([messagesStart, ...separated, messagesEnd])
 }
 
-export function usersFrame(meeting: Meeting): Buffer {
-  return frame('users', { users: Array.from(meeting.attendees.values(), person) })
+const usersStart = Buffer.from('{"type":"users","data":{"users":[')
+const usersEnd = Buffer.from(']}}')
+
+/** `people`, after those of the `users` frame `before` if there is one: so a long list need not be encoded anew. */
+export function usersFrame(people: Iterable<Person>, before: Buffer | null = null): Buffer {
+  const known = before ? payloadOf(before).subarray(usersStart.length, -usersEnd.length) : Buffer.alloc(0)
+  const more = Buffer.from(Array.from(people, (one) => JSON.stringify(person(one))).join(','))
+  const both = known.length > 0 && more.length > 0 ? [known, comma, more] : [known, more]
+  return textFrameOf([usersStart, ...both, usersEnd])
 }
 
 export function statusFrame(meeting: Meeting): Buffer {

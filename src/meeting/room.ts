@@ -1,10 +1,13 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { codeOf, describeError } from '../db/pool.ts'
+import { codeOf, describeError, isUnavailable } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
+import { History, type Page } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Outbox } from '../hub/outbox.ts'
+import { turn } from '../hub/turns.ts'
 import {
   apply,
   authorise,
@@ -20,6 +23,7 @@ import {
   type LineDraft,
   type Meeting,
   nextDue,
+  type Person,
   refusal,
   say,
   vote,
@@ -30,6 +34,7 @@ import {
   isRejection,
   messageFrame,
   messagesFrame,
+  messagesFrameOf,
   type MessageData,
   noPollFrame,
   pollFrame,
@@ -42,8 +47,8 @@ import type { Session, SessionRoom } from './session.ts'
 import {
   commit,
   Conflict,
-  readLines,
   readMeeting,
+  readPage,
   type SiteReport,
   type StoredLine,
   type StoredMeeting,
@@ -51,6 +56,15 @@ import {
 
 /** Someone who may enter, as far as the database knows, and his connection. `first`: the highest id that he has. */
 export type Entrant = { session: Session; credential: Credential; first: number }
+
+/** A connection of someone who is in the meeting. `behind`: the id after which he lacks lines; null if he has all. */
+type Seat = {
+  readonly session: Session
+  readonly socket: Socket
+  readonly member: MemberId
+  admin: boolean
+  behind: number | null
+}
 
 type Job =
   | ({ type: 'enter' } & Entrant)
@@ -78,7 +92,7 @@ export type RoomDeps = {
 const unavailable = reject('The meeting database is not available, please try again')
 const busy = reject('The meeting is very busy, please try again')
 const maxQueued = 20_000
-/** From this many people who come or go at once, one `users` frame tells it. */
+/** From this many people who come or go at once, and a tenth of all, one `users` frame tells it. */
 const manyPeople = 3
 const pollEveryMs = 100
 const retryMs = 1000
@@ -92,7 +106,10 @@ export class Room implements SessionRoom {
   readonly #mailbox: Mailbox<Job>
   readonly #outbox: Outbox
   /** By the id of the socket. */
-  readonly #seats = new Map<number, { session: Session; member: MemberId }>()
+  readonly #seats = new Map<number, Seat>()
+  readonly #history: History
+  /** The `users` frame of those who are in; null when it has to be made anew. */
+  #users: Buffer | null = null
   #view: Meeting | null = null
   #stale = true
   #followed = { fingerprint: '', revision: -1 }
@@ -106,7 +123,8 @@ export class Room implements SessionRoom {
   constructor(id: number, deps: RoomDeps) {
     this.id = id
     this.#deps = deps
-    this.#outbox = new Outbox(() => this.#recipients())
+    this.#outbox = new Outbox(this.#seats)
+    this.#history = new History((after, upTo) => this.#readPage(after, upTo))
     this.#mailbox = new Mailbox<Job>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) => this.#fail(error),
@@ -174,11 +192,6 @@ export class Room implements SessionRoom {
     for (const job of this.#mailbox.close()) if (job.type === 'enter') job.session.end()
     for (const { session } of this.#seats.values()) session.end()
     this.#seats.clear()
-  }
-
-  *#recipients(): Iterable<{ socket: Socket; admin: boolean }> {
-    for (const { session, member } of this.#seats.values())
-      yield { socket: session.socket, admin: this.#view?.attendees.get(member)?.admin ?? false }
   }
 
   /** Does one run. Whatever becomes of it, it is done: who sent it has been told if it failed. */
@@ -314,44 +327,52 @@ export class Room implements SessionRoom {
     }
     if (admitted.length === 0) return
 
-    // The history is read first: who cannot have it has not joined.
     const upTo = view.lastLine.id
-    const oldest = Math.min(...admitted.map(({ entrant }) => entrant.first))
-    const history = await readLines(this.#deps.sql, this.id, oldest, upTo)
-    this.#checkOpen()
     const { events, lines } = await this.#commit(view, merge(admitted.map(({ decision }) => decision)))
 
     this.#outbox.flush()
+    const appeared: Person[] = []
     for (const event of events) {
       if (event.type !== 'entered') continue
-      const before = view.attendees.get(event.attendee.id)
+      const { attendee } = event
+      const before = view.attendees.get(attendee.id)
       if (before?.presence.type === 'here') this.#dismiss(before.presence.socket, disconnects.takenOver)
+      if (!before) appeared.push(attendee)
+      else if (before.name !== attendee.name || before.color !== attendee.color) this.#users = null
       apply(view, event)
     }
-    const users = usersFrame(view)
-    const appeared = events.flatMap((event) =>
-      event.type === 'entered' && (event.arrival === 'joined' || event.arrival === 'rejoined')
-        ? [event.attendee]
-        : [],
-    )
-    if (appeared.length >= manyPeople) this.#outbox.send('everyone', users)
-    else for (const attendee of appeared) this.#outbox.send('everyone', addUserFrame(attendee))
-    this.#outbox.flush()
-
-    const histories = new Map<number, Buffer>()
-    for (const [index, { entrant }] of admitted.entries()) {
+    const users = this.#usersFrame(view, appeared)
+    this.#tellPresence(view, appeared.map(addUserFrame))
+    const welcomes = new Map<string, Buffer>()
+    const welcome = (admin: boolean, first: number): Buffer => {
+      const frames = [statusFrame(view), noPollFrame]
+      if (view.poll) frames.push(pollFrame(view.poll, admin ? 'admins' : 'members'))
+      if (this.#history.covers(first)) frames.push(messagesFrameOf(this.#history.since(first)))
+      return Buffer.concat(frames)
+    }
+    const greeted = admitted.map(({ entrant }) => {
       const { session, credential, first } = entrant
-      const messages = histories.get(first) ?? messagesFrame(history.filter(({ id }) => id > first))
-      histories.set(first, messages)
-      this.#seats.set(session.socket.id, { session, member: credential.id })
-      session.socket.allowBacklog(users.length + messages.length)
-      const send = (frame: Buffer): void => this.#outbox.send(session.socket, frame)
-      send(users)
-      send(statusFrame(view))
-      send(noPollFrame)
-      if (view.poll) send(pollFrame(view.poll, credential.admin ? 'admins' : 'members'))
-      send(messages)
+      const { id, admin } = credential
+      const kind = `${first} ${admin}`
+      const rest = welcomes.get(kind) ?? welcome(admin, first)
+      welcomes.set(kind, rest)
+      const behind = this.#history.covers(first) ? null : Math.min(first, upTo)
+      return { seat: { session, socket: session.socket, member: id, admin, behind }, rest }
+    })
+    // Those who were here get the new names and their lines in one write, those who come get the lines after the rest.
+    const joined = this.#encode(lines)
+    for (const frame of joined) this.#outbox.send('readers', frame)
+    this.#outbox.flush()
+    for (const { seat, rest } of greeted) {
+      const { socket, behind } = seat
+      this.#seats.set(socket.id, seat)
+      socket.allowBacklog(users.length + rest.length)
+      socket.write([users, rest, ...(behind === null ? joined : [])])
+      if (behind !== null) void this.#catchUp(seat, upTo)
+    }
+    for (const [index, { entrant }] of admitted.entries()) {
       const event = events[index]
+      const { session, credential } = entrant
       this.#deps.log({
         level: 'info',
         event: 'entered',
@@ -360,10 +381,47 @@ export class Room implements SessionRoom {
         address: session.socket.remote,
         arrival: event?.type === 'entered' ? event.arrival : '',
       })
+      session.admitted()
     }
-    this.#sayLines(lines)
-    this.#outbox.flush()
-    for (const { entrant } of admitted) entrant.session.admitted()
+  }
+
+  /**
+   * Tells one who lacks older lines what there is up to the id `upTo`, page by page and as fast as he reads; then what
+   * has been said since, from where on he hears of each line with the others.
+   */
+  async #catchUp(seat: Seat, upTo: number): Promise<void> {
+    const { socket } = seat
+    const history = this.#history
+    const isHere = (): boolean => this.#seats.get(socket.id) === seat
+    try {
+      while (isHere() && seat.behind !== null) {
+        if (seat.behind >= upTo && history.covers(seat.behind)) {
+          this.#outbox.flush()
+          socket.write(history.since(seat.behind))
+          seat.behind = null
+          return
+        }
+        try {
+          const end = seat.behind < upTo ? upTo : (this.#view?.lastLine.id ?? 0)
+          const page = await history.page(seat.behind, end)
+          if (!isHere()) return
+          socket.write([page.frame])
+          seat.behind = page.last
+        } catch (error) {
+          if (!isUnavailable(error)) throw error
+          await wait(retryMs)
+        }
+        await socket.drained()
+        await turn()
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #readPage(after: number, upTo: number): Promise<Page> {
+    const { json, last, full } = await readPage(this.#deps.sql, this.id, after, upTo)
+    return { frame: messagesFrame(json), last, full }
   }
 
   #refuse(session: Session, text: DisconnectText): void {
@@ -397,18 +455,44 @@ export class Room implements SessionRoom {
   }
 
   #sayLines(lines: readonly MessageData[]): void {
-    for (const line of lines) this.#outbox.send('everyone', messageFrame(line))
+    for (const frame of this.#encode(lines)) this.#outbox.send('readers', frame)
+  }
+
+  /** The frames of new lines, which are history from here on. */
+  #encode(lines: readonly MessageData[]): Buffer[] {
+    return lines.map((data) => {
+      const frame = messageFrame(data)
+      this.#history.append(data.id, frame)
+      return frame
+    })
+  }
+
+  /** The list of all who are in; `appeared` are those who were not in it before. */
+  #usersFrame(view: Meeting, appeared: readonly Person[] = []): Buffer {
+    if (!this.#users) this.#users = usersFrame(view.attendees.values())
+    else if (appeared.length > 0) this.#users = usersFrame(appeared, this.#users)
+    return this.#users
+  }
+
+  /** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
+  #tellPresence(view: Meeting, changes: readonly Buffer[]): void {
+    if (changes.length >= Math.max(manyPeople, view.attendees.size / 10))
+      this.#outbox.send('everyone', this.#usersFrame(view))
+    else for (const frame of changes) this.#outbox.send('everyone', frame)
   }
 
   #tell(view: Meeting, events: readonly Event[]): void {
     const gone = events.flatMap((event) => {
       const attendee = event.type === 'departed' && view.attendees.get(event.member)
-      return attendee ? [attendee] : []
+      return attendee ? [removeUserFrame(attendee)] : []
     })
     for (const event of events) {
       // Frames that are on their way go to those who were here, in the roles that they had.
       this.#outbox.flush()
-      if (event.type === 'departed' || event.type === 'vanished') this.#dismissFor(view, event)
+      if (event.type === 'departed' || event.type === 'vanished') {
+        this.#users = null
+        this.#dismissFor(view, event)
+      }
       apply(view, event)
       switch (event.type) {
         case 'stateChanged':
@@ -418,8 +502,9 @@ export class Room implements SessionRoom {
         case 'attendeeChanged': {
           const presence = view.attendees.get(event.member)?.presence
           const seat = presence?.type === 'here' ? this.#seats.get(presence.socket) : undefined
-          if (seat && view.poll)
-            this.#outbox.send(seat.session.socket, pollFrame(view.poll, event.admin ? 'admins' : 'members'))
+          if (!seat) break
+          seat.admin = event.admin
+          if (view.poll) seat.socket.write([pollFrame(view.poll, event.admin ? 'admins' : 'members')])
           break
         }
         case 'pollOpened':
@@ -442,8 +527,7 @@ export class Room implements SessionRoom {
           break
       }
     }
-    if (gone.length >= manyPeople) this.#outbox.send('everyone', usersFrame(view))
-    else for (const attendee of gone) this.#outbox.send('everyone', removeUserFrame(attendee))
+    this.#tellPresence(view, gone)
   }
 
   #tellPoll(view: Meeting): void {
@@ -509,22 +593,28 @@ export class Room implements SessionRoom {
       this.#view = null
       return
     }
-    const missed = before ? await readLines(sql, this.id, before.lastLine.id, stored.lastLine.id) : []
-    this.#checkOpen()
     const view = buildView(this.id, stored, before, this.#seats, clock(), graceMs)
     this.#outbox.flush()
-    for (const [socket, { member }] of this.#seats) {
-      if (!view.attendees.has(member))
-        this.#dismiss(socket, view.banned.has(member) ? disconnects.kicked : null)
-    }
     this.#view = view
     this.#stale = false
+    this.#users = null
+    this.#history.restart(view.lastLine.id)
+    for (const [socket, seat] of this.#seats) {
+      const attendee = view.attendees.get(seat.member)
+      if (!attendee) {
+        this.#dismiss(socket, view.banned.has(seat.member) ? disconnects.kicked : null)
+        continue
+      }
+      seat.admin = attendee.admin
+      if (!before || seat.behind !== null || before.lastLine.id === view.lastLine.id) continue
+      seat.behind = before.lastLine.id
+      void this.#catchUp(seat, view.lastLine.id)
+    }
     if (!before) return
-    this.#outbox.send('everyone', usersFrame(view))
+    this.#outbox.send('everyone', this.#usersFrame(view))
     this.#outbox.send('everyone', statusFrame(view))
     this.#outbox.send('everyone', noPollFrame)
     if (view.poll) this.#tellPoll(view)
-    this.#sayLines(missed)
     this.#deps.log({ level: 'info', event: 'viewReadAnew', meeting: this.id })
   }
 
@@ -627,7 +717,7 @@ function buildView(
   id: number,
   stored: StoredMeeting,
   before: Meeting | null,
-  seats: ReadonlyMap<number, { session: Session; member: MemberId }>,
+  seats: ReadonlyMap<number, Seat>,
   now: number,
   graceMs: number,
 ): Meeting {

@@ -1,9 +1,8 @@
 import { type Context, Hono } from 'hono'
-import { WebSocket } from 'ws'
 import type { Keepalive } from '../edge/keepalive.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
-import { acceptSocket } from '../edge/socket.ts'
+import { Connection, LiveSocket, type SocketDeps } from '../edge/socket.ts'
 import { isUpgrade, type UpgradeWebSocket } from '../edge/websocket.ts'
 import type { MeetingHub } from './hub.ts'
 import { Session } from './session.ts'
@@ -24,6 +23,13 @@ const path = '/ws/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}/:first{[0-9]+
 /** The websocket route of the meeting door (meeting door spec, Paths). */
 export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeWebSocket): Hono {
   const { clock, log, keepalive, hub, addressOf } = deps
+  const sockets: SocketDeps = {
+    clock,
+    keepalive,
+    onSlow: ({ remote }) => log({ level: 'warn', event: 'slowReader', address: remote }),
+    onError: (error) =>
+      log({ level: 'error', event: 'unexpected', where: 'meeting socket', error: stackOf(error) }),
+  }
   const app = new Hono()
   app.get(
     path,
@@ -41,23 +47,11 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
         const remote = addressOf(c)
         const { meeting, key, first } = c.req.param() as Record<'meeting' | 'key' | 'first', string>
         return {
-          // The adapter's own message events are left aside: they copy each frame and know no pings.
-          onOpen(_event, context) {
-            const raw = context.raw
-            if (raw?.readyState !== WebSocket.OPEN) return
-            const onError = (error: unknown): void =>
-              log({ level: 'error', event: 'unexpected', where: 'meeting socket', error: stackOf(error) })
-            const onSlow = (): void => log({ level: 'warn', event: 'slowReader', address: remote })
-            const socket = acceptSocket(raw, { remote, clock, onSlow, onError })
+          onOpen(_event, { raw }) {
+            if (!(raw instanceof Connection) || raw.readyState !== Connection.OPEN) return
+            const socket = new LiveSocket(raw, remote, sockets)
             const session = new Session(socket, deps)
-            socket.handle({
-              ...session.handlers,
-              ended(how) {
-                keepalive.remove(socket)
-                session.handlers.ended(how)
-              },
-            })
-            keepalive.add(socket)
+            socket.handle(session)
             const serving = hub()
             if (serving) serving.enter({ session, meeting: toId(meeting), key, first: toId(first) })
             else socket.end()

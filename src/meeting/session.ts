@@ -1,5 +1,5 @@
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
-import { createRateLimit } from '../hub/rate.ts'
+import { RateLimit } from '../hub/rate.ts'
 import type { Command } from './meeting.ts'
 import { disconnectFrame, errorFrame, isRejection, parseCommand } from './protocol.ts'
 import { type DisconnectText, reject, type Rejection } from './rejection.ts'
@@ -19,20 +19,21 @@ const notText = reject('Only text frames of UTF-8 are understood')
  * One connection at the meeting door, from the upgrade to its end. What it sends before it has been admitted waits, and
  * is not looked at if it never is.
  */
-export class Session {
+export class Session implements SocketHandlers {
   readonly socket: Socket
-  readonly #mayPass: (now: number) => boolean
-  readonly #clock: () => number
+  readonly #deps: { ratePerSecond: number; clock: () => number }
+  /** From the first command on: most people listen. */
+  #rate: RateLimit | null = null
   /** What came before it has been admitted, unread; null from then on. */
   #early: (string | null)[] | null = []
   #earlyDropped = false
   #room: SessionRoom | null = null
+  #onDecided: (() => void) | null = null
   #open = true
 
   constructor(socket: Socket, deps: { ratePerSecond: number; clock: () => number }) {
     this.socket = socket
-    this.#clock = deps.clock
-    this.#mayPass = createRateLimit(burst, deps.ratePerSecond)
+    this.#deps = deps
   }
 
   /** False once the connection has ended or has been told to. */
@@ -40,13 +41,14 @@ export class Session {
     return this.#open
   }
 
-  readonly handlers: SocketHandlers = {
-    frame: (text) => this.#receive(text),
-    ended: (how) => {
-      this.#open = false
-      this.#early = null
-      this.#room?.ended(this, how)
-    },
+  frame(text: string | null): void {
+    this.#receive(text)
+  }
+
+  ended(how: Ending): void {
+    this.#open = false
+    this.#decided()
+    this.#room?.ended(this, how)
   }
 
   reply(rejection: Rejection): void {
@@ -58,10 +60,15 @@ export class Session {
     this.#room = room
   }
 
+  /** `callback` is called once this session has been admitted or has ended. */
+  whenDecided(callback: () => void): void {
+    this.#onDecided = callback
+  }
+
   /** From here on commands go to the room, those that waited first. */
   admitted(): void {
     const early = this.#early ?? []
-    this.#early = null
+    this.#decided()
     for (const text of early) this.#receive(text)
     if (this.#earlyDropped) this.reply(tooFast)
   }
@@ -76,8 +83,15 @@ export class Session {
   /** Ends the connection without a word: the stock page comes back. */
   end(): void {
     this.#open = false
-    this.#early = null
+    this.#decided()
     this.socket.end()
+  }
+
+  #decided(): void {
+    this.#early = null
+    const tell = this.#onDecided
+    this.#onDecided = null
+    tell?.()
   }
 
   #receive(text: string | null): void {
@@ -87,7 +101,8 @@ export class Session {
       else this.#earlyDropped = true
       return
     }
-    if (!this.#mayPass(this.#clock())) return this.reply(tooFast)
+    this.#rate ??= new RateLimit(burst, this.#deps.ratePerSecond)
+    if (!this.#rate.pass(this.#deps.clock())) return this.reply(tooFast)
     const parsed = text === null ? notText : parseCommand(text)
     if (parsed === null) return
     if (isRejection(parsed)) this.reply(parsed)

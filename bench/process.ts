@@ -17,6 +17,13 @@ export function residentBytes(pid: number): number {
   return Number(kilobytes) * 1024
 }
 
+/** What a server started by the stage holds in memory, in bytes, its garbage collected. */
+export async function heldBytes(pid: number): Promise<number> {
+  process.kill(pid, 'SIGUSR2')
+  await wait(1500)
+  return residentBytes(pid)
+}
+
 /** The most resident memory that was seen while `work` was done, in bytes, and what came of the work. */
 export async function peakResident<Result>(
   pid: number,

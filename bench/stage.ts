@@ -19,10 +19,9 @@ import {
   startPlenum,
 } from '../test/support/server.ts'
 import type { Target } from './client.ts'
-import { residentBytes } from './process.ts'
 import { Crowd, type Expected, type Guest } from './crowd.ts'
 
-const collects = ['--require', './bench/collect.cjs']
+const collects = './bench/collect.js'
 
 export type Floor = { pid: number; target: Target; stop: () => Promise<void> }
 
@@ -118,7 +117,7 @@ export class Stage {
       ...others,
       database,
       runtime,
-      ...(runtime === 'node' ? { runtimeFlags: [...collects, ...profile] } : {}),
+      runtimeFlags: runtime === 'deno' ? ['-A', '--preload', collects] : ['--import', collects, ...profile],
       flags: ['-rate', '0', ...flags],
     })
     this.#ends.push(() => plenum.stop())
@@ -129,8 +128,8 @@ export class Stage {
     const { runtime, floorBundle } = this.#setting
     const [file, ...args] =
       runtime === 'deno'
-        ? [denoBinary, 'run', '--quiet', '--no-config', '-A', floorBundle]
-        : [process.execPath, ...collects, floorBundle]
+        ? [denoBinary, 'run', '--quiet', '--no-config', '-A', '--preload', collects, floorBundle]
+        : [process.execPath, '--import', collects, floorBundle]
     const child = spawn(file ?? '', [...args, ...(socketPath ? [socketPath] : [])], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -143,15 +142,6 @@ export class Stage {
     }
     this.#ends.push(stop)
     return { pid: child.pid ?? -1, target: socketPath ? { socketPath } : { port: Number(line) }, stop }
-  }
-
-  /** What a process holds in memory, in bytes, without garbage where its runtime can be asked to collect it. */
-  async heldBytes(pid: number): Promise<number> {
-    if (this.#setting.runtime === 'node') {
-      process.kill(pid, 'SIGUSR2')
-      await wait(1000)
-    }
-    return residentBytes(pid)
   }
 
   crowd(target: Target): Crowd {

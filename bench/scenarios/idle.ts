@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Target } from '../client.ts'
 import type { Crowd, Guest } from '../crowd.ts'
-import { cpuSeconds, residentBytes } from '../process.ts'
+import { cpuSeconds, heldBytes, residentBytes } from '../process.ts'
 import type { Scenario } from '../scenario.ts'
 import { bareGuests, guestsOf, type Stage, targetOf } from '../stage.ts'
 
@@ -15,11 +15,11 @@ async function memoryEach(
   guests: Guest[],
 ): Promise<{ held: number; resident: number; crowd: Crowd }> {
   const crowd = stage.crowd(target)
-  const empty = await stage.heldBytes(pid)
+  const empty = await heldBytes(pid)
   await crowd.connect(guests)
   await wait(2000)
   const resident = (residentBytes(pid) - empty) / guests.length
-  return { resident, held: ((await stage.heldBytes(pid)) - empty) / guests.length, crowd }
+  return { resident, held: ((await heldBytes(pid)) - empty) / guests.length, crowd }
 }
 
 export const idle: Scenario = {

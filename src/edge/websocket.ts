@@ -7,6 +7,7 @@ import type { Context, Hono } from 'hono'
 import { WebSocket, type WebSocketServer } from 'ws'
 import { type Log, stackOf } from './log.ts'
 import { Connection } from './socket.ts'
+import { turn } from './turns.ts'
 
 const maxFrame = 64 * 1024
 const closeTimeoutMs = 5000
@@ -49,11 +50,14 @@ export function createWebSockets(
       }
       adapter.injectWebSocket(catcher as unknown as ServerType)
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-        if (!upgrade || !guard(request, socket)) return
-        upgrade(request, socket, head).catch((error: unknown) => {
-          log({ level: 'error', event: 'unexpected', where: 'upgrade', error: stackOf(error) })
-          socket.destroy()
-        })
+        if (!guard(request, socket)) return
+        // Hundreds who come at the same moment must not hold up those who are here.
+        turn()
+          .then(() => upgrade?.(request, socket, head))
+          .catch((error: unknown) => {
+            log({ level: 'error', event: 'unexpected', where: 'upgrade', error: stackOf(error) })
+            socket.destroy()
+          })
       })
     },
   }

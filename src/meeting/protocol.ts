@@ -144,7 +144,6 @@ export type MessageData = {
   message: string
 }
 
-const comma = Buffer.from(',')
 const frame = (type: string, data: unknown): Buffer => textFrame(JSON.stringify({ type, data }))
 const person = ({ id, name, color }: Person): Person => ({ name, color, id })
 
@@ -161,6 +160,7 @@ export const messageFrame = (line: MessageData): Buffer =>
 
 const messagesStart = Buffer.from('{"type":"messages","data":[')
 const messagesEnd = Buffer.from(']}')
+const comma = Buffer.from(',')
 
 /** Lines of the record together: JSON of their data, with commas between them. */
 export const messagesFrame = (json: string): Buffer => textFrame(`{"type":"messages","data":[${json}]}`)
@@ -174,15 +174,8 @@ export function messagesFrameOf(frames: readonly Buffer[]): Buffer {
   return textFrameOf([messagesStart, ...separated, messagesEnd])
 }
 
-const usersStart = Buffer.from('{"type":"users","data":{"users":[')
-const usersEnd = Buffer.from(']}}')
-
-/** `people`, after those of the `users` frame `before` if there is one: so a long list need not be encoded anew. */
-export function usersFrame(people: Iterable<Person>, before: Buffer | null = null): Buffer {
-  const known = before ? payloadOf(before).subarray(usersStart.length, -usersEnd.length) : Buffer.alloc(0)
-  const more = Buffer.from(Array.from(people, (one) => JSON.stringify(person(one))).join(','))
-  const both = known.length > 0 && more.length > 0 ? [known, comma, more] : [known, more]
-  return textFrameOf([usersStart, ...both, usersEnd])
+export function usersFrame(meeting: Meeting): Buffer {
+  return frame('users', { users: Array.from(meeting.attendees.values(), person) })
 }
 
 export function statusFrame(meeting: Meeting): Buffer {

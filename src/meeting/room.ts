@@ -7,7 +7,7 @@ import type { Ending, Socket } from '../edge/socket.ts'
 import { History, type Page } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Outbox } from '../hub/outbox.ts'
-import { turn } from '../hub/turns.ts'
+import { turn } from '../edge/turns.ts'
 import {
   apply,
   authorise,
@@ -108,8 +108,6 @@ export class Room implements SessionRoom {
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
   readonly #history: History
-  /** The `users` frame of those who are in; null when it has to be made anew. */
-  #users: Buffer | null = null
   #view: Meeting | null = null
   #stale = true
   #followed = { fingerprint: '', revision: -1 }
@@ -338,11 +336,10 @@ export class Room implements SessionRoom {
       const before = view.attendees.get(attendee.id)
       if (before?.presence.type === 'here') this.#dismiss(before.presence.socket, disconnects.takenOver)
       if (!before) appeared.push(attendee)
-      else if (before.name !== attendee.name || before.color !== attendee.color) this.#users = null
       apply(view, event)
     }
-    const users = this.#usersFrame(view, appeared)
-    this.#tellPresence(view, appeared.map(addUserFrame))
+    const users = usersFrame(view)
+    this.#tellPresence(view, appeared.map(addUserFrame), () => users)
     const welcomes = new Map<string, Buffer>()
     const welcome = (admin: boolean, first: number): Buffer => {
       const frames = [statusFrame(view), noPollFrame]
@@ -467,17 +464,10 @@ export class Room implements SessionRoom {
     })
   }
 
-  /** The list of all who are in; `appeared` are those who were not in it before. */
-  #usersFrame(view: Meeting, appeared: readonly Person[] = []): Buffer {
-    if (!this.#users) this.#users = usersFrame(view.attendees.values())
-    else if (appeared.length > 0) this.#users = usersFrame(appeared, this.#users)
-    return this.#users
-  }
-
   /** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
-  #tellPresence(view: Meeting, changes: readonly Buffer[]): void {
+  #tellPresence(view: Meeting, changes: readonly Buffer[], users = () => usersFrame(view)): void {
     if (changes.length >= Math.max(manyPeople, view.attendees.size / 10))
-      this.#outbox.send('everyone', this.#usersFrame(view))
+      this.#outbox.send('everyone', users())
     else for (const frame of changes) this.#outbox.send('everyone', frame)
   }
 
@@ -489,10 +479,7 @@ export class Room implements SessionRoom {
     for (const event of events) {
       // Frames that are on their way go to those who were here, in the roles that they had.
       this.#outbox.flush()
-      if (event.type === 'departed' || event.type === 'vanished') {
-        this.#users = null
-        this.#dismissFor(view, event)
-      }
+      if (event.type === 'departed' || event.type === 'vanished') this.#dismissFor(view, event)
       apply(view, event)
       switch (event.type) {
         case 'stateChanged':
@@ -597,7 +584,6 @@ export class Room implements SessionRoom {
     this.#outbox.flush()
     this.#view = view
     this.#stale = false
-    this.#users = null
     this.#history.restart(view.lastLine.id)
     for (const [socket, seat] of this.#seats) {
       const attendee = view.attendees.get(seat.member)
@@ -611,7 +597,7 @@ export class Room implements SessionRoom {
       void this.#catchUp(seat, view.lastLine.id)
     }
     if (!before) return
-    this.#outbox.send('everyone', this.#usersFrame(view))
+    this.#outbox.send('everyone', usersFrame(view))
     this.#outbox.send('everyone', statusFrame(view))
     this.#outbox.send('everyone', noPollFrame)
     if (view.poll) this.#tellPoll(view)

@@ -707,6 +707,39 @@ test('many who come at once are told by one users frame', async () => {
   assert.equal(linesOf(told).length, 11, 'each has his line all the same')
 })
 
+test('a few who come at once into a large meeting are told one by one', async () => {
+  const meeting = await inMeeting(44)
+  const chair = await meeting.enter(0)
+  for (let index = 1; index < 40; index++) await meeting.enter(index)
+  const told = await toldDuring(chair, chair, async () => {
+    const keys = await lock('membership_membermeetingkey')
+    const crowd = await Promise.all([40, 41, 42, 43].map((index) => meeting.connect(index)))
+    await Promise.all(crowd.map((member) => member.caughtUp()))
+    await keys.rollback()
+    for (const member of crowd) await member.next('messages')
+  })
+  assert.deepEqual(typesOf(told).sort(), [
+    ...Array.from({ length: 4 }, () => 'adduser'),
+    ...Array.from({ length: 4 }, () => 'message'),
+  ])
+})
+
+test('who waits to enter a meeting holds nobody up elsewhere', async () => {
+  const [stuck, other] = [await inMeeting(4), await inMeeting(2)]
+  const chair = await stuck.enter(0)
+  const waiting: Member[] = []
+  await db.sql.begin(async (tx) => {
+    await tx`select from membership_meeting where id = ${stuck.id} for update`
+    waiting.push(await stuck.connect(1), await stuck.connect(2))
+    await other.enter(0)
+    waiting.push(await stuck.connect(3))
+    await other.enter(1)
+    for (const member of waiting) assert.deepEqual(member.frames, [])
+  })
+  for (const member of waiting) await member.next('messages')
+  await chair.line(joined(stuck, 3))
+})
+
 test('many who go at once are told by one users frame', async () => {
   const meeting = await inMeeting(12)
   const chair = await meeting.enter(0)

@@ -20,6 +20,7 @@ export type LogEntry =
   | { level: 'warn'; event: 'waiting'; reason: string }
   | { level: 'warn'; event: 'databaseLost'; error: string }
   | { level: 'warn'; event: 'viewDistrusted'; meeting: number; reason: string }
+  | { level: 'warn'; event: 'readFailed'; meeting: number; error: string }
   | { level: 'info'; event: 'viewReadAnew'; meeting: number }
   | { level: 'error'; event: 'leaseLost' }
   | { level: 'error'; event: 'roomFailed'; meeting: number; error: string }

@@ -1,91 +1,88 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { History, type Page } from './history.ts'
-
-const line = (text: string): Buffer => Buffer.from(text)
-const texts = (lines: Buffer[]): string[] => lines.map(String)
-
-/** A record of the ids 1 to `end`, read in pages of ten. */
-function record(end: number) {
-  const reads: { after: number; upTo: number }[] = []
-  const history = new History(async (after, upTo): Promise<Page> => {
-    reads.push({ after, upTo })
-    await new Promise((resolve) => setImmediate(resolve))
-    const last = Math.min(after + 10, upTo)
-    return { frame: Buffer.alloc(1024, `${after}-${last}`), last, full: last < upTo }
-  })
-  history.restart(end)
-  return { reads, history }
-}
+import { type Page, PageCache, Tail } from './history.ts'
 
 test('what was said since the beginning is there, from any line on', () => {
-  const { history } = record(100)
-  for (const id of [103, 104, 109]) history.append(id, line(`l${id}`))
-  assert.deepEqual(texts(history.since(100)), ['l103', 'l104', 'l109'])
-  assert.deepEqual(texts(history.since(103)), ['l104', 'l109'])
-  assert.deepEqual(texts(history.since(105)), ['l109'])
-  assert.deepEqual(texts(history.since(109)), [])
-  assert.deepEqual(texts(history.since(2 ** 53)), [])
+  const tail = new Tail()
+  tail.restart(100)
+  for (const id of [103, 104, 109]) tail.append(id, `l${id}`)
+  assert.deepEqual(tail.since(100), ['l103', 'l104', 'l109'])
+  assert.deepEqual(tail.since(103), ['l104', 'l109'])
+  assert.deepEqual(tail.since(105), ['l109'])
+  assert.deepEqual(tail.since(109), [])
+  assert.deepEqual(tail.since(2 ** 53), [])
   assert.deepEqual(
-    [99, 100, 101, 2 ** 53].map((after) => history.covers(after)),
+    [99, 100, 101, 2 ** 53].map((after) => tail.covers(after)),
     [false, true, true, true],
   )
+  tail.restart(120)
+  assert.equal(tail.covers(119), false)
+  assert.deepEqual(tail.since(100), [])
 })
 
 test('only so much is kept, and it says from where on', () => {
-  const { history } = record(0)
-  const long = Buffer.alloc(10_000)
-  for (let id = 1; id <= 1000; id++) history.append(id, long)
-  assert.equal(history.covers(0), false)
+  const tail = new Tail()
+  const long = '.'.repeat(10_000)
+  for (let id = 1; id <= 1000; id++) tail.append(id, long)
+  assert.equal(tail.covers(0), false)
   let from = 999
-  while (history.covers(from - 1)) from--
-  const kept = history.since(from)
+  while (tail.covers(from - 1)) from--
+  const kept = tail.since(from)
   assert.equal(kept.length, 1000 - from)
   assert.ok(kept.length >= 20 && kept.length <= 60, `${kept.length} lines are kept`)
 })
 
 test('a line longer than all that is kept leaves nothing but where it ends', () => {
-  const { history } = record(5)
-  history.append(6, Buffer.alloc(600 * 1024))
-  assert.equal(history.covers(5), false)
-  assert.equal(history.covers(6), true)
-  history.append(7, line('seven'))
-  assert.deepEqual(texts(history.since(6)), ['seven'])
+  const tail = new Tail()
+  tail.append(6, '.'.repeat(600 * 1024))
+  assert.equal(tail.covers(5), false)
+  assert.equal(tail.covers(6), true)
+  tail.append(7, 'seven')
+  assert.deepEqual(tail.since(6), ['seven'])
 })
 
+function cacheOf(size: number, full: (key: string) => boolean = () => true) {
+  const reads: string[] = []
+  const cache = new PageCache()
+  const get = (key: string): Promise<Page> =>
+    cache.get(key, async () => {
+      reads.push(key)
+      await new Promise((resolve) => setImmediate(resolve))
+      return { frame: Buffer.alloc(size), last: 1, full: full(key) }
+    })
+  return { reads, get }
+}
+
 test('a page is read once for all who need it, and again only if it can have grown', async () => {
-  const { reads, history } = record(25)
-  const [one, other] = await Promise.all([history.page(0, 25), history.page(0, 25)])
-  assert.equal(one.last, 10)
+  const { reads, get } = cacheOf(10, (key) => key === 'full')
+  const [one, other] = await Promise.all([get('full'), get('full')])
   assert.equal(one, other)
-  assert.equal(await history.page(0, 25), one)
-  assert.equal((await history.page(20, 25)).last, 25)
-  assert.equal((await history.page(20, 26)).last, 26)
-  assert.deepEqual(reads, [
-    { after: 0, upTo: 25 },
-    { after: 20, upTo: 25 },
-    { after: 20, upTo: 26 },
-  ])
+  assert.equal(await get('full'), one)
+  const [growing, shared] = await Promise.all([get('growing'), get('growing')])
+  assert.equal(growing, shared)
+  assert.notEqual(await get('growing'), growing)
+  assert.deepEqual(reads, ['full', 'growing', 'growing'])
 })
 
 test('pages that were not asked for of late make room', async () => {
-  const { reads, history } = record(200_000)
-  // Each is a KiB, so that some 8,000 are kept.
-  for (let after = 0; after < 100_000; after += 10) await history.page(after, 200_000)
+  const { reads, get } = cacheOf(1024 * 1024)
+  for (let n = 0; n < 32; n++) await get(`page ${n}`)
+  await get('page 0')
+  await get('one more')
   const before = reads.length
-  await history.page(99_990, 200_000)
+  await get('page 0')
+  await get('page 2')
   assert.equal(reads.length, before)
-  await history.page(0, 25)
+  await get('page 1')
   assert.equal(reads.length, before + 1)
 })
 
 test('a read that fails is not remembered', async () => {
-  let fails = true
-  const history = new History((_, upTo) =>
-    fails ? Promise.reject(new Error('away')) : Promise.resolve({ frame: line(''), last: upTo, full: false }),
+  const cache = new PageCache()
+  await assert.rejects(
+    cache.get('key', () => Promise.reject(new Error('away'))),
+    /away/,
   )
-  history.restart(3)
-  await assert.rejects(history.page(0, 3), /away/)
-  fails = false
-  assert.equal((await history.page(0, 3)).last, 3)
+  const page = { frame: Buffer.alloc(0), last: 3, full: false }
+  assert.equal(await cache.get('key', () => Promise.resolve(page)), page)
 })

@@ -1,53 +1,44 @@
-/** A part of a room's record: all lines after the one that was asked for, up to the one with id `last`. */
+/** A part of a room's record, as one frame: all lines from where it begins up to the one with id `last`. */
 export type Page = {
   frame: Buffer
   last: number
-  /** More lines follow it, for ever: lines that come later do not change it. */
+  /** Lines that come later do not change it. */
   full: boolean
 }
 
-const maxRecentBytes = 512 * 1024
-const maxPageBytes = 8 * 1024 * 1024
+const maxTailLength = 512 * 1024
+const maxCachedBytes = 32 * 1024 * 1024
 
 /**
- * What a room has said, for those who lack some of it: the newest lines from memory, older ones in pages that are read
- * when somebody needs them, and shared by all who do. Both are bounded in bytes.
+ * The newest lines of a room's record, encoded, without gaps and bounded. They are texts: a small buffer would keep the
+ * larger one alive that it was cut from.
  */
-export class History {
-  readonly #read: (after: number, upTo: number) => Promise<Page>
-  /** The newest lines, without gaps: all with ids above `#from`. */
-  #recent: { id: number; frame: Buffer }[] = []
-  #recentBytes = 0
+export class Tail {
+  #lines: { id: number; text: string }[] = []
+  #length = 0
+  /** All lines with ids above it are here. */
   #from = 0
-  /** By the id after which they begin; those used last are at the end. */
-  readonly #pages = new Map<number, { page: Promise<Page>; bytes: number }>()
-  #pageBytes = 0
 
-  /** `read` gets the ids that the page's lines are above and not above; its page ends at `upTo` or is full. */
-  constructor(read: (after: number, upTo: number) => Promise<Page>) {
-    this.#read = read
-  }
-
-  /** Begins anew at the record's newest line; what follows is told by `append`. */
+  /** Begins anew after the record's newest line. */
   restart(newest: number): void {
-    this.#recent = []
-    this.#recentBytes = 0
+    this.#lines = []
+    this.#length = 0
     this.#from = newest
   }
 
-  /** Takes up a line that comes after all others, as it is told. */
-  append(id: number, frame: Buffer): void {
-    this.#recent.push({ id, frame })
-    this.#recentBytes += frame.length
-    if (this.#recentBytes <= maxRecentBytes) return
+  /** Takes up a line that comes after all others. */
+  append(id: number, text: string): void {
+    this.#lines.push({ id, text })
+    this.#length += text.length
+    if (this.#length <= maxTailLength) return
     let dropped = 0
     // Half of it goes, so that this is done rarely.
-    while (this.#recentBytes > maxRecentBytes / 2) {
-      const { id, frame } = this.#recent[dropped++] as { id: number; frame: Buffer }
-      this.#recentBytes -= frame.length
+    while (this.#length > maxTailLength / 2) {
+      const { id, text } = this.#lines[dropped++] as { id: number; text: string }
+      this.#length -= text.length
       this.#from = id
     }
-    this.#recent = this.#recent.slice(dropped)
+    this.#lines = this.#lines.slice(dropped)
   }
 
   /** Whether `since(after)` has all of it. */
@@ -55,45 +46,57 @@ export class History {
     return after >= this.#from
   }
 
-  /** The newest lines with ids above `after`, each as it was told. */
-  since(after: number): Buffer[] {
+  /** The lines with ids above `after`. */
+  since(after: number): string[] {
     let low = 0
-    let high = this.#recent.length
+    let high = this.#lines.length
     while (low < high) {
       const middle = (low + high) >> 1
-      if ((this.#recent[middle] as { id: number }).id > after) high = middle
+      if ((this.#lines[middle] as { id: number }).id > after) high = middle
       else low = middle + 1
     }
-    return this.#recent.slice(low).map(({ frame }) => frame)
+    return this.#lines.slice(low).map(({ text }) => text)
   }
+}
+
+/** Pages of the records of all rooms, shared by those who read them at about the same time, and bounded in bytes. */
+export class PageCache {
+  /** Those used last are at the end. */
+  readonly #pages = new Map<string, { page: Promise<Page>; bytes: number }>()
+  #bytes = 0
 
   /**
-   * Older lines with ids above `after` and up to about `upTo`, as many as a page holds: where it had been read for
-   * somebody else already, it may end earlier or later. Rejects as `read` does; the next call tries again.
+   * The page that begins where `key` says, from memory or by `read`. Of two who ask for the same at the same time, the
+   * second gets what the first one's `read` brings. Rejects as that does; the next one reads again.
    */
-  page(after: number, upTo: number): Promise<Page> {
-    const known = this.#pages.get(after)
+  get(key: string, read: () => Promise<Page>): Promise<Page> {
+    const known = this.#pages.get(key)
     if (known) {
-      this.#pages.delete(after)
-      this.#pages.set(after, known)
+      this.#pages.delete(key)
+      this.#pages.set(key, known)
       return known.page
     }
-    const entry = { page: this.#read(after, upTo), bytes: 0 }
-    this.#pages.set(after, entry)
+    const entry = { page: read(), bytes: 0 }
+    this.#pages.set(key, entry)
     entry.page.then(
       ({ frame, full }) => {
-        if (this.#pages.get(after) !== entry) return
-        if (!full) return void this.#pages.delete(after)
-        entry.bytes = frame.length
-        this.#pageBytes += frame.length
-        for (const [oldest, { bytes }] of this.#pages) {
-          if (this.#pageBytes <= maxPageBytes) break
-          this.#pages.delete(oldest)
-          this.#pageBytes -= bytes
-        }
+        if (full) this.#keep(entry, frame.length)
+        else this.#pages.delete(key)
       },
-      () => this.#pages.delete(after),
+      () => this.#pages.delete(key),
     )
     return entry.page
+  }
+
+  #keep(entry: { bytes: number }, bytes: number): void {
+    entry.bytes = bytes
+    this.#bytes += bytes
+    for (const [oldest, { bytes }] of this.#pages) {
+      if (this.#bytes <= maxCachedBytes) return
+      // What is still being read has no size yet.
+      if (bytes === 0) continue
+      this.#pages.delete(oldest)
+      this.#bytes -= bytes
+    }
   }
 }

@@ -28,8 +28,8 @@ type EntryDeps = {
 
 /**
  * Looks up who wants to enter: all who ask while one look-up is under way, or while their meeting is still letting in
- * those of the last one, share the next. Those who may not are told
- * so here, and leave nothing behind; addresses that fail often are answered a second late.
+ * those of the last one, share the next. Those who may not are told so here, and leave nothing behind; addresses that
+ * fail often are answered a second late.
  */
 export class EntryDesk {
   readonly #deps: EntryDeps

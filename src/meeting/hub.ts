@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Log } from '../edge/log.ts'
+import { PageCache } from '../hub/history.ts'
 import { EntryDesk, type Wish } from './entry.ts'
 import type { MeetingState } from './meeting.ts'
 import { Poller } from './poller.ts'
@@ -33,6 +34,7 @@ export class MeetingHub {
   readonly #desk: EntryDesk
   readonly #poller: Poller
   readonly #epoch: string
+  readonly #pages = new PageCache()
   #utcOffset = 0
   #closed = false
 
@@ -112,6 +114,7 @@ export class MeetingHub {
       ...this.#deps,
       epoch: this.#epoch,
       utcOffset: () => this.#utcOffset,
+      pages: this.#pages,
       onIdle: forget,
       onFailed: forget,
     })

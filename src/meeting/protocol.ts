@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { payloadOf, textFrame, textFrameOf } from '../edge/frame.ts'
+import { textFrame } from '../edge/frame.ts'
 import { type Command, isReserved, type Meeting, type Person } from './meeting.ts'
 import { foldText, type Poll, type PollDraft, tally } from './poll.ts'
 import { type DisconnectText, reject, type Rejection } from './rejection.ts'
@@ -152,27 +152,13 @@ export const removeUserFrame = (one: Person): Buffer => frame('removeuser', pers
 export const errorFrame = ({ text }: Rejection): Buffer =>
   textFrame(JSON.stringify({ type: 'error', msg: text }))
 
-const messageStart = '{"type":"message","data":'
+/** A line of the record as the data of a `message`, or one of those of `messages`. */
+export const encodeLine = (line: MessageData): string => JSON.stringify(line)
 
-/** One line as it is told when it is said. */
-export const messageFrame = (line: MessageData): Buffer =>
-  textFrame(`${messageStart}${JSON.stringify(line)}}`)
+export const messageFrame = (line: string): Buffer => textFrame(`{"type":"message","data":${line}}`)
 
-const messagesStart = Buffer.from('{"type":"messages","data":[')
-const messagesEnd = Buffer.from(']}')
-const comma = Buffer.from(',')
-
-/** Lines of the record together: JSON of their data, with commas between them. */
-export const messagesFrame = (json: string): Buffer => textFrame(`{"type":"messages","data":[${json}]}`)
-
-/** The same of lines that were told already, from their `message` frames. */
-export function messagesFrameOf(frames: readonly Buffer[]): Buffer {
-  const separated = frames.flatMap((frame, index) => {
-    const data = payloadOf(frame).subarray(messageStart.length, -1)
-    return index === 0 ? [data] : [comma, data]
-  })
-  return textFrameOf([messagesStart, ...separated, messagesEnd])
-}
+/** `lines`: encoded, with commas between them. */
+export const messagesFrame = (lines: string): Buffer => textFrame(`{"type":"messages","data":[${lines}]}`)
 
 export function usersFrame(meeting: Meeting): Buffer {
   return frame('users', { users: Array.from(meeting.attendees.values(), person) })

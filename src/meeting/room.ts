@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { codeOf, describeError, isUnavailable } from '../db/pool.ts'
+import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
-import { History, type Page } from '../hub/history.ts'
+import { turn } from '../edge/turns.ts'
+import { type Page, type PageCache, Tail } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Outbox } from '../hub/outbox.ts'
-import { turn } from '../edge/turns.ts'
 import {
   apply,
   authorise,
@@ -31,10 +31,10 @@ import {
 import type { MemberId } from './poll.ts'
 import {
   addUserFrame,
+  encodeLine,
   isRejection,
   messageFrame,
   messagesFrame,
-  messagesFrameOf,
   type MessageData,
   noPollFrame,
   pollFrame,
@@ -81,6 +81,8 @@ export type RoomDeps = {
   joinWindowMs: number | null
   utcOffset: () => number
   log: Log
+  /** Shared by all rooms. */
+  pages: PageCache
   /** A write was refused because another process serves the meetings. */
   onFenced: () => void
   /** Nobody is here and nothing is under way: the room may be forgotten. */
@@ -92,7 +94,10 @@ export type RoomDeps = {
 const unavailable = reject('The meeting database is not available, please try again')
 const busy = reject('The meeting is very busy, please try again')
 const maxQueued = 20_000
-/** From this many people who come or go at once, and a tenth of all, one `users` frame tells it. */
+/**
+ * From this many people who come or go at once, if they are a tenth of all, one `users` frame tells it. In a large
+ * meeting the list is so long that fewer are told one by one.
+ */
 const manyPeople = 3
 const pollEveryMs = 100
 const retryMs = 1000
@@ -107,9 +112,10 @@ export class Room implements SessionRoom {
   readonly #outbox: Outbox
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
-  readonly #history: History
+  readonly #tail = new Tail()
   #view: Meeting | null = null
   #stale = true
+  #readsFail = false
   #followed = { fingerprint: '', revision: -1 }
   #busySince: number | null = null
   #timer: NodeJS.Timeout | null = null
@@ -122,7 +128,6 @@ export class Room implements SessionRoom {
     this.id = id
     this.#deps = deps
     this.#outbox = new Outbox(this.#seats)
-    this.#history = new History((after, upTo) => this.#readPage(after, upTo))
     this.#mailbox = new Mailbox<Job>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) => this.#fail(error),
@@ -339,12 +344,12 @@ export class Room implements SessionRoom {
       apply(view, event)
     }
     const users = usersFrame(view)
-    this.#tellPresence(view, appeared.map(addUserFrame), () => users)
+    this.#tellPresence(view, appeared.map(addUserFrame), users)
     const welcomes = new Map<string, Buffer>()
     const welcome = (admin: boolean, first: number): Buffer => {
       const frames = [statusFrame(view), noPollFrame]
       if (view.poll) frames.push(pollFrame(view.poll, admin ? 'admins' : 'members'))
-      if (this.#history.covers(first)) frames.push(messagesFrameOf(this.#history.since(first)))
+      if (this.#tail.covers(first)) frames.push(messagesFrame(this.#tail.since(first).join(',')))
       return Buffer.concat(frames)
     }
     const greeted = admitted.map(({ entrant }) => {
@@ -353,7 +358,7 @@ export class Room implements SessionRoom {
       const kind = `${first} ${admin}`
       const rest = welcomes.get(kind) ?? welcome(admin, first)
       welcomes.set(kind, rest)
-      const behind = this.#history.covers(first) ? null : Math.min(first, upTo)
+      const behind = this.#tail.covers(first) ? null : Math.min(first, upTo)
       return { seat: { session, socket: session.socket, member: id, admin, behind }, rest }
     })
     // Those who were here get the new names and their lines in one write, those who come get the lines after the rest.
@@ -388,24 +393,25 @@ export class Room implements SessionRoom {
    */
   async #catchUp(seat: Seat, upTo: number): Promise<void> {
     const { socket } = seat
-    const history = this.#history
+    const tail = this.#tail
     const isHere = (): boolean => this.#seats.get(socket.id) === seat
     try {
       while (isHere() && seat.behind !== null) {
-        if (seat.behind >= upTo && history.covers(seat.behind)) {
+        if (seat.behind >= upTo && tail.covers(seat.behind)) {
           this.#outbox.flush()
-          socket.write(history.since(seat.behind))
+          socket.write(tail.since(seat.behind).map(messageFrame))
           seat.behind = null
           return
         }
         try {
-          const end = seat.behind < upTo ? upTo : (this.#view?.lastLine.id ?? 0)
-          const page = await history.page(seat.behind, end)
+          const page = await this.#readPage(seat.behind, upTo)
           if (!isHere()) return
           socket.write([page.frame])
           seat.behind = page.last
+          this.#readsFail = false
         } catch (error) {
-          if (!isUnavailable(error)) throw error
+          if (codeOf(error) === null) throw error
+          this.#logFailedRead(error)
           await wait(retryMs)
         }
         await socket.drained()
@@ -416,9 +422,20 @@ export class Room implements SessionRoom {
     }
   }
 
-  async #readPage(after: number, upTo: number): Promise<Page> {
-    const { json, last, full } = await readPage(this.#deps.sql, this.id, after, upTo)
-    return { frame: messagesFrame(json), last, full }
+  /** What comes after the line `after`: up to about `upTo`, or to the newest line if that has been passed already. */
+  #readPage(after: number, upTo: number): Promise<Page> {
+    const { sql, pages } = this.#deps
+    const end = after < upTo ? upTo : (this.#view?.lastLine.id ?? upTo)
+    return pages.get(`${this.id} ${after}`, async () => {
+      const { json, last, full } = await readPage(sql, this.id, after, end)
+      return { frame: messagesFrame(json), last, full }
+    })
+  }
+
+  #logFailedRead(error: unknown): void {
+    if (!this.#readsFail)
+      this.#deps.log({ level: 'warn', event: 'readFailed', meeting: this.id, error: describeError(error) })
+    this.#readsFail = true
   }
 
   #refuse(session: Session, text: DisconnectText): void {
@@ -458,16 +475,16 @@ export class Room implements SessionRoom {
   /** The frames of new lines, which are history from here on. */
   #encode(lines: readonly MessageData[]): Buffer[] {
     return lines.map((data) => {
-      const frame = messageFrame(data)
-      this.#history.append(data.id, frame)
-      return frame
+      const line = encodeLine(data)
+      this.#tail.append(data.id, line)
+      return messageFrame(line)
     })
   }
 
   /** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
-  #tellPresence(view: Meeting, changes: readonly Buffer[], users = () => usersFrame(view)): void {
+  #tellPresence(view: Meeting, changes: readonly Buffer[], users?: Buffer): void {
     if (changes.length >= Math.max(manyPeople, view.attendees.size / 10))
-      this.#outbox.send('everyone', users())
+      this.#outbox.send('everyone', users ?? usersFrame(view))
     else for (const frame of changes) this.#outbox.send('everyone', frame)
   }
 
@@ -584,7 +601,7 @@ export class Room implements SessionRoom {
     this.#outbox.flush()
     this.#view = view
     this.#stale = false
-    this.#history.restart(view.lastLine.id)
+    this.#tail.restart(view.lastLine.id)
     for (const [socket, seat] of this.#seats) {
       const attendee = view.attendees.get(seat.member)
       if (!attendee) {

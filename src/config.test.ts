@@ -48,6 +48,10 @@ test('what is not given has the documented defaults', () => {
     pingMs: 30_000,
     pollMs: 2000,
     ratePerSecond: 5,
+    maxConnections: 20_000,
+    maxPerAddress: 1000,
+    maxPending: 1000,
+    requestTimeoutMs: 10_000,
     timezone: null,
     joinWindowMs: null,
   })
@@ -105,6 +109,10 @@ test('the values that are taken', () => {
   assert.equal(config(['-ping', '.1']).pingMs, 100)
   assert.equal(config(['-poll', '0.25']).pollMs, 250)
   assert.equal(config(['-rate', '0']).ratePerSecond, 0)
+  assert.equal(config(['-maxconnections', '0']).maxConnections, 0)
+  assert.equal(config(['-maxperaddress', '50']).maxPerAddress, 50)
+  assert.equal(config(['-maxpending', '7']).maxPending, 7)
+  assert.equal(config(['-requesttimeout', '2.5']).requestTimeoutMs, 2500)
   assert.equal(config(['-rate', '2.5']).ratePerSecond, 2.5)
   assert.equal(config(['-trustedhops', '3']).trustedHops, 3)
   assert.equal(config(['-timezone', 'Europe/Prague']).timezone, 'Europe/Prague')

@@ -21,6 +21,10 @@ export type Config = Readonly<{
   pollMs: number
   /** Commands a second and connection; 0 is without limit. */
   ratePerSecond: number
+  maxConnections: number
+  maxPerAddress: number
+  maxPending: number
+  requestTimeoutMs: number
   /** IANA name; null leaves it to the database's session. */
   timezone: string | null
   /** How long before a meeting's time its members may enter; null is at any time. */
@@ -56,6 +60,7 @@ const longestSeconds = 86_400
 const longestMinutes = 366 * 24 * 60
 const maxRate = 1_000_000
 const maxHops = 100
+const mostConnections = 1_000_000
 const maxId = 2 ** 31 - 1
 
 const address = `host:port, :port for all addresses, or the path of a Unix socket (from / on, at most ${maxSocketPathBytes} bytes)`
@@ -145,6 +150,34 @@ const table = {
     help: 'commands a second that a client may send; 0 is without limit',
     takes: 'a number of commands a second, 0 for no limit',
     parse: (text) => parseDecimal(text, 0, maxRate),
+  }),
+  maxconnections: flag({
+    value: 'N',
+    default: '20000',
+    help: 'websockets in all; 0 is without limit',
+    takes: `a whole number from 0 to ${mostConnections}`,
+    parse: (text) => parseWhole(text, 0, mostConnections),
+  }),
+  maxperaddress: flag({
+    value: 'N',
+    default: '1000',
+    help: 'websockets from one address (IPv6: /64 network), this machine excepted; 0 is without limit',
+    takes: `a whole number from 0 to ${mostConnections}`,
+    parse: (text) => parseWhole(text, 0, mostConnections),
+  }),
+  maxpending: flag({
+    value: 'N',
+    default: '1000',
+    help: 'connections that are no websockets (yet); past it the oldest is cut',
+    takes: `a whole number from 1 to ${mostConnections}`,
+    parse: (text) => parseWhole(text, 1, mostConnections),
+  }),
+  requesttimeout: flag({
+    value: 'SECONDS',
+    default: '10',
+    help: 'how long a connection may take to send a request',
+    takes: 'seconds, 0.1 or more',
+    parse: (text) => Math.round(parseDecimal(text, 0.1, longestSeconds) * 1000),
   }),
   timezone: flag({
     value: 'NAME',
@@ -249,6 +282,10 @@ function readConfig(command: Command, texts: Partial<Record<Name, string>>, cont
     pingMs: required(values, 'ping'),
     pollMs: required(values, 'poll'),
     ratePerSecond: required(values, 'rate'),
+    maxConnections: required(values, 'maxconnections'),
+    maxPerAddress: required(values, 'maxperaddress'),
+    maxPending: required(values, 'maxpending'),
+    requestTimeoutMs: required(values, 'requesttimeout'),
     timezone: values.timezone,
     joinWindowMs: values.joinwindow,
   })

@@ -6,6 +6,7 @@ import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
 import { describeError, isUnavailable, openPool } from './db/pool.ts'
 import { checkRights, migrate } from './db/schema.ts'
+import { Admission } from './edge/admission.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import { describeAddress, listen } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
@@ -17,7 +18,6 @@ const poolSize = 9
 const retryMs = 1000
 /** With what comes after it, well below the 10 s within which the server ends. */
 const drainMs = 6000
-const headersTimeoutMs = 10_000
 
 export type Running = {
   /** Commits and sends what is under way, ends all connections and gives everything back. */
@@ -44,6 +44,7 @@ export async function startServer(
   const database = { timezone: config.timezone }
   const sql = openPool(config.database, { ...database, max: poolSize })
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
+  const admission = new Admission(config, clock)
   let lease: Lease | null = null
   let hub: MeetingHub | null = null
   let waitsFor = 'the database has not answered yet'
@@ -55,6 +56,7 @@ export async function startServer(
     clock,
     log,
     keepalive,
+    admission,
     hub: () => (stopping ? null : hub),
     adminApart: config.adminListen !== null,
     async readiness() {
@@ -81,11 +83,14 @@ export async function startServer(
     inherited: number | null,
   ): Promise<Server> => {
     const server = createAdaptorServer({ fetch: serves.fetch }) as Server
-    server.headersTimeout = headersTimeoutMs
+    server.headersTimeout = config.requestTimeoutMs
     stops.push(await listen(server, address, config.socketMode, inherited))
     return server
   }
-  attach(await open(app, config.listen, deps.inherited))
+  const server = await open(app, config.listen, deps.inherited)
+  server.on('connection', (socket) => admission.connected(socket))
+  server.on('request', ({ socket }) => admission.requested(socket))
+  attach(server)
   if (config.adminListen) await open(admin, config.adminListen, null)
   if (config.profileListen) await open(profileRoutes(), config.profileListen, null)
   log({
@@ -146,6 +151,7 @@ export async function startServer(
       const drained = (hub?.drain() ?? Promise.resolve()).then(() => keepalive.emptied())
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       keepalive.close()
+      admission.close()
       await Promise.all([lease?.close(), sql.end({ timeout: 1 })])
       log({ level: 'info', event: 'stopped' })
     },

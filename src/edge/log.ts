@@ -15,6 +15,7 @@ export type LogEntry =
   | { level: 'info'; event: 'databaseBack' }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'originRefused'; address: string }
+  | { level: 'warn'; event: 'connectionRefused'; address: string; reason: string }
   | { level: 'warn'; event: 'badRequest'; address: string; reason: string }
   | { level: 'warn'; event: 'slowReader'; address: string }
   | { level: 'warn'; event: 'waiting'; reason: string }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientAddress } from './remote.ts'
+import { clientAddress, clientNetwork } from './remote.ts'
 
 const proxied = { behindProxy: true, trustedHops: 1 }
 
@@ -54,4 +54,20 @@ test('a Unix socket has no address', () => {
   assert.equal(clientAddress('', undefined, proxied), 'unix')
   assert.equal(clientAddress('@', 'nonsense', proxied), 'unix')
   assert.equal(clientAddress(undefined, '198.51.100.9', proxied), '198.51.100.9')
+})
+
+test('a client is an IPv4 address or an IPv6 network, and this machine is none', () => {
+  for (const [address, network] of [
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:0db8::9', '2001:db8:0:0::/64'],
+    ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::9', '0:0:0:0::/64'],
+    ['127.0.0.1', null],
+    ['::1', null],
+    ['unix', null],
+  ] as const)
+    assert.equal(clientNetwork(address), network, address)
 })

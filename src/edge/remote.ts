@@ -24,6 +24,25 @@ export function clientAddress(
   return forwarded ?? parseAddress(peer) ?? 'unix'
 }
 
+/**
+ * What stands for one client where clients are counted: an IPv4 address, or the /64 network of an IPv6 one, of which a
+ * subscriber has all. Null for this machine and for what is no address.
+ */
+export function clientNetwork(address: string): string | null {
+  if (isIP(address) === 0 || address.startsWith('127.') || address === '::1') return null
+  if (!address.includes(':')) return address
+  const [head = '', tail] = (address.split('%')[0] ?? '').split('::')
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))
+  const known = groups(head)
+  // Eight groups of 16 bits, of which `::` stands for as many zeros as are missing.
+  const zeros = tail === undefined ? 0 : 8 - known.length - groups(tail).length
+  const all = [...known, ...Array.from({ length: Math.max(0, zeros) }, () => '0'), ...groups(tail ?? '')]
+  return `${all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`
+}
+
 function parseAddress(entry: string | undefined): string | null {
   const text = entry?.trim() ?? ''
   if (text.length > longestEntry) return null

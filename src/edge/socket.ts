@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Socket as NetSocket } from 'node:net'
 import { WebSocket } from 'ws'
+import type { Admission } from './admission.ts'
 import type { Keepalive } from './keepalive.ts'
 
 /** How a connection ended: the client said goodbye (close frame without a code or with 1000), or anything else. */
@@ -35,6 +36,7 @@ export interface SocketHandlers {
 export type SocketDeps = {
   clock: () => number
   keepalive: Keepalive
+  admission: Admission
   onSlow: (socket: Socket) => void
   onError: (error: unknown) => void
 }
@@ -89,6 +91,7 @@ export class LiveSocket implements Socket {
     this.lastSeen = Math.trunc(deps.clock())
     raw.live = this
     deps.keepalive.add(this)
+    deps.admission.opened(this.#net, remote)
     // The adapter's listeners, set up right after this call, would hold its request as long as the connection lasts.
     queueMicrotask(() => raw.removeAllListeners())
   }
@@ -159,6 +162,7 @@ export class LiveSocket implements Socket {
   #close(code: number): void {
     this.#open = false
     this.#deps.keepalive.remove(this)
+    this.#deps.admission.closed(this.remote)
     const how = code === closeNormal || code === closeWithoutCode ? 'left' : 'lost'
     this.#guarded(() => this.#handlers?.ended(how))
   }

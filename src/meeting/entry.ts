@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
+import { clientNetwork } from '../edge/remote.ts'
 import { type Credential, type Meeting, refusal } from './meeting.ts'
 import { disconnects } from './rejection.ts'
 import type { Entrant } from './room.ts'
@@ -125,11 +126,12 @@ export class EntryDesk {
 
   #failsOften(address: string): boolean {
     const now = this.#deps.clock()
-    const known = this.#failures.get(address)
+    const client = clientNetwork(address) ?? address
+    const known = this.#failures.get(client)
     if (known && now - known.since < minuteMs) return ++known.count > failuresPerMinute
     // Kept in the order of their minutes' beginnings: the oldest go first.
-    this.#failures.delete(address)
-    this.#failures.set(address, { count: 1, since: now })
+    this.#failures.delete(client)
+    this.#failures.set(client, { count: 1, since: now })
     for (const [oldest, { since }] of this.#failures) {
       if (this.#failures.size <= maxAddresses && now - since < minuteMs) break
       this.#failures.delete(oldest)

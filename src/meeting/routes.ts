@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import type { Admission } from '../edge/admission.ts'
 import type { Keepalive } from '../edge/keepalive.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
@@ -13,6 +14,7 @@ export type MeetingRouteDeps = {
   clock: () => number
   log: Log
   keepalive: Keepalive
+  admission: Admission
   addressOf: (context: Context) => string
   /** The hub, while this process serves the meetings. */
   hub: () => MeetingHub | null
@@ -22,10 +24,11 @@ const path = '/ws/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}/:first{[0-9]+
 
 /** The websocket route of the meeting door (meeting door spec, Paths). */
 export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeWebSocket): Hono {
-  const { clock, log, keepalive, hub, addressOf } = deps
+  const { clock, log, keepalive, admission, hub, addressOf } = deps
   const sockets: SocketDeps = {
     clock,
     keepalive,
+    admission,
     onSlow: ({ remote }) => log({ level: 'warn', event: 'slowReader', address: remote }),
     onError: (error) =>
       log({ level: 'error', event: 'unexpected', where: 'meeting socket', error: stackOf(error) }),
@@ -40,6 +43,11 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
         return c.text('origin not allowed\n', 403)
       }
       if (!hub()) return c.text('the meetings are not served here now\n', 503)
+      const full = admission.refusal(addressOf(c))
+      if (full !== null) {
+        log({ level: 'warn', event: 'connectionRefused', address: addressOf(c), reason: full })
+        return c.text(`${full}\n`, 503)
+      }
       return await next()
     },
     upgradeWebSocket(

@@ -42,6 +42,8 @@ export type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 
 /** Whatever can be connected to: a Plenum, or a stand-in for one. */
 export interface Target {
+  /** Of the server, where it is its own authority. */
+  readonly certificate?: Buffer
   socketUrl(path: string): string
 }
 
@@ -231,6 +233,7 @@ export function connect(target: Target, path: string, options: JoinOptions = {})
     const ws = new WebSocket(target.socketUrl(path), options.protocols ?? [], {
       headers: options.headers ?? {},
       autoPong: options.autoPong ?? true,
+      ...(target.certificate ? { ca: target.certificate } : {}),
     })
     const member = new Member(ws)
     ws.once('open', () => resolve(member))

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { get } from 'node:https'
+import { get as getPlain } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join as joinPath } from 'node:path'
+import { suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { createDatabase } from './support/database.ts'
+import type { Database } from './support/database.ts'
+import { gather, settle } from './support/gathering.ts'
+import type { Gathering } from './support/gathering.ts'
+import { join } from './support/member.ts'
+import type { JoinOptions, Member } from './support/member.ts'
+import { hasNginx, startNginx } from './support/nginx.ts'
+import type { Nginx } from './support/nginx.ts'
+import { currentRuntime, startPlenum } from './support/server.ts'
+import type { Plenum } from './support/server.ts'
+import { meetingStatus } from './support/status.ts'
+import { until } from './support/until.ts'
+
+const origin = 'https://www.example.org'
+
+type Stage = { db: Database; plenum: Plenum; nginx: Nginx }
+
+async function open(
+  t: TestContext,
+  options: { unix?: boolean; flags?: string[]; change?: (site: string) => string } = {},
+): Promise<Stage> {
+  const folder = await mkdtemp(joinPath(tmpdir(), 'plenum-run-'))
+  const db = await createDatabase()
+  const plenum = await startPlenum({
+    database: db.url,
+    origin,
+    poll: 0.5,
+    grace: 2,
+    flags: ['-behindproxy', '-rate', '0', ...(options.flags ?? [])],
+    ...(options.unix ? { listen: joinPath(folder, 'socket') } : {}),
+  })
+  const upstream = options.unix ? `unix:${plenum.listen}` : plenum.listen
+  const nginx = await startNginx([upstream], options.change)
+  t.after(async () => {
+    await nginx.stop()
+    await plenum.kill()
+    await db.drop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return { db, plenum, nginx }
+}
+
+async function enter(
+  nginx: Nginx,
+  meeting: Gathering,
+  index: number,
+  options: JoinOptions = {},
+): Promise<Member> {
+  const member = await join(nginx, meeting.id, meeting.key(index), { headers: { origin }, ...options })
+  await member.next('messages')
+  return member
+}
+
+function statusOf({ port, certificate }: Nginx, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get({ host: 'localhost', port, path, ca: certificate, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    }).on('error', reject)
+  })
+}
+
+suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no nginx here' }, () => {
+  for (const unix of [true, false])
+    test(`members meet over TLS, the server on ${unix ? 'a Unix socket' : 'a port'}`, async (t) => {
+      const { db, nginx, plenum } = await open(t, { unix })
+      const meeting = await gather(db.sql, plenum, 2)
+      const chair = await enter(nginx, meeting, 0)
+      const member = await enter(nginx, meeting, 1)
+      await settle(chair, member)
+      await settle(member, chair)
+    })
+
+  test('the address is what nginx saw, whatever a client claims', async (t) => {
+    const { db, nginx, plenum } = await open(t, { unix: true })
+    const meeting = await gather(db.sql, plenum, 2)
+    await enter(nginx, meeting, 0, { headers: { origin, 'x-forwarded-for': '203.0.113.9, 198.51.100.7' } })
+    const status = await meetingStatus(plenum, meeting.id)
+    assert.deepEqual(
+      status?.members.map(({ remote }) => remote),
+      ['127.0.0.1'],
+    )
+  })
+
+  test('a page of another site is refused, one without Upgrade told, plain HTTP led to TLS', async (t) => {
+    const { db, nginx, plenum } = await open(t)
+    const meeting = await gather(db.sql, plenum, 2)
+    await assert.rejects(enter(nginx, meeting, 0, { headers: { origin: 'https://evil.example' } }), /403/)
+    assert.equal(await statusOf(nginx, `/ws/meeting/${meeting.id}/${meeting.key(0)}/0`), 426)
+    const moved = await new Promise<string | undefined>((resolve) => {
+      getPlain(
+        { host: '127.0.0.1', port: nginx.plainPort, path: '/ws/meeting/1', agent: false },
+        (response) => {
+          response.resume()
+          resolve(`${response.statusCode} ${response.headers.location}`)
+        },
+      )
+    })
+    assert.equal(moved, '301 https://127.0.0.1/ws/meeting/1')
+  })
+
+  test('status, health and metrics cannot be had from outside', async (t) => {
+    const { nginx } = await open(t)
+    for (const path of ['/__meetingstatus', '/livez', '/readyz', '/healthz', '/metrics', '/', '/ws'])
+      assert.equal(await statusOf(nginx, path), 404, path)
+    // As nginx understands a path, so it is passed on.
+    for (const path of ['/ws/meeting/../../__meetingstatus', '/ws/meeting/%2e%2e/%2e%2e/__meetingstatus'])
+      assert.equal(await statusOf(nginx, path), 404, path)
+  })
+
+  test('silence of more than a minute ends nothing', { skip: currentRuntime() !== 'node' }, async (t) => {
+    const { db, nginx, plenum } = await open(t, { unix: true })
+    const meeting = await gather(db.sql, plenum, 2)
+    const chair = await enter(nginx, meeting, 0)
+    const member = await enter(nginx, meeting, 1)
+    await settle(chair, member)
+    await wait(63_000)
+    assert.equal(chair.isClosed || member.isClosed, false)
+    await settle(chair, member)
+  })
+
+  test('nginx is reloaded again and again under talk: nobody is cut, and each line comes once', async (t) => {
+    const { db, nginx, plenum } = await open(t, { unix: true })
+    const meeting = await gather(db.sql, plenum, 6)
+    const chair = await enter(nginx, meeting, 0)
+    const members = [chair]
+    for (let index = 1; index < 6; index++) {
+      await nginx.reload()
+      members.push(await enter(nginx, meeting, index))
+      for (let n = 0; n < 50; n++) members[n % members.length]?.say(`${index} ${n}`)
+    }
+    // Workers that are no longer to accept serve what they have.
+    assert.ok((await nginx.workers()) > 2)
+    await settle(chair, ...members.slice(1))
+    const record = (await meeting.record()).map(({ id }) => id)
+    for (const member of members) {
+      assert.equal(member.isClosed, false)
+      assert.deepEqual(
+        member.lines().map(({ id }) => id),
+        record,
+      )
+    }
+  })
+
+  test('a standby is asked when the one that served is gone', async (t) => {
+    const db = await createDatabase()
+    const options = { database: db.url, origin, poll: 0.5, flags: ['-behindproxy'] }
+    const first = await startPlenum(options)
+    const second = await startPlenum({ ...options, ready: false })
+    await second.logged(({ event }) => event === 'waiting')
+    const nginx = await startNginx([second.listen, first.listen])
+    t.after(async () => {
+      await nginx.stop()
+      for (const one of [first, second]) await one.kill()
+      await db.drop()
+    })
+    const meeting = await gather(db.sql, first, 2)
+    const chair = await enter(nginx, meeting, 0)
+    chair.say('before')
+    await chair.line('before')
+    await first.kill()
+    assert.equal((await chair.closed).code, 1006)
+    let again: Member | null = null
+    await until('he is back', async () => {
+      again = await enter(nginx, meeting, 0).catch(() => null)
+      return again !== null
+    })
+    await (again as unknown as Member).line('before')
+  })
+
+  test('one address has so many connections', async (t) => {
+    const { db, nginx, plenum } = await open(t, {
+      change: (site) => site.replace('plenum_connections 1000', 'plenum_connections 2'),
+    })
+    const meeting = await gather(db.sql, plenum, 3)
+    const chair = await enter(nginx, meeting, 0)
+    const member = await enter(nginx, meeting, 1)
+    await assert.rejects(enter(nginx, meeting, 2), /429/)
+    member.ws.terminate()
+    await until('there is room again', async () => {
+      const entered = await enter(nginx, meeting, 2).catch(() => null)
+      return entered !== null
+    })
+    await settle(chair)
+  })
+
+  test('one address asks for so many a second', async (t) => {
+    const { nginx } = await open(t, { change: (site) => site.replace('burst=1000', 'burst=4') })
+    const answers = await Promise.all(Array.from({ length: 30 }, () => statusOf(nginx, '/ws/meeting/1/x/0')))
+    assert.ok(answers.includes(404) && answers.includes(429), answers.join(' '))
+  })
+})

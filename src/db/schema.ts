@@ -1,14 +1,19 @@
 import type { ISql, Sql } from 'postgres'
 import { codeOf } from './pool.ts'
 
-/** The namespace of all advisory locks of Plenum: the first of the two integers that name one ("Plen"). */
+/** The namespace of Plenum's advisory locks: the first of the two integers that name one ("Plen"). */
 export const lockSpace = 0x506c656e
+/** That of the locks around the writes of one meeting: the second integer is the meeting's id. */
+const meetingLockSpace = lockSpace + 1
 
 /** The second integer. `meetings` is held by the process that serves them, `meetingsFence` around each of its writes. */
 export const locks = { migration: 0, meetings: 1, meetingsFence: 2 } as const
 
 /** SQLSTATE that `plenum.fence` raises when another process has become the one that serves the meetings. */
 export const fencedState = 'PL001'
+
+/** SQLSTATE that `plenum.fence` raises when the meeting has been read anew since the write was decided. */
+export const outdatedState = 'PL002'
 
 // The pgeu tables are not referenced: a foreign key would put triggers on tables that belong to the site, and stop it
 // from deleting a meeting.
@@ -64,6 +69,32 @@ const migrations = [
     cast_at timestamptz not null default now(),
     primary key (poll_id, member_id)
   )`,
+  // A write whose connection is lost may still wait in the database, or not even have been read there. Whoever reads the
+  // meeting anew waits for the former here, and the latter names a reading that is not the last one any more. That is
+  // kept among the leases, so that a role which does not own the schema needs no right that it did not need before.
+  `
+  create function plenum.fence(expected bigint, meeting integer, reading bigint) returns boolean
+  language plpgsql volatile as $$
+  begin
+    perform plenum.fence(expected);
+    perform pg_advisory_xact_lock(${meetingLockSpace}, meeting);
+    if not exists (select from plenum.lease where door = 'meeting ' || meeting and epoch = reading) then
+      raise exception 'the meeting has been read anew since' using errcode = '${outdatedState}';
+    end if;
+    return true;
+  end $$;
+  create function plenum.begin_reading(expected bigint, meeting integer) returns bigint
+  language plpgsql volatile as $$
+  declare
+    reading bigint;
+  begin
+    perform plenum.fence(expected);
+    perform pg_advisory_xact_lock(${meetingLockSpace}, meeting);
+    insert into plenum.lease as known (door, epoch) values ('meeting ' || meeting, 1)
+      on conflict (door) do update set epoch = known.epoch + 1
+      returning known.epoch into reading;
+    return reading;
+  end $$`,
 ]
 
 /** What the operator has to do before Plenum can run on this database; `message` says it in full. */

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { codeOf, describeError } from '../db/pool.ts'
-import { fencedState } from '../db/schema.ts'
+import { fencedState, outdatedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { turn } from '../edge/turns.ts'
@@ -45,8 +45,10 @@ import {
 import { type DisconnectText, disconnects, reject } from './rejection.ts'
 import type { Session, SessionRoom } from './session.ts'
 import {
+  beginReading,
   commit,
   Conflict,
+  type Fence,
   readMeeting,
   readPage,
   type SiteReport,
@@ -115,6 +117,8 @@ export class Room implements SessionRoom {
   readonly #tail = new Tail()
   #view: Meeting | null = null
   #stale = true
+  /** What belongs to the view, and is named by what is written on its ground. */
+  #fence: Fence | null = null
   #readsFail = false
   #followed = { fingerprint: '', revision: -1 }
   #busySince: number | null = null
@@ -456,10 +460,11 @@ export class Room implements SessionRoom {
   }
 
   async #commit(view: Meeting, decision: Decision): Promise<{ events: Event[]; lines: MessageData[] }> {
-    const { sql, epoch, clock } = this.#deps
+    const { sql, clock } = this.#deps
     const { write } = decision
     const asked = clock()
-    const stored = await commit(sql, epoch, this.id, write, view.lastLine.time)
+    if (!this.#fence) throw new Error('a meeting was written before it was read')
+    const stored = await commit(sql, this.#fence, write, view.lastLine.time)
     this.#checkOpen()
     const poll = stored.poll && { id: stored.poll.id, endsAt: asked + stored.poll.endsInMs }
     const lines = stored.lines.map((line, index) => lineOf(view, write.lines[index], line))
@@ -588,8 +593,9 @@ export class Room implements SessionRoom {
 
   /** Reads the view anew, and tells those who are here what they may have missed. */
   async #load(): Promise<void> {
-    const { sql, clock, graceMs } = this.#deps
+    const { sql, epoch, clock, graceMs } = this.#deps
     const before = this.#view
+    this.#fence = await beginReading(sql, epoch, this.id)
     const stored = await readMeeting(sql, this.id)
     this.#checkOpen()
     if (!stored) {
@@ -673,8 +679,9 @@ export class Room implements SessionRoom {
 class RoomClosed extends Error {}
 
 function isConflict(error: unknown): boolean {
+  const code = codeOf(error)
   // A foreign key that fails: the meeting or the member was deleted on the site.
-  return error instanceof Conflict || codeOf(error) === '23503'
+  return error instanceof Conflict || code === '23503' || code === outdatedState
 }
 
 /** The jobs at the front that can share a commit: lines, votes, entries of different members, ends. */

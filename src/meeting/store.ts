@@ -93,6 +93,20 @@ export type StoredMeeting = {
   lastLine: { id: number; time: string | null }
 }
 
+/** What a write must name: the lease's epoch, and which reading of the meeting it was decided on. */
+export type Fence = Readonly<{ epoch: string; meeting: number; reading: string }>
+
+/**
+ * To be called before a meeting is read: waits for its writes that are under way, on connections that are lost too, and
+ * makes those fail that have not got so far. Returns what later writes must name.
+ */
+export async function beginReading(sql: ISql, epoch: string, meeting: number): Promise<Fence> {
+  const [row] = await sql<{ reading: string }[]>`
+    select plenum.begin_reading(${epoch}::bigint, ${meeting}::int)::text reading`
+  if (!row) throw new Error('the reading was not written')
+  return { epoch, meeting, reading: row.reading }
+}
+
 /** Reads one meeting; null where there is none on the web of that id. */
 export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMeeting | null> {
   const [row] = await sql<
@@ -185,24 +199,25 @@ export type StoredLine = { id: number; t: string; time: string; date: string }
 export class Conflict extends Error {}
 
 /**
- * Writes all of `write`, or nothing. `epoch` is the lease's: the commit fails (`fencedState`) when another process has
- * taken over. Throws `Conflict` when the meeting or its poll has changed in the meantime.
+ * Writes all of `write`, or nothing. The commit fails when another process has taken over (`fencedState`), or when the
+ * meeting has been read anew since (`outdatedState`). Throws `Conflict` when the meeting or its poll has changed in the
+ * meantime.
  */
 export async function commit(
   sql: Sql,
-  epoch: string,
-  meeting: number,
+  fence: Fence,
   write: Write,
   lastTime: string | null,
 ): Promise<{ lines: StoredLine[]; poll: { id: number; endsInMs: number } | null }> {
   const { lines, ...others } = write
+  const { meeting } = fence
   if (Object.values(others).every((part) => Array.isArray(part) && part.length === 0)) {
     if (lines.length === 0) return { lines: [], poll: null }
-    return { lines: await insertLines(sql, epoch, meeting, lines, lastTime), poll: null }
+    return { lines: await insertLines(sql, fence, lines, lastTime), poll: null }
   }
   return await sql.begin(async (tx) => {
     const [stored, poll] = await Promise.all([
-      lines.length > 0 ? insertLines(tx, epoch, meeting, lines, lastTime) : checkFence(tx, epoch),
+      lines.length > 0 ? insertLines(tx, fence, lines, lastTime) : checkFence(tx, fence),
       write.openPoll ? insertPoll(tx, meeting, write.openPoll) : null,
       write.state && updateState(tx, meeting, write.state),
       write.attend && write.attend.length > 0 && insertAttendance(tx, meeting, write.attend),
@@ -215,21 +230,21 @@ export async function commit(
   })
 }
 
-async function checkFence(sql: ISql, epoch: string): Promise<[]> {
-  await sql`select plenum.fence(${epoch}::bigint)`
+async function checkFence(sql: ISql, { epoch, meeting, reading }: Fence): Promise<[]> {
+  await sql`select plenum.fence(${epoch}::bigint, ${meeting}::int, ${reading}::bigint)`
   return []
 }
 
 /** `t` grows with the id by at least a microsecond: the site orders the record by `t`. */
 async function insertLines(
   sql: ISql,
-  epoch: string,
-  meeting: number,
+  { epoch, meeting, reading }: Fence,
   lines: readonly LineDraft[],
   lastTime: string | null,
 ): Promise<StoredLine[]> {
   return await sql<StoredLine[]>`
-    with fence as materialized (select plenum.fence(${epoch}::bigint) held)
+    with fence as materialized (
+      select plenum.fence(${epoch}::bigint, ${meeting}::int, ${reading}::bigint) held)
     insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
     select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
         + (n - 1) * interval '1 microsecond', message, ${meeting}::int, sender

@@ -201,7 +201,10 @@ export class Room implements SessionRoom {
     this.#seats.clear()
   }
 
-  /** Does one run. Whatever becomes of it, it is done: who sent it has been told if it failed. */
+  /**
+   * Does one run, or gives up all that is queued. Whatever becomes of it, it is done: who sent it has been told if it
+   * failed.
+   */
   async #consume(jobs: readonly Job[]): Promise<number> {
     this.#busySince = this.#deps.clock()
     let run = takeRun(jobs)
@@ -215,6 +218,8 @@ export class Room implements SessionRoom {
         run = run.slice(0, await this.#perform(run))
       }
     } catch (error) {
+      // Where the view cannot be read, what is queued would wait for the same, one after the other.
+      if (this.#stale) run = [...jobs]
       this.#handleFailure(error, run)
     }
     try {

@@ -161,5 +161,39 @@ suite('faults of the database', { concurrency: 4 }, () => {
         await assertOneTruth(meeting, members, house.db.sql)
       })
     }
+
+    test('one that waits for longer than a statement may: its meeting is told so, others go on, and then all does', async (t) => {
+      const { house, plenum, meeting, members, cut, holdLinesOf } = await meet(t, {
+        statement_timeout: '1000',
+      })
+      const [chair, ann, bob] = members
+      const others = await gather(house.db.sql, plenum, 2, open)
+      const elsewhere = await others.enterAll(0, 1)
+      const held = await holdLinesOf(1)
+      ann.say('late')
+      await held.waitedFor()
+      cut()
+      assert.equal((await ann.next('error')).msg, unavailable)
+      // The cut has met them too.
+      await elsewhere[0].next('users', undefined, 5000)
+      for (let round = 1; round <= 3; round++) {
+        bob.say(`bob ${round}`)
+        chair.send({ type: 'abortpoll' })
+        for (const member of [bob, chair]) assert.equal((await member.next('error')).msg, unavailable)
+        await settle(elsewhere[0], elsewhere[1])
+      }
+      await held.rollback()
+      const released = Date.now()
+      await until('it goes on', async () => {
+        bob.say('at last')
+        await wait(100)
+        return bob.texts().includes('at last')
+      })
+      t.diagnostic(`${Date.now() - released} ms until it went on`)
+      await settle(bob, chair, ann)
+      await assertAllSaw(meeting, members)
+      assert.equal((await meeting.texts()).filter((text) => text === 'late').length, 1)
+      await assertAllSaw(others, elsewhere)
+    })
   })
 })

@@ -45,7 +45,7 @@ const maxUnread = 1024 * 1024
 const lingerMs = 2000
 const closeNormal = 1000
 const closeWithoutCode = 1005
-const closeTooBig = 1009
+const closeBrokenProtocol = 1002
 
 /** What `ws` makes of an upgrade: once it is live, all that it has to say goes there. */
 export class Connection extends WebSocket {
@@ -55,10 +55,15 @@ export class Connection extends WebSocket {
     return this.live ? this.live.heard(event, values) : super.emit(event, ...values)
   }
 
+  /**
+   * `ws` answers the client's close frame by this, and what it finds wrong, without `data` then. Of limits that are
+   * passed the client is not told: after any close frame the stock page never comes back.
+   */
   override close(code?: number, data?: string | Buffer): void {
-    // `ws` answers a frame beyond the limit by this code, after which the stock page never comes back.
-    if (code === closeTooBig) this.terminate()
-    else super.close(code, data)
+    const isAnswer = code === undefined || data !== undefined
+    // The client's reason is not repeated: its bytes may be any.
+    if (isAnswer || code === closeBrokenProtocol) super.close(code)
+    else this.terminate()
   }
 }
 

@@ -119,38 +119,45 @@ export interface FrameOptions {
   /** The three reserved bits, as a number. */
   reserved?: number
   masked?: boolean
+  /** Four bytes; zero without: allowed, and cheap. */
+  mask?: readonly number[]
+  /** In how many bytes behind the second one the length stands (0, 2 or 8), in place of as few as it takes. */
+  lengthBytes?: 0 | 2 | 8
   /** The length that the frame claims to have instead of its own. */
   announced?: bigint
 }
 
-/**
- * One websocket frame as a client sends it (RFC 6455, 5.2), or as none should; an object goes as JSON. The mask is zero:
- * allowed, and cheap.
- */
+/** One websocket frame as a client sends it (RFC 6455, 5.2), or as none should; an object goes as JSON. */
 export function clientFrame(content: Buffer | string | object, options: FrameOptions = {}): Buffer {
-  const { opcode = opcodes.text, fin = true, reserved = 0, masked = true } = options
+  const { opcode = opcodes.text, fin = true, reserved = 0, masked = true, mask = [0, 0, 0, 0] } = options
   const bytes =
     typeof content === 'string' || Buffer.isBuffer(content)
       ? Buffer.from(content)
       : Buffer.from(JSON.stringify(content))
   const length = options.announced ?? BigInt(bytes.length)
+  const lengthBytes = options.lengthBytes ?? (length < 126n ? 0 : length < 65_536n ? 2 : 8)
   const maskBit = masked ? 0x80 : 0
   const first = (fin ? 0x80 : 0) | (reserved << 4) | opcode
   let header
-  if (length < 126n) header = Buffer.from([first, maskBit | Number(length)])
-  else if (length < 65_536n) {
+  if (lengthBytes === 0) header = Buffer.from([first, maskBit | Number(length)])
+  else if (lengthBytes === 2) {
     header = Buffer.from([first, maskBit | 126, 0, 0])
     header.writeUInt16BE(Number(length), 2)
   } else {
     header = Buffer.from([first, maskBit | 127, 0, 0, 0, 0, 0, 0, 0, 0])
     header.writeBigUInt64BE(length, 2)
   }
-  return Buffer.concat([header, Buffer.alloc(masked ? 4 : 0), bytes])
+  if (!masked) return Buffer.concat([header, bytes])
+  const isPlain = mask.every((byte) => byte === 0)
+  const payload = isPlain ? bytes : bytes.map((byte, index) => byte ^ mask[index % 4]!)
+  return Buffer.concat([header, Buffer.from(mask), payload])
 }
 
 export interface ServerFrame {
   opcode: number
   payload: Buffer
+  /** Whole, without reserved bits and unmasked, as this server sends them all. */
+  isPlain: boolean
 }
 
 /** Takes the whole frames from the front of what a server sent, and returns them with the rest. */
@@ -170,6 +177,7 @@ export function readServerFrames(bytes: Buffer): { frames: ServerFrame[]; rest: 
     if (bytes.length - at < header + length) break
     frames.push({
       opcode: bytes[at]! & 0x0f,
+      isPlain: (bytes[at]! & 0xf0) === 0x80 && (bytes[at + 1]! & 0x80) === 0,
       payload: bytes.subarray(at + header, at + header + length),
     })
     at += header + length

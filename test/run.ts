@@ -11,12 +11,17 @@ import { tether } from '../demo/tether.ts'
 import { createTemplate } from './support/database.ts'
 import type { Runtime } from './support/server.ts'
 
-// Arguments: [--runtime node|deno] [--concurrency N] [part of a test file's path ...]
+// Arguments: [--runtime node|deno] [--faults] [--long] [--concurrency N] [part of a test file's path ...]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-const { runtimes, concurrency, patterns } = readArguments()
-const unitTests = await testFiles('src', patterns)
-const serverTests = await testFiles('test', patterns)
-if (unitTests.length + serverTests.length === 0) {
+const { runtimes, faultsOnly, long, concurrency, patterns } = readArguments()
+const faultFolder = join('test', 'faults')
+const unitTests = faultsOnly ? [] : await testFiles('src', patterns)
+const serverTests = faultsOnly
+  ? []
+  : (await testFiles('test', patterns)).filter((file) => !file.startsWith(faultFolder))
+// They take minutes, and what they do to a process is the same to both runtimes' servers.
+const faultTests = runtimes.includes('node') ? await testFiles(faultFolder, patterns) : []
+if (unitTests.length + serverTests.length + faultTests.length === 0) {
   console.error(`no test file matches ${patterns.join(', ') || 'src/**/*.test.ts or test/**/*.test.ts'}`)
   process.exit(1)
 }
@@ -43,22 +48,38 @@ try {
     console.log(`\n${files.length} test files, server on ${runtime}`)
     if (!(await runTests(files, runtime))) failed.push(runtime)
   }
+  if (faultTests.length > 0 && !interrupted) {
+    console.log(`\n${faultTests.length} files of fault tests${long ? ', in their long form' : ''}`)
+    if (!(await runTests(faultTests, 'node'))) failed.push('node, under faults')
+  }
 } finally {
   await cluster.remove()
 }
 if (failed.length > 0) console.error(`\ntests failed with the server on ${failed.join(' and on ')}`)
 process.exitCode = failed.length > 0 || interrupted ? 1 : 0
 
-function readArguments(): { runtimes: Runtime[]; concurrency: number; patterns: string[] } {
+function readArguments(): {
+  runtimes: Runtime[]
+  faultsOnly: boolean
+  long: boolean
+  concurrency: number
+  patterns: string[]
+} {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { runtime: { type: 'string' }, concurrency: { type: 'string', default: '3' } },
+    options: {
+      runtime: { type: 'string' },
+      faults: { type: 'boolean', default: false },
+      long: { type: 'boolean', default: false },
+      concurrency: { type: 'string', default: '3' },
+    },
   })
   const runtimes = (['node', 'deno'] as const).filter((name) => (values.runtime ?? name) === name)
   const concurrency = Number(values.concurrency)
   if (runtimes.length === 0) throw new Error('--runtime takes node or deno')
   if (!Number.isInteger(concurrency) || concurrency < 1) throw new Error('--concurrency takes a number')
-  return { runtimes, concurrency, patterns: positionals }
+  const { faults: faultsOnly, long } = values
+  return { runtimes, faultsOnly, long, concurrency, patterns: positionals }
 }
 
 async function testFiles(root: string, patterns: string[]): Promise<string[]> {
@@ -74,12 +95,17 @@ async function runTests(files: string[], runtime: Runtime): Promise<boolean> {
   const options = [
     '--test',
     `--test-concurrency=${concurrency}`,
-    '--test-timeout=300000',
+    `--test-timeout=${long ? 3 * 3_600_000 : 300_000}`,
     '--test-reporter=spec',
   ]
   const child = spawn(process.execPath, ['--import', 'tsx', ...options, ...files], {
     stdio: 'inherit',
-    env: { ...process.env, PLENUM_TEST_PG: cluster.url('postgres'), PLENUM_RUNTIME: runtime },
+    env: {
+      ...process.env,
+      PLENUM_TEST_PG: cluster.url('postgres'),
+      PLENUM_RUNTIME: runtime,
+      PLENUM_LONG: long ? '1' : '',
+    },
   })
   running = child
   tether(child, 'TERM')

@@ -38,6 +38,8 @@ export interface LaunchOptions {
   runtimeFlags?: string[]
   /** The descriptor of a listening socket, to be passed as systemd does. */
   passedSocket?: number
+  /** How many descriptors the process may have open. */
+  descriptors?: number
 }
 
 export interface PlenumOptions extends LaunchOptions {
@@ -243,7 +245,7 @@ export function currentRuntime(): Runtime {
 }
 
 function launch(args: string[], options: LaunchOptions): ChildProcess {
-  const { bundle = builtBundle, passedSocket } = options
+  const { bundle = builtBundle, passedSocket, descriptors } = options
   const isDeno = (options.runtime ?? currentRuntime()) === 'deno'
   const command = [
     ...(isDeno ? [denoBinary, 'run', '--quiet', '--no-prompt', '--no-config'] : [process.execPath]),
@@ -254,6 +256,9 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
   // The process that is to take the socket over must be the one that LISTEN_PID names.
   if (passedSocket !== undefined)
     command.unshift('/bin/sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh')
+  // Both limits: Node raises the soft one to the hard one.
+  if (descriptors !== undefined)
+    command.unshift('/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$@"`, 'sh')
   const [file = '', ...rest] = command
   // What the runner and the developer's shell have set for other programs must not configure the server.
   const inherited = Object.entries(process.env).filter(([name]) => !/^(PLENUM_|PG|NODE_)/.test(name))

@@ -128,7 +128,9 @@ export class Debate {
   readonly #meeting: Gathering
   readonly #random: Random
   readonly #paceMs: number
-  readonly #lives: Life[]
+  readonly #lives: Set<Life>
+  /** Of pages that have been left and looked at. */
+  readonly #former = { lines: 0, attempts: 0 }
   readonly #answers = new Map<string, string[]>()
   readonly #fates = new Map<string, Fate>()
   /** Of each poll the time at which it is to end, and how it ended, as they were found first. */
@@ -146,7 +148,7 @@ export class Debate {
     this.#paceMs = options.paceMs ?? 5
     this.pages = pages
     this.speakers = pages.map((page, index) => new Speaker(meeting, index, page))
-    this.#lives = pages.map((page, index) => ({ index, page, first: page.attempts[0] ?? 0 }))
+    this.#lives = new Set(pages.map((page, index) => ({ index, page, first: page.attempts[0] ?? 0 })))
   }
 
   resume(): void {
@@ -158,9 +160,14 @@ export class Debate {
     this.#timer = undefined
   }
 
+  /** All pages are left, as they are at the end. */
+  leave(): void {
+    for (const { page } of this.#lives) page.leave()
+  }
+
   /** A page of somebody who is no speaker, or a speaker's new one. */
   watch(index: number, page: StockPage): void {
-    this.#lives.push({ index, page, first: page.attempts[0] ?? 0 })
+    this.#lives.add({ index, page, first: page.attempts[0] ?? 0 })
     this.speakers[index]?.moveTo(page)
     if (this.pages[index]) this.pages[index] = page
   }
@@ -218,10 +225,12 @@ export class Debate {
     )
     const sum = (count: (speaker: Speaker) => number): number =>
       this.speakers.reduce((total, speaker) => total + count(speaker), 0)
+    const total = (count: (life: Life) => number): number =>
+      [...this.#lives].reduce((total, life) => total + count(life), 0)
     return {
       'lines in the record': tables.record.length,
       'lines of members': tables.record.filter(({ from }) => from !== null).length,
-      'lines shown': this.#lives.reduce((total, { page }) => total + page.lines.length, 0),
+      'lines shown': this.#former.lines + total(({ page }) => page.lines.length),
       'lines said and not stored': sum(({ lostInAll }) => lostInAll),
       'of these said again': sum(({ repeated }) => repeated),
       'votes sent': this.#votesSent,
@@ -230,10 +239,7 @@ export class Debate {
       ).length,
       polls: polls.length,
       ...endings,
-      'times a page connected again': this.#lives.reduce(
-        (total, { page }) => total + page.attempts.length - 1,
-        0,
-      ),
+      'times a page connected': this.#former.attempts + total(({ page }) => page.attempts.length),
     }
   }
 
@@ -272,9 +278,10 @@ export class Debate {
       return
     }
     const fate = this.#fates.get(poll.question)
-    // Those with whom it is to go on for long enough outlive a server.
-    if (!this.#random.chance(fate === 'left' ? 0.004 : 0.02)) return
-    if (fate === 'voted') this.#vote(page, poll.answers.length)
+    const hasVoted = poll.voted?.includes(this.#meeting.user(0)) ?? false
+    // What goes on for long outlives a server, and a guest who never votes must not keep it going for ever.
+    if (!this.#random.chance(fate === 'left' || hasVoted ? 0.004 : 0.02)) return
+    if (fate === 'voted' && !hasVoted) this.#vote(page, poll.answers.length)
     else page.send({ type: 'abortpoll' })
   }
 
@@ -296,20 +303,31 @@ export class Debate {
 
   async #compare(complete: boolean): Promise<boolean> {
     // What arrives while the tables are read may be newer than these.
-    const seen = this.#lives.map(({ page }) => ({ lines: [...page.lines], frames: [...page.frames] }))
+    const seen = Array.from(this.#lives, (life) => ({
+      life,
+      isOver: life.page.state === 'stopped' && !this.pages.includes(life.page),
+      lines: [...life.page.lines],
+      frames: [...life.page.frames],
+    }))
     const tables = await readTables(this.#sql, this.#meeting.id)
     const counted = this.#recount(tables)
     comparePolls(counted.polls, tables)
     this.#compareWords(tables)
-    for (const [index, { index: member, page, first }] of this.#lives.entries()) {
-      const { lines, frames } = seen[index]!
-      const name = this.#meeting.name(member)
+    for (const { life, lines, frames } of seen) {
+      const { index, page, first } = life
+      const name = this.#meeting.name(index)
       const record = first === 0 ? tables.record : tables.record.filter(({ id }) => id > first)
       compareLines(lines, record, name)
       compareSums(frames, counted, name)
       if (complete && page.state === 'open') compareEnd(page, lines, record, tables, counted, name)
     }
-    await this.#compareClosings()
+    await this.#compareClosings(complete)
+    for (const { life, isOver } of seen) {
+      if (!isOver) continue
+      this.#former.lines += life.page.lines.length
+      this.#former.attempts += life.page.attempts.length
+      this.#lives.delete(life)
+    }
     return counted.sums.at(-1) !== null
   }
 
@@ -325,11 +343,13 @@ export class Debate {
       for (const text of lost) if (stored.has(text)) throw new Difference(`stored, but never shown: ${text}`)
   }
 
-  /** A poll keeps the time at which it is to end, and ends once. */
-  async #compareClosings(): Promise<void> {
-    const polls = await this.#sql<{ id: number; closesAt: string; ending: string | null }[]>`
-      select id, closes_at::text as "closesAt", ending from plenum.poll where meeting_id = ${this.#meeting.id}`
-    for (const { id, closesAt, ending } of polls) {
+  /** A poll keeps the time at which it is to end, and ends once, while there is a server not long after that. */
+  async #compareClosings(isServed: boolean): Promise<void> {
+    const polls = await this.#sql<{ id: number; closesAt: string; ending: string | null; late: boolean }[]>`
+      select id, closes_at::text as "closesAt", ending, ending is null and closes_at < now() - interval '3 seconds' as late
+      from plenum.poll where meeting_id = ${this.#meeting.id}`
+    for (const { id, closesAt, ending, late } of polls) {
+      if (late && isServed) throw new Difference(`poll ${id} goes on, though its time was up at ${closesAt}`)
       const before = this.#closings.get(id)
       const same = before?.closesAt === closesAt && (before.ending ?? ending) === ending
       if (before && !same)

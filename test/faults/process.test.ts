@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { cpuSeconds } from '../support/census.ts'
+import { createCluster } from '../support/database.ts'
+import { Debate } from '../support/debate.ts'
+import { gather } from '../support/gathering.ts'
+import type { Gathering } from '../support/gathering.ts'
+import { openHouse, openPages } from '../support/house.ts'
+import type { House } from '../support/house.ts'
+import type { Member } from '../support/member.ts'
+import { Random } from '../support/random.ts'
+import type { Plenum } from '../support/server.ts'
+import { serverStatus } from '../support/status.ts'
+import { until } from '../support/until.ts'
+import { openRaw } from '../support/wire.ts'
+import type { RawConnection } from '../support/wire.ts'
+
+const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
+const isLong = process.env['PLENUM_LONG'] === '1'
+
+const open = { state: 1, allowrejoin: true } as const
+const unavailable = 'The meeting database is not available, please try again'
+/** What a member may be answered who votes in a poll that has just ended, or asks while another poll begins. */
+const tooLate =
+  /^(There is no active poll|There is already an active poll|Vote for the wrong question received)$/
+
+interface Held {
+  meeting: Gathering
+  debate: Debate
+  /** What the system said before. */
+  arrivals: string[]
+}
+
+async function hold(t: TestContext, house: House, plenum: Plenum, paceMs = 5): Promise<Held> {
+  t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
+  const meeting = await gather(house.db.sql, plenum, 5, open)
+  const pages = await openPages(t, meeting, plenum, [0, 1, 2, 3], 200)
+  const debate = new Debate(house.db.sql, meeting, pages, { random: new Random(seed), paceMs })
+  t.after(() => debate.pause())
+  return { meeting, debate, arrivals: await debate.comings() }
+}
+
+/** All of them have been answered, and each has each line once. `times`: how often they had to come back. */
+async function assertUnharmed(
+  t: TestContext,
+  { debate, arrivals }: Held,
+  { times = 0, alsoTold = [] as string[] } = {},
+): Promise<void> {
+  await debate.settle(40_000)
+  assert.deepEqual(await debate.comings(), arrivals, 'nobody has come or gone')
+  for (const page of debate.pages) {
+    const codes = new Set(page.closeCodes)
+    assert.deepEqual([...codes], times === 0 ? [] : [1006])
+    const errors = page.errors.filter((error) => !tooLate.test(error) && !alsoTold.includes(error))
+    assert.deepEqual([...new Set(errors)], [])
+  }
+  t.diagnostic(JSON.stringify(await debate.figures()))
+}
+
+async function grows({ debate }: Held, lines: number, milliseconds = 15_000): Promise<void> {
+  const from = debate.pages.map((page) => page.lines.length)
+  const grown = (): boolean =>
+    debate.pages.every((page, index) => page.lines.length >= (from[index] ?? 0) + lines)
+  await until(`everyone is shown ${lines} lines more`, grown, milliseconds)
+}
+
+suite('what befalls the process', { concurrency: 3 }, () => {
+  test('SIGTERM again and again under talk: the end comes within 10 s, and nothing is stored that was not told', async (t) => {
+    const random = new Random(seed)
+    const house = await openHouse(t, { grace: 60 })
+    let server = await house.start()
+    const held = await hold(t, house, server)
+    const { debate, meeting } = held
+    const rounds = isLong ? 20 : 5
+    for (let round = 1; round <= rounds; round++) {
+      debate.resume()
+      await grows(held, 50)
+      await wait(random.below(500))
+      const begun = Date.now()
+      assert.equal(await server.stop('SIGTERM', 10), 0)
+      assert.ok(Date.now() - begun < 10_000)
+      await until('all have noticed', () => debate.pages.every(({ state }) => state !== 'open'))
+      debate.pause()
+      await debate.check()
+      const { length } = await meeting.record()
+      for (const page of debate.pages) assert.equal(page.lines.length, length)
+      server = await house.restart(server)
+    }
+    await assertUnharmed(t, held, { times: rounds })
+  })
+
+  test('a process that is halted for longer than silence may last goes on with everybody who was there', async (t) => {
+    const house = await openHouse(t, { grace: 60, flags: ['-rate', '0', '-ping', '2'] })
+    const server = await house.start()
+    const held = await hold(t, house, server)
+    const { debate } = held
+    for (let round = 1; round <= (isLong ? 3 : 1); round++) {
+      debate.resume()
+      await grows(held, 50)
+      server.signal('SIGSTOP')
+      await wait(isLong ? 20_000 : 8000)
+      server.signal('SIGCONT')
+      await grows(held, 50)
+      // Whoever were taken for silent would be cut off by the next looks.
+      await wait(3000)
+      await grows(held, 50)
+    }
+    // The database gives up a transaction that does nothing for 10 s, and the server an answer after 15 s.
+    await assertUnharmed(t, held, { alsoTold: isLong ? [unavailable] : [] })
+  })
+
+  test('the clock is set forward and back by an hour: polls end on time, pings go on, the record has the times of the database', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'plenum-clock-'))
+    t.after(() => rm(folder, { recursive: true, force: true }))
+    const offsetFile = join(folder, 'offset')
+    const house = await openHouse(t, {
+      grace: 60,
+      flags: ['-rate', '0', '-ping', '1'],
+      runtimeFlags: ['--import', fileURLToPath(new URL('../support/clock.js', import.meta.url))],
+      env: { CLOCK_OFFSET_FILE: offsetFile },
+    })
+    const { sql } = house.db
+    const server = await house.start()
+    const setClock = async (hours: number): Promise<void> => {
+      await writeFile(offsetFile, String(hours * 3_600_000))
+      server.signal('SIGUSR2')
+      await until(`the clock is wrong by ${hours} h`, async () => {
+        const { timestamp } = await serverStatus(server)
+        return Math.abs(Date.parse(timestamp) - Date.now() - hours * 3_600_000) < 60_000
+      })
+    }
+    const held = await hold(t, house, server, 50)
+    held.debate.resume()
+
+    const beginPoll = async (): Promise<{ meeting: Gathering; chair: Member }> => {
+      const meeting = await gather(sql, server, 2, open)
+      const [chair] = await meeting.enterAll(0, 1)
+      chair.send({ type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 1 })
+      await chair.next('poll', ({ data }) => data !== null)
+      return { meeting, chair }
+    }
+    const before = await beginPoll()
+    const pings: number[] = []
+    before.chair.ws.on('ping', () => pings.push(performance.now()))
+    await setClock(1)
+    await wait(5000)
+    const ahead = await beginPoll()
+    await wait(5000)
+    await setClock(-1)
+    await wait(5000)
+    const behind = await beginPoll()
+
+    for (const { meeting, chair } of [before, ahead, behind]) {
+      await chair.next('poll', ({ data }) => data === null, 65_000)
+      await chair.line('Poll has completed')
+      const [late] = await sql<{ seconds: number; minutes: number; ending: string }[]>`
+        select extract(epoch from l.t - p.closes_at)::float8 seconds, p.ending,
+          extract(epoch from p.closes_at - p.opened_at)::float8 / 60 as minutes
+        from membership_meetingmessagelog l join plenum.poll p using (meeting_id)
+        where l.meeting_id = ${meeting.id} and l.message = 'Poll has completed'`
+      assert.ok(late && late.seconds > -0.1 && late.seconds < 2, `${late?.seconds} seconds late`)
+      assert.deepEqual({ minutes: late.minutes, ending: late.ending }, { minutes: 1, ending: 'time' })
+    }
+    await assertUnharmed(t, held)
+    const gaps = pings.slice(1).map((at, index) => at - (pings[index] ?? 0))
+    assert.ok(pings.length > 40, `${pings.length} pings`)
+    assert.ok(
+      Math.min(...gaps) > 500 && Math.max(...gaps) < 3000,
+      `between pings: ${gaps.map((gap) => Math.round(gap)).join()}`,
+    )
+    const [times] = await sql<{ oldest: number; newest: number }[]>`
+      select extract(epoch from now() - min(t))::float8 oldest, extract(epoch from now() - max(t))::float8 newest
+      from membership_meetingmessagelog`
+    assert.ok(times && times.oldest < 300 && times.newest >= 0, JSON.stringify(times))
+  })
+
+  test('no descriptor is left: who is in goes on, who comes is turned away, and nothing spins', async (t) => {
+    const house = await openHouse(t, { grace: 60, descriptors })
+    const server = await house.start()
+    const held = await hold(t, house, server)
+    const { debate, meeting } = held
+    debate.resume()
+    await grows(held, 50)
+    const strangers = await exhaust(t, server)
+    await grows(held, 200)
+
+    await debate.settle()
+    const used = await cpuSeconds(server.pid)
+    const seconds = 3
+    await wait(seconds * 1000)
+    const busy = ((await cpuSeconds(server.pid)) - used) / seconds
+    t.diagnostic(
+      `${descriptors} descriptors, ${strangers.length} strangers, ${busy.toFixed(2)} of a processor`,
+    )
+    assert.ok(busy < 0.3, `it used ${busy} of a processor while nothing was done`)
+
+    await assert.rejects(meeting.connect(4), 'there is no room for one more')
+    debate.resume()
+    await grows(held, 100)
+    assert.equal(server.hasExited, false)
+    for (const stranger of strangers) await stranger.reset()
+    const late = await meeting.enter(4)
+    late.say('at last')
+    await late.line('at last')
+    debate.pause()
+    await late.close()
+    held.arrivals.push(
+      `Member ${meeting.name(4)} joined the meeting`,
+      `Member ${meeting.name(4)} left the meeting`,
+    )
+    await assertUnharmed(t, held)
+  })
+
+  suite('a database of its own', () => {
+    let cluster: Awaited<ReturnType<typeof createCluster>>
+    before(async () => {
+      cluster = await createCluster()
+    })
+    after(() => cluster.remove())
+
+    test('the database restarts while there is no descriptor to reach it by: the server comes back when there is', async (t) => {
+      const house = await openHouse(t, { grace: 60, descriptors }, cluster.createDatabase())
+      const server = await house.start()
+      const held = await hold(t, house, server)
+      const { debate } = held
+      debate.resume()
+      await grows(held, 50)
+      const strangers = await exhaust(t, server)
+      await cluster.postgres.stop('fast')
+      // What the database's connections have left free is taken by others.
+      strangers.push(...(await exhaust(t, server)))
+      await cluster.postgres.start()
+      await wait(5000)
+      assert.equal(server.hasExited, false)
+      assert.ok(debate.pages.every(({ errors }) => errors.includes(unavailable)))
+      for (const stranger of strangers) await stranger.reset()
+      await until('it serves', async () => (await server.get('/readyz')).status === 200, 15_000)
+      await grows(held, 50)
+      await assertUnharmed(t, held, { alsoTold: [unavailable] })
+    })
+  })
+})
+
+const descriptors = 64
+
+/** Connects until the server has no descriptor left. They say nothing, so that they stay for some time. */
+async function exhaust(t: TestContext, server: Plenum): Promise<RawConnection[]> {
+  const opened: RawConnection[] = []
+  t.after(() => opened.forEach(({ socket }) => socket.destroy()))
+  const count = async (): Promise<number> => (await readdir(`/proc/${server.pid}/fd`)).length
+  await until('no descriptor is left', async () => {
+    const connection = await openRaw(server.port)
+    opened.push(connection)
+    await wait(5)
+    // libuv keeps one, by which it turns away whom it cannot accept.
+    return connection.hasEnded && (await count()) >= descriptors - 1
+  })
+  return opened.filter(({ hasEnded }) => !hasEnded)
+}

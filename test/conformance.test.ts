@@ -693,7 +693,8 @@ const handshakes: Handshake[] = [
   },
   { name: 'no Host', headers: { Host: null }, status: 400 },
   {
-    name: 'HTTP/1.0, in which an upgrade means nothing',
+    // The RFC asks for 1.1; nginx speaks 1.0 where nobody told it otherwise, and works with the Go server.
+    name: 'HTTP/1.0, as some proxies speak it',
     request: lines(
       '1.0',
       'Host: localhost',
@@ -702,7 +703,7 @@ const handshakes: Handshake[] = [
       `Sec-WebSocket-Key: ${key}`,
       'Sec-WebSocket-Version: 13',
     ),
-    status: 426,
+    status: 101,
   },
   ...['POST', 'PUT', 'OPTIONS'].map((method): Handshake => ({
     name: `method ${method}`,

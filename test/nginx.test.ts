@@ -80,6 +80,15 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
       await settle(member, chair)
     })
 
+  test('a location that does not say which HTTP version works as it did with the Go server', async (t) => {
+    const { db, nginx, plenum } = await open(t, {
+      change: (site) => site.replace(/proxy_http_version .*;/, ''),
+    })
+    const meeting = await gather(db.sql, plenum, 2)
+    const chair = await enter(nginx, meeting, 0)
+    await settle(chair)
+  })
+
   test('the address is what nginx saw, whatever a client claims', async (t) => {
     const { db, nginx, plenum } = await open(t, { unix: true })
     const meeting = await gather(db.sql, plenum, 2)

@@ -97,12 +97,10 @@ export function isUpgrade(c: Context): boolean {
 function guard(request: IncomingMessage, socket: Duplex): boolean {
   // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
   socket.on('error', destroy)
-  const { headers, httpVersion, method, url } = request
+  const { headers, method, url } = request
   // Only a path: of an absolute target, or one with two slashes, the adapter would take host and password for its own.
   if (!url || !/^\/(?!\/)/.test(url) || !URL.canParse(url, 'http://localhost')) return refuse(socket, 400)
   if (headers.host === undefined) return refuse(socket, 400)
-  // HTTP/1.0 knows no upgrade: whoever asks may not be the one who would get the frames.
-  if (httpVersion === '1.0') return refuse(socket, 426)
   if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426)
   if (headers['sec-websocket-version'] !== '13') return refuse(socket, 426)
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return refuse(socket, 400)

@@ -37,6 +37,7 @@ export function createApps(deps: AppDeps): {
   }
   app.route('/', meetingRoutes({ ...deps, addressOf }, upgradeWebSocket))
   admin.route('/', healthRoutes(deps.readiness))
+  admin.route('/', deps.metrics.routes())
   admin.get('/__meetingstatus', (c) => c.json(deps.status()))
 
   for (const each of new Set([app, admin])) {

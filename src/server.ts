@@ -10,6 +10,7 @@ import { Admission } from './edge/admission.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import { describeAddress, listen } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
+import { Metrics } from './edge/metrics.ts'
 import { profileRoutes } from './edge/profile.ts'
 import { MeetingHub } from './meeting/hub.ts'
 
@@ -18,6 +19,8 @@ const poolSize = 9
 const retryMs = 1000
 /** With what comes after it, well below the 10 s within which the server ends. */
 const drainMs = 6000
+
+const nobody = { meetings: {}, people: { here: 0, away: 0 }, queuedCommands: 0 }
 
 export type Running = {
   /** Commits and sends what is under way, ends all connections and gives everything back. */
@@ -38,10 +41,16 @@ export async function startServer(
     onFatal: (error: Error) => void
   },
 ): Promise<Running> {
-  const { log, version, runtime } = deps
+  const { version, runtime } = deps
   const clock = (): number => performance.now()
   const upsince = new Date()
-  const database = { timezone: config.timezone }
+  let databaseConnections = 0
+  const database = {
+    timezone: config.timezone,
+    onConnection(change: number) {
+      databaseConnections += change
+    },
+  }
   const sql = openPool(config.database, { ...database, max: poolSize })
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
   const admission = new Admission(config, clock)
@@ -49,6 +58,18 @@ export async function startServer(
   let hub: MeetingHub | null = null
   let waitsFor = 'the database has not answered yet'
   let stopping = false
+  const metrics = new Metrics({ version, runtime }, () => ({
+    connections: admission.connections,
+    pending: admission.pending,
+    unsentBytes: keepalive.unsentBytes,
+    databaseConnections,
+    serving: hub !== null,
+    ...(hub?.census() ?? nobody),
+  }))
+  const log: Log = (entry) => {
+    metrics.count(entry)
+    deps.log(entry)
+  }
 
   const { app, admin, attach } = createApps({
     ...config,
@@ -57,6 +78,7 @@ export async function startServer(
     log,
     keepalive,
     admission,
+    metrics,
     hub: () => (stopping ? null : hub),
     adminApart: config.adminListen !== null,
     async readiness() {
@@ -106,7 +128,14 @@ export async function startServer(
     let told = ''
     return new Lease(openPool(config.database, { ...database, max: 1 }), {
       async gained(epoch) {
-        const gained = new MeetingHub(epoch, { ...config, sql, clock, log, onFenced: () => lease?.fenced() })
+        const gained = new MeetingHub(epoch, {
+          ...config,
+          sql,
+          clock,
+          log,
+          metrics,
+          onFenced: () => lease?.fenced(),
+        })
         await gained.ready
         hub = gained
         log({ level: 'info', event: 'serving', meetings: gained.size })
@@ -152,6 +181,7 @@ export async function startServer(
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       keepalive.close()
       admission.close()
+      metrics.close()
       await Promise.all([lease?.close(), sql.end({ timeout: 1 })])
       log({ level: 'info', event: 'stopped' })
     },

@@ -11,6 +11,8 @@ export type PoolOptions = Readonly<{
   timezone: string | null
   /** For each statement and for a transaction that does nothing. 0 is without end. */
   statementTimeoutMs?: number
+  /** Hears of each connection that is made (1) or lost (-1). */
+  onConnection?: (change: 1 | -1) => void
 }>
 
 const defaultStatementTimeoutMs = 10_000
@@ -57,8 +59,12 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
   // The library's types lack `socket`, and lists of hosts.
   const open = (socket: () => Promise<Socket>, changes?: { max: number }): Sql =>
     postgres({ ...library, ...changes, socket } as unknown as postgres.Options<Record<string, never>>)
-  const dial = async (place: DatabaseHost): Promise<Socket> =>
-    watchSilence(await connectTo(place, options.tls, options.connectTimeoutSeconds), silenceMs)
+  const dial = async (place: DatabaseHost): Promise<Socket> => {
+    const socket = await connectTo(place, options.tls, options.connectTimeoutSeconds)
+    pool.onConnection?.(1)
+    socket.once('close', () => pool.onConnection?.(-1))
+    return watchSilence(socket, silenceMs)
+  }
   const probe = async (place: DatabaseHost): Promise<Session> => {
     const sql = open(() => dial(place), { max: 1 })
     try {

@@ -68,6 +68,15 @@ export class Admission {
     this.#count(address, -1)
   }
 
+  get connections(): number {
+    return this.#connections
+  }
+
+  get pending(): number {
+    this.#forgetEnded()
+    return this.#pending.size
+  }
+
   close(): void {
     clearInterval(this.#timer)
   }

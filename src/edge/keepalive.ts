@@ -29,6 +29,13 @@ export class Keepalive {
     if (this.#sockets.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
+  /** What waits for clients to read it, in bytes. */
+  get unsentBytes(): number {
+    let bytes = 0
+    for (const socket of this.#sockets) bytes += socket.unsentBytes
+    return bytes
+  }
+
   /** Resolves when no socket is left. */
   emptied(): Promise<void> {
     if (this.#sockets.size === 0) return Promise.resolve()

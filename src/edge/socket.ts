@@ -101,6 +101,10 @@ export class LiveSocket implements Socket {
     queueMicrotask(() => raw.removeAllListeners())
   }
 
+  get unsentBytes(): number {
+    return this.#net.writableLength
+  }
+
   handle(handlers: SocketHandlers): void {
     this.#handlers = handlers
   }

@@ -19,7 +19,7 @@ function room(people: Record<string, Omit<Recipient, 'socket'>>) {
     return [name, { socket, ...person }]
   })
   const seats = new Map(recipients)
-  return { writes, seats, outbox: new Outbox(seats) }
+  return { writes, seats, outbox: new Outbox(seats, () => undefined) }
 }
 
 const frame = (text: string): Buffer => Buffer.from(text)

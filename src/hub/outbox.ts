@@ -17,11 +17,14 @@ export type Recipient = {
  */
 export class Outbox {
   readonly #recipients: ReadonlyMap<unknown, Recipient>
+  readonly #flushed: (milliseconds: number) => void
   #queue: { to: Audience; frame: Buffer }[] = []
   #scheduled: NodeJS.Immediate | null = null
 
-  constructor(recipients: ReadonlyMap<unknown, Recipient>) {
+  /** `flushed` is told how long each flush took (milliseconds). */
+  constructor(recipients: ReadonlyMap<unknown, Recipient>, flushed: (milliseconds: number) => void) {
     this.#recipients = recipients
+    this.#flushed = flushed
   }
 
   send(to: Audience, frame: Buffer): void {
@@ -35,6 +38,7 @@ export class Outbox {
     const queue = this.#queue
     if (queue.length === 0) return
     this.#queue = []
+    const begun = performance.now()
     const shares = new Map<string, readonly Buffer[]>()
     for (const { socket, admin, behind } of this.#recipients.values()) {
       const audience = `${admin ? 'admins' : 'members'}${behind === null ? '' : ' behind'}`
@@ -45,6 +49,7 @@ export class Outbox {
       }
       if (frames.length > 0) socket.write(frames)
     }
+    this.#flushed(performance.now() - begun)
   }
 }
 

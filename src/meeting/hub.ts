@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Log } from '../edge/log.ts'
+import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
 import { EntryDesk, type Wish } from './entry.ts'
 import type { MeetingState } from './meeting.ts'
@@ -10,6 +11,7 @@ export type HubDeps = {
   sql: Sql
   clock: () => number
   log: Log
+  metrics: Metrics
   graceMs: number
   pollMs: number
   joinWindowMs: number | null
@@ -86,6 +88,24 @@ export class MeetingHub {
         disconnectedmembers.push({ uid: id, name, admin, remote })
       return [{ id: view.id, state: view.state, members, disconnectedmembers }]
     })
+  }
+
+  /** How many meetings there are of each state, how many people in them, and how many commands wait. */
+  census(): {
+    meetings: Record<MeetingState, number>
+    people: { here: number; away: number }
+    queuedCommands: number
+  } {
+    const meetings = { pending: 0, open: 0, finished: 0, closed: 0 }
+    const people = { here: 0, away: 0 }
+    let queuedCommands = 0
+    for (const { view, queued } of this.#rooms.values()) {
+      queuedCommands += queued
+      if (!view) continue
+      meetings[view.state]++
+      for (const { presence } of view.attendees.values()) people[presence.type]++
+    }
+    return { meetings, people, queuedCommands }
   }
 
   /** Does and sends what is under way, then closes. */

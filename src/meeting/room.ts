@@ -3,6 +3,7 @@ import type { Sql } from 'postgres'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
+import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { turn } from '../edge/turns.ts'
 import { type Page, type PageCache, Tail } from '../hub/history.ts'
@@ -83,6 +84,7 @@ export type RoomDeps = {
   joinWindowMs: number | null
   utcOffset: () => number
   log: Log
+  metrics: Metrics
   /** Shared by all rooms. */
   pages: PageCache
   /** A write was refused because another process serves the meetings. */
@@ -131,7 +133,7 @@ export class Room implements SessionRoom {
   constructor(id: number, deps: RoomDeps) {
     this.id = id
     this.#deps = deps
-    this.#outbox = new Outbox(this.#seats)
+    this.#outbox = new Outbox(this.#seats, (milliseconds) => deps.metrics.fannedOut(milliseconds))
     this.#mailbox = new Mailbox<Job>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) => this.#fail(error),
@@ -142,6 +144,11 @@ export class Room implements SessionRoom {
   /** What is known of the meeting; null before it has been read. */
   get view(): Meeting | null {
     return this.#view
+  }
+
+  /** How many jobs wait. */
+  get queued(): number {
+    return this.#mailbox.size
   }
 
   /** Grows with every change of what the site could change too. */
@@ -465,11 +472,12 @@ export class Room implements SessionRoom {
   }
 
   async #commit(view: Meeting, decision: Decision): Promise<{ events: Event[]; lines: MessageData[] }> {
-    const { sql, clock } = this.#deps
+    const { sql, clock, metrics } = this.#deps
     const { write } = decision
     const asked = clock()
     if (!this.#fence) throw new Error('a meeting was written before it was read')
     const stored = await commit(sql, this.#fence, write, view.lastLine.time)
+    metrics.committed(clock() - asked, { lines: stored.lines.length, votes: write.votes?.cast.length ?? 0 })
     this.#checkOpen()
     const poll = stored.poll && { id: stored.poll.id, endsAt: asked + stored.poll.endsInMs }
     const lines = stored.lines.map((line, index) => lineOf(view, write.lines[index], line))

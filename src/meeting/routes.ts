@@ -6,12 +6,10 @@ import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
 import { Connection, LiveSocket, type SocketDeps } from '../edge/socket.ts'
 import { isUpgrade, type UpgradeWebSocket } from '../edge/websocket.ts'
 import type { MeetingHub } from './hub.ts'
-import { Session } from './session.ts'
+import { Session, type SessionDeps } from './session.ts'
 
-export type MeetingRouteDeps = {
+export type MeetingRouteDeps = SessionDeps & {
   origins: AllowedOrigins
-  ratePerSecond: number
-  clock: () => number
   log: Log
   keepalive: Keepalive
   admission: Admission

@@ -1,8 +1,11 @@
+import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { RateLimit } from '../hub/rate.ts'
 import type { Command } from './meeting.ts'
 import { disconnectFrame, errorFrame, isRejection, parseCommand } from './protocol.ts'
 import { type DisconnectText, reject, type Rejection } from './rejection.ts'
+
+export type SessionDeps = { ratePerSecond: number; clock: () => number; metrics: Metrics }
 
 /** What a session needs of the room that it is in. */
 export type SessionRoom = {
@@ -21,7 +24,7 @@ const notText = reject('Only text frames of UTF-8 are understood')
  */
 export class Session implements SocketHandlers {
   readonly socket: Socket
-  readonly #deps: { ratePerSecond: number; clock: () => number }
+  readonly #deps: SessionDeps
   /** From the first command on: most people listen. */
   #rate: RateLimit | null = null
   /** What came before it has been admitted, unread; null from then on. */
@@ -31,7 +34,7 @@ export class Session implements SocketHandlers {
   #onDecided: (() => void) | null = null
   #open = true
 
-  constructor(socket: Socket, deps: { ratePerSecond: number; clock: () => number }) {
+  constructor(socket: Socket, deps: SessionDeps) {
     this.socket = socket
     this.#deps = deps
   }
@@ -52,6 +55,7 @@ export class Session implements SocketHandlers {
   }
 
   reply(rejection: Rejection): void {
+    this.#deps.metrics.rejected(rejection.text)
     this.socket.write([errorFrame(rejection)])
   }
 

@@ -1,0 +1,176 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Hono } from 'hono'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { LogEntry } from './log.ts'
+
+/** What there is at the moment, asked for at each scrape. */
+export type Census = {
+  connections: number
+  pending: number
+  unsentBytes: number
+  databaseConnections: number
+  serving: boolean
+  meetings: Readonly<Record<string, number>>
+  people: Readonly<Record<'here' | 'away', number>>
+  queuedCommands: number
+}
+
+const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const quantiles = [0.5, 0.9, 0.99]
+
+/**
+ * The figures of this process in Prometheus' text format. Labels are words of our own, never anything that a client or the
+ * database said.
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #lines = this.#counter('lines', 'Lines stored in records')
+  readonly #votes = this.#counter('votes', 'Votes stored, changed ones too')
+  readonly #entries = this.#counter('entries', 'Attempts to enter a meeting by what came of them', [
+    'result',
+    'reason',
+  ])
+  readonly #rejections = this.#counter('rejections', 'Commands answered by an error, by its text', ['reason'])
+  readonly #disconnects = this.#counter('disconnects', 'Connections of members that ended, by how', [
+    'reason',
+  ])
+  readonly #refused = this.#counter('connections_refused', 'Upgrades refused, by why', ['reason'])
+  readonly #logEntries = this.#counter('log_entries', 'Entries of the log', ['level', 'event'])
+  readonly #slowReaders = this.#counter('slow_readers', 'Connections cut because too much was left unread')
+  readonly #commits = this.#histogram('commit_seconds', 'How long commits took')
+  readonly #fanOuts = this.#histogram(
+    'fan_out_seconds',
+    'How long it took to hand frames to all in a meeting',
+  )
+  readonly #loop = monitorEventLoopDelay({ resolution: 10 })
+
+  constructor(build: { version: string; runtime: string }, census: () => Census) {
+    this.#gauge('build_info', 'What is running', ['version', 'runtime'], (set) => set(1, build))
+    this.#gauge('serving', '1 where this process serves the meetings', [], (set) =>
+      set(Number(census().serving)),
+    )
+    this.#gauge('connections', 'Websockets', [], (set) => set(census().connections))
+    this.#gauge('connections_pending', 'Connections that are no websockets, or not yet', [], (set) =>
+      set(census().pending),
+    )
+    this.#gauge('unsent_bytes', 'What waits for clients to read it', [], (set) => set(census().unsentBytes))
+    this.#gauge('queued_commands', 'Commands that wait in the mailboxes of meetings', [], (set) =>
+      set(census().queuedCommands),
+    )
+    this.#gauge('database_connections', 'Connections to PostgreSQL', [], (set) =>
+      set(census().databaseConnections),
+    )
+    this.#gauge('meetings', 'Meetings that are known here, by state', ['state'], (set) => {
+      for (const [state, count] of Object.entries(census().meetings)) set(count, { state })
+    })
+    this.#gauge(
+      'people',
+      'Members in meetings: connected, or away for less than the grace time',
+      ['presence'],
+      (set) => {
+        for (const [presence, count] of Object.entries(census().people)) set(count, { presence })
+      },
+    )
+    this.#loop.enable()
+    this.#gauge(
+      'event_loop_delay_seconds',
+      'Delay of the event loop since the last scrape',
+      ['quantile'],
+      (set) => {
+        for (const quantile of quantiles)
+          set(this.#loop.percentile(quantile * 100) / 1e9, { quantile: String(quantile) })
+        set(this.#loop.max / 1e9, { quantile: '1' })
+        this.#loop.reset()
+      },
+    )
+    this.#process()
+  }
+
+  /** Counts what the log is told. */
+  count(entry: LogEntry): void {
+    this.#logEntries.inc({ level: entry.level, event: entry.event })
+    const { event } = entry
+    if (event === 'entered') this.#entries.inc({ result: entry.arrival, reason: '' })
+    else if (event === 'refused') this.#entries.inc({ result: 'refused', reason: entry.reason })
+    else if (event === 'ended') this.#disconnects.inc({ reason: entry.how })
+    else if (event === 'connectionRefused') this.#refused.inc({ reason: entry.reason })
+    else if (event === 'originRefused') this.#refused.inc({ reason: 'origin' })
+    else if (event === 'slowReader') this.#slowReaders.inc()
+  }
+
+  committed(milliseconds: number, { lines, votes }: { lines: number; votes: number }): void {
+    this.#commits.observe(milliseconds / 1000)
+    this.#lines.inc(lines)
+    this.#votes.inc(votes)
+  }
+
+  fannedOut(milliseconds: number): void {
+    this.#fanOuts.observe(milliseconds / 1000)
+  }
+
+  /** `reason` is one of the texts that members get, of which there are so many and no more. */
+  rejected(reason: string): void {
+    this.#rejections.inc({ reason })
+  }
+
+  /** `GET /metrics`. */
+  routes(): Hono {
+    const app = new Hono()
+    app.get('/metrics', async (c) =>
+      c.body(await this.#registry.metrics(), 200, { 'content-type': this.#registry.contentType }),
+    )
+    return app
+  }
+
+  close(): void {
+    this.#loop.disable()
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[] = []): Counter<Label> {
+    return new Counter({ name: `plenum_${name}_total`, help, labelNames, registers: [this.#registry] })
+  }
+
+  #histogram(name: string, help: string): Histogram {
+    return new Histogram({ name: `plenum_${name}`, help, buckets: seconds, registers: [this.#registry] })
+  }
+
+  #gauge<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    collect: (set: (value: number, labels?: Record<Label, string>) => void) => void,
+  ): void {
+    const gauge = new Gauge<Label>({
+      name: `plenum_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        gauge.reset()
+        collect((value, labels) => (labels ? gauge.set(labels, value) : gauge.set(value)))
+      },
+    })
+  }
+
+  /** The names that Prometheus gives these for any process. */
+  #process(): void {
+    const registers = [this.#registry]
+    const startedAt = Date.now() / 1000 - process.uptime()
+    const read = (name: string, help: string, value: () => number): void => {
+      const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(value()) })
+    }
+    read('process_start_time_seconds', 'When this process began', () => startedAt)
+    read('process_resident_memory_bytes', 'Memory in use', () => process.memoryUsage().rss)
+    read('nodejs_heap_size_used_bytes', 'JavaScript heap in use', () => process.memoryUsage().heapUsed)
+    const cpu: Counter = new Counter({
+      name: 'process_cpu_seconds_total',
+      help: 'Processor time used',
+      registers,
+      collect() {
+        const { user, system } = process.cpuUsage()
+        cpu.reset()
+        cpu.inc((user + system) / 1e6)
+      },
+    })
+  }
+}

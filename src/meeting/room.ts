@@ -105,6 +105,8 @@ const maxQueued = 20_000
 const manyPeople = 3
 const pollEveryMs = 100
 const retryMs = 1000
+/** A view that is read anew and brings nothing new is told at most so often. */
+const tellAnewEveryMs = 10_000
 /** A commit that lasts longer is no delay any more: new commands are refused until it ends. */
 const patienceMs = 5000
 
@@ -127,6 +129,7 @@ export class Room implements SessionRoom {
   #timer: NodeJS.Timeout | null = null
   #pollTimer: NodeJS.Timeout | null = null
   #pollToldAt = -Infinity
+  #toldAnewAt = -Infinity
   #draining = false
   #closed = false
 
@@ -633,11 +636,15 @@ export class Room implements SessionRoom {
       void this.#catchUp(seat, view.lastLine.id)
     }
     if (!before) return
+    this.#deps.log({ level: 'info', event: 'viewReadAnew', meeting: this.id })
+    // Where reading works and writing does not, each command that fails has the view read anew.
+    const now = clock()
+    if (now - this.#toldAnewAt < tellAnewEveryMs && pictureOf(view).equals(pictureOf(before))) return
+    this.#toldAnewAt = now
     this.#outbox.send('everyone', usersFrame(view))
     this.#outbox.send('everyone', statusFrame(view))
     this.#outbox.send('everyone', noPollFrame)
     if (view.poll) this.#tellPoll(view)
-    this.#deps.log({ level: 'info', event: 'viewReadAnew', meeting: this.id })
   }
 
   #distrustView(error: unknown): void {
@@ -695,6 +702,17 @@ function isConflict(error: unknown): boolean {
   const code = codeOf(error)
   // A foreign key that fails: the meeting or the member was deleted on the site.
   return error instanceof Conflict || code === '23503' || code === outdatedState
+}
+
+/** What is shown of a meeting apart from its lines, and to whom. */
+function pictureOf(view: Meeting): Buffer {
+  const admins = Array.from(view.attendees.values(), ({ admin }) => Number(admin))
+  return Buffer.concat([
+    usersFrame(view),
+    statusFrame(view),
+    pollFrame(view.poll, 'admins'),
+    Buffer.from(admins),
+  ])
 }
 
 /** The jobs at the front that can share a commit: lines, votes, entries of different members, ends. */

@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { stackOf } from './edge/log.ts'
 import { clientAddress, type ProxyTrust } from './edge/remote.ts'
+import { isLiteralPath } from './edge/target.ts'
 import { createWebSockets } from './edge/websocket.ts'
 import type { MeetingStatus } from './meeting/hub.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
@@ -35,6 +36,11 @@ export function createApps(deps: AppDeps): {
     const { incoming } = c.env as HttpBindings
     return clientAddress(incoming.socket.remoteAddress, c.req.header('x-forwarded-for'), deps.proxy)
   }
+  for (const each of new Set([app, admin]))
+    each.use(async function literalPath(c, next) {
+      if (!isLiteralPath((c.env as HttpBindings).incoming.url ?? '')) return c.notFound()
+      return await next()
+    })
   app.route('/', meetingRoutes({ ...deps, addressOf }, upgradeWebSocket))
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())

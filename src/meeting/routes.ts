@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { Admission } from '../edge/admission.ts'
 import type { Keepalive } from '../edge/keepalive.ts'
@@ -36,7 +37,9 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
     path,
     async function meetingEntry(c, next) {
       if (!isUpgrade(c)) return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
-      if (!isAllowedOrigin(deps.origins, c.req.header('origin'))) {
+      // Not from the adapter's copy, in which an empty header is none.
+      const { origin } = (c.env as HttpBindings).incoming.headers
+      if (!isAllowedOrigin(deps.origins, origin)) {
         log({ level: 'warn', event: 'originRefused', address: addressOf(c) })
         return c.text('origin not allowed\n', 403)
       }

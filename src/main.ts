@@ -5,7 +5,8 @@ import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './comma
 import { type Config, type Invocation, parseInvocation, usage, UsageError } from './config.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
-import { createLog, stackOf } from './edge/log.ts'
+import { createLog, type Log, stackOf } from './edge/log.ts'
+import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
 import { startServer } from './server.ts'
 
 /** Set by the build. */
@@ -28,6 +29,13 @@ function inheritedSocket(): number | null {
   return LISTEN_PID === String(process.pid) && Number(LISTEN_FDS) >= 1 ? firstInheritedFd : null
 }
 
+function supervisorTerms(): SupervisorTerms {
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = process.env
+  const forUs = WATCHDOG_PID === undefined || WATCHDOG_PID === String(process.pid)
+  const watchdogMs = Number(WATCHDOG_USEC) / 1000
+  return { socket: NOTIFY_SOCKET || null, watchdogMs: forUs && watchdogMs > 0 ? watchdogMs : null }
+}
+
 function runtimeName(): string {
   const { deno, node } = process.versions as { deno?: string; node: string }
   return deno ? `deno ${deno}` : `node ${node}`
@@ -40,10 +48,18 @@ function fail(error: unknown): never {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = createLog(
+  const write = createLog(
     (line) => process.stderr.write(line),
     () => new Date(),
   )
+  const supervisor = new Supervisor(supervisorTerms(), (error) =>
+    write({ level: 'warn', event: 'notifyFailed', error: describeError(error) }),
+  )
+  const log: Log = (entry) => {
+    write(entry)
+    if (entry.event === 'serving') supervisor.status('serving the meetings')
+    if (entry.event === 'waiting') supervisor.status(`waiting: ${entry.reason}`)
+  }
   // Each await that a socket can reach has an owner; should one have been forgotten, the meeting goes on.
   process.on('unhandledRejection', (error) => {
     log({ level: 'error', event: 'unexpected', where: 'unhandled rejection', error: stackOf(error) })
@@ -55,11 +71,13 @@ async function serve(config: Config): Promise<void> {
     log,
     onFatal: fail,
   })
+  supervisor.ready()
   let signals = 0
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (++signals > 1) process.exit(1)
       log({ level: 'info', event: 'stopping', signal })
+      supervisor.stopping()
       void running.stop().then(() => process.exit(0), fail)
     })
   }

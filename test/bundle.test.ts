@@ -94,7 +94,16 @@ suite('the file', { concurrency: 4 }, () => {
 })
 
 suite('Deno permissions', { concurrency: 4, skip: !isDeno }, () => {
-  const env = ['PLENUM_*', 'PG*', 'LISTEN_PID', 'LISTEN_FDS', 'WS_NO_BUFFER_UTIL']
+  const env = [
+    'PLENUM_*',
+    'PG*',
+    'LISTEN_PID',
+    'LISTEN_FDS',
+    'NOTIFY_SOCKET',
+    'WATCHDOG_USEC',
+    'WATCHDOG_PID',
+    'WS_NO_BUFFER_UTIL',
+  ]
   const sys = ['uid', 'gid', 'userInfo', 'homedir']
   const flags = (lists: Record<string, string[]>): string[] =>
     Object.entries(lists).flatMap(([kind, list]) =>

@@ -13,6 +13,7 @@ export type LogEntry =
   | { level: 'info'; event: 'refused'; meeting: number; address: string; reason: string }
   | { level: 'info'; event: 'stateChanged'; meeting: number; state: string }
   | { level: 'info'; event: 'databaseBack' }
+  | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'originRefused'; address: string }
   | { level: 'warn'; event: 'connectionRefused'; address: string; reason: string }

@@ -28,15 +28,14 @@ type EntryDeps = {
 }
 
 /**
- * Looks up who wants to enter: all who ask while one look-up is under way, or while their meeting is still letting in
- * those of the last one, share the next. Those who may not are told so here, and leave nothing behind; addresses that
+ * Looks up who wants to enter: all who ask while one look-up is under way share the next. Those who may not are told so here, and leave nothing behind; addresses that
  * fail often are answered a second late.
  */
 export class EntryDesk {
   readonly #deps: EntryDeps
   readonly #failures = new Map<string, { count: number; since: number }>()
-  /** Meetings that are still letting in those of the last look-up. */
-  readonly #entering = new Set<number>()
+  /** Meetings that are just letting in some, and those who are next there. */
+  readonly #entering = new Map<number, Entrant[]>()
   #waiting: Wish[] = []
   #looking = false
   #closed = false
@@ -55,15 +54,14 @@ export class EntryDesk {
   close(): void {
     this.#closed = true
     for (const { session } of this.#waiting.splice(0)) session.end()
+    for (const others of this.#entering.values()) for (const { session } of others.splice(0)) session.end()
   }
 
   async #lookUp(): Promise<void> {
     this.#looking = true
-    for (;;) {
-      const wishes = this.#waiting.filter(({ meeting }) => !this.#entering.has(meeting))
-      if (wishes.length === 0) break
-      this.#waiting = this.#waiting.filter(({ meeting }) => this.#entering.has(meeting))
-      const begun = this.#deps.clock()
+    while (this.#waiting.length > 0) {
+      const wishes = this.#waiting
+      this.#waiting = []
       try {
         const credentials = await findCredentials(
           this.#deps.sql,
@@ -77,7 +75,11 @@ export class EntryDesk {
           if (others) others.push(entrant)
           else entrants.set(wish.meeting, [entrant])
         }
-        for (const [meeting, those] of entrants) this.#admit(meeting, those, begun)
+        for (const [meeting, those] of entrants) {
+          const next = this.#entering.get(meeting)
+          if (next) next.push(...those)
+          else this.#admit(meeting, those)
+        }
       } catch (error) {
         this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
         for (const { session } of wishes) session.end()
@@ -87,16 +89,19 @@ export class EntryDesk {
   }
 
   /**
-   * Lets them in. Who asks for the same meeting meanwhile, and for as long again, is looked up together: a thousand who
-   * come at once are a few runs, for each of which everybody is told who has come.
+   * Lets them in. Who asks for the same meeting meanwhile, and for as long again, comes next, all together: a thousand
+   * who come at once are a few runs, for each of which everybody is told who has come.
    */
-  #admit(meeting: number, entrants: Entrant[], begun: number): void {
+  #admit(meeting: number, entrants: readonly Entrant[]): void {
+    const begun = this.#deps.clock()
+    const others: Entrant[] = []
+    this.#entering.set(meeting, others)
     let undecided = entrants.length
     const next = (): void => {
       this.#entering.delete(meeting)
-      if (!this.#looking && this.#waiting.length > 0) void this.#lookUp()
+      const present = others.filter(({ session }) => session.open)
+      if (present.length > 0) this.#admit(meeting, present)
     }
-    this.#entering.add(meeting)
     for (const entrant of entrants) {
       entrant.session.whenDecided(() => {
         if (--undecided === 0) setTimeout(next, Math.min(this.#deps.clock() - begun, maxGatherMs))

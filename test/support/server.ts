@@ -17,7 +17,7 @@ export type Runtime = 'node' | 'deno'
  */
 export const denoPermissions = [
   '--allow-net',
-  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,WS_NO_BUFFER_UTIL',
+  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,WS_NO_BUFFER_UTIL',
   '--allow-sys=uid,gid,userInfo,homedir',
   '--allow-read',
   '--allow-write',

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { createDatabase } from './support/database.ts'
+import { currentRuntime, denoPermissions, startPlenum } from './support/server.ts'
+import type { Plenum } from './support/server.ts'
+import { until } from './support/until.ts'
+
+const has = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0
+
+/** What systemd does with the messages of a service: it takes them, and closes what is passed to say so. */
+const listener = `
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    data, fds, flags, address = socket.recv_fds(s, 65536, 8)
+    for fd in fds: os.close(fd)
+    print(data.decode().replace('\\n', ' '), flush=True)
+`
+
+async function supervise(t: TestContext): Promise<{ socket: string; messages: string[] }> {
+  const folder = await mkdtemp(join(tmpdir(), 'plenum-notify-'))
+  const socket = join(folder, 'notify')
+  const messages: string[] = []
+  const child = spawn('python3', ['-c', listener, socket], { stdio: ['ignore', 'pipe', 'inherit'] })
+  createInterface(child.stdout).on('line', (line) => messages.push(line))
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await rm(folder, { recursive: true, force: true })
+  })
+  await until('the supervisor listens', () => has('test', '-S', socket))
+  return { socket, messages }
+}
+
+async function start(t: TestContext, env: Record<string, string>): Promise<Plenum> {
+  const db = await createDatabase()
+  const plenum = await startPlenum({
+    database: db.url,
+    env,
+    ...(currentRuntime() === 'deno'
+      ? { runtimeFlags: [...denoPermissions, '--allow-run=systemd-notify'] }
+      : {}),
+  })
+  t.after(async () => {
+    await plenum.kill()
+    await db.drop()
+  })
+  return plenum
+}
+
+const speaks = has('systemd-notify', '--version') && has('python3', '--version')
+
+suite('under systemd', { concurrency: 3 }, () => {
+  test(
+    'it says that it is ready, how it stands, that it lives, and that it stops',
+    { skip: speaks ? false : 'there is no systemd-notify, or no python3' },
+    async (t) => {
+      const { socket, messages } = await supervise(t)
+      const plenum = await start(t, { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '600000' })
+      const count = (word: string): number => messages.filter((message) => message.includes(word)).length
+      await until('it is ready', () => count('READY=1') === 1)
+      await until('it says what it does', () => count('STATUS=serving the meetings') === 1)
+      await until('it lives', () => count('WATCHDOG=1') >= 3)
+      // Halted it does not: then systemd starts it again.
+      plenum.signal('SIGSTOP')
+      await wait(500)
+      const lived = count('WATCHDOG=1')
+      await wait(1000)
+      assert.equal(count('WATCHDOG=1'), lived)
+      plenum.signal('SIGCONT')
+      await until('it lives again', () => count('WATCHDOG=1') > lived)
+      assert.equal(await plenum.stop(), 0)
+      await until('it has said that it stops', () => count('STOPPING=1') === 1)
+      assert.equal(count('READY=1'), 1)
+    },
+  )
+
+  test('a watchdog for another process is not told', { skip: !speaks }, async (t) => {
+    const { socket, messages } = await supervise(t)
+    await start(t, { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '100000', WATCHDOG_PID: '1' })
+    await until('it is ready', () => messages.some((message) => message.includes('READY=1')))
+    await wait(500)
+    assert.ok(!messages.some((message) => message.includes('WATCHDOG=1')))
+  })
+
+  test('where systemd cannot be told, it says so once and serves', async (t) => {
+    const plenum = await start(t, { NOTIFY_SOCKET: '/nowhere/notify', WATCHDOG_USEC: '100000' })
+    await plenum.logged(({ event }) => event === 'notifyFailed')
+    await wait(500)
+    assert.equal(plenum.logs.filter(({ event }) => event === 'notifyFailed').length, 1)
+    assert.equal((await plenum.get('/readyz')).status, 200)
+  })
+
+  test(
+    'the units are well-formed, and the service may do little',
+    { skip: has('systemd-analyze', '--version') ? false : 'there is no systemd-analyze' },
+    async (t) => {
+      const deploy = fileURLToPath(new URL('../deploy', import.meta.url))
+      const folder = await mkdtemp(join(tmpdir(), 'plenum-units-'))
+      t.after(() => rm(folder, { recursive: true, force: true }))
+      for (const name of ['plenum.service', 'plenum.socket']) {
+        const unit = await readFile(join(deploy, name), 'utf8')
+        // What the machine of this test does not have is not the unit's fault.
+        const here = unit.replace('/usr/local/bin/plenum', '/bin/true').replace(/^Documentation=.*$/m, '')
+        await writeFile(join(folder, name), here)
+      }
+      const verified = spawnSync('systemd-analyze', [
+        'verify',
+        join(folder, 'plenum.service'),
+        join(folder, 'plenum.socket'),
+      ])
+      assert.equal(String(verified.stderr), '')
+      assert.equal(verified.status, 0)
+      const judged = execFileSync('systemd-analyze', [
+        'security',
+        '--offline=yes',
+        join(folder, 'plenum.service'),
+      ])
+      const exposure = Number(/Overall exposure level[^:]*: ([\d.]+)/.exec(String(judged))?.[1])
+      assert.ok(exposure <= 1.5, `exposure ${exposure}`)
+    },
+  )
+})

@@ -40,14 +40,18 @@ async function supervise(t: TestContext): Promise<{ socket: string; messages: st
   return { socket, messages }
 }
 
+/** What Deno needs besides to start another program. */
+const notifyPermissions = [
+  ...denoPermissions.map((one) => one.replace('--allow-env=', '--allow-env=NODE_V8_COVERAGE,')),
+  '--allow-run=systemd-notify',
+]
+
 async function start(t: TestContext, env: Record<string, string>): Promise<Plenum> {
   const db = await createDatabase()
   const plenum = await startPlenum({
     database: db.url,
     env,
-    ...(currentRuntime() === 'deno'
-      ? { runtimeFlags: [...denoPermissions, '--allow-run=systemd-notify'] }
-      : {}),
+    ...(currentRuntime() === 'deno' ? { runtimeFlags: [...notifyPermissions] } : {}),
   })
   t.after(async () => {
     await plenum.kill()

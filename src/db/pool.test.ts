@@ -98,6 +98,13 @@ test('dates can be read whatever the role is set to', async () => {
   await pg.exec('postgres', `alter role postgres reset datestyle`)
 })
 
+test('a transaction sees what is done meanwhile, whatever the role is set to', async () => {
+  await pg.exec('postgres', `alter role postgres set default_transaction_isolation = 'repeatable read'`)
+  const [row] = await open(pg.url('postgres'))`select current_setting('transaction_isolation') isolation`
+  assert.equal(row?.isolation, 'read committed')
+  await pg.exec('postgres', `alter role postgres reset default_transaction_isolation`)
+})
+
 test('notices are not printed', async (context) => {
   const log = context.mock.method(console, 'log', () => {})
   await open(pg.url('postgres')).unsafe(`do $$ begin raise warning 'look at me'; end $$`)

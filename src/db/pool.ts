@@ -135,6 +135,8 @@ function sessionParameters(
     ['statement_timeout', limit],
     ['idle_in_transaction_session_timeout', limit],
     ...Object.entries(parameters).map(([name, value]): [string, string] => [name.toLowerCase(), value]),
+    // A later snapshot in each statement: what another process has done in the meantime must be seen.
+    ['default_transaction_isolation', 'read committed'],
     ...(timezone === null ? [] : [['timezone', timezone] as [string, string]]),
   ])
 }

@@ -20,7 +20,7 @@ if (globalThis.Deno ? Number.parseInt(Deno.version.deno, 10) < 2 : Number.parseI
   globalThis.Deno ? Deno.exit(1) : process.exit(1)
 }
 const { createRequire } = await import('node:module')
-const require = createRequire('file:///')
+const require = createRequire('file:///');
 `
 
 patchPostgres()

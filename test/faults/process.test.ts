@@ -188,7 +188,7 @@ suite('what befalls the process', { concurrency: 3 }, () => {
     const { debate, meeting } = held
     debate.resume()
     await grows(held, 50)
-    const strangers = await exhaust(t, server)
+    const siege = await Siege.begin(t, server)
     await grows(held, 200)
 
     await debate.settle()
@@ -196,16 +196,15 @@ suite('what befalls the process', { concurrency: 3 }, () => {
     const seconds = 3
     await wait(seconds * 1000)
     const busy = ((await cpuSeconds(server.pid)) - used) / seconds
-    t.diagnostic(
-      `${descriptors} descriptors, ${strangers.length} strangers, ${busy.toFixed(2)} of a processor`,
-    )
+    const strangers = `${siege.size} strangers in, ${siege.turnedAway} turned away`
+    t.diagnostic(`${descriptors} descriptors, ${strangers}, ${busy.toFixed(2)} of a processor`)
     assert.ok(busy < 0.3, `it used ${busy} of a processor while nothing was done`)
 
     await assert.rejects(meeting.connect(4), 'there is no room for one more')
     debate.resume()
     await grows(held, 100)
     assert.equal(server.hasExited, false)
-    for (const stranger of strangers) await stranger.reset()
+    await siege.lift()
     const late = await meeting.enter(4)
     late.say('at last')
     await late.line('at last')
@@ -232,16 +231,23 @@ suite('what befalls the process', { concurrency: 3 }, () => {
       const { debate } = held
       debate.resume()
       await grows(held, 50)
-      const strangers = await exhaust(t, server)
+      const siege = await Siege.begin(t, server)
       await cluster.postgres.stop('fast')
       // What the database's connections have left free is taken by others.
-      strangers.push(...(await exhaust(t, server)))
+      await siege.goOn()
       await cluster.postgres.start()
       await wait(5000)
       assert.equal(server.hasExited, false)
       assert.ok(debate.pages.every(({ errors }) => errors.includes(unavailable)))
-      for (const stranger of strangers) await stranger.reset()
-      await until('it serves', async () => (await server.get('/readyz')).status === 200, 15_000)
+      const sessions = await house.db.sql`select from pg_stat_activity where application_name = 'plenum'`
+      assert.equal(sessions.length, 0, 'the server had a descriptor left')
+      await siege.lift()
+      const isReady = async (): Promise<boolean> =>
+        await server.get('/readyz').then(
+          ({ status }) => status === 200,
+          () => false,
+        )
+      await until('it serves', isReady, 15_000)
       await grows(held, 50)
       await assertUnharmed(t, held, { alsoTold: [unavailable] })
     })
@@ -250,17 +256,58 @@ suite('what befalls the process', { concurrency: 3 }, () => {
 
 const descriptors = 64
 
-/** Connects until the server has no descriptor left. They say nothing, so that they stay for some time. */
-async function exhaust(t: TestContext, server: Plenum): Promise<RawConnection[]> {
-  const opened: RawConnection[] = []
-  t.after(() => opened.forEach(({ socket }) => socket.destroy()))
-  const count = async (): Promise<number> => (await readdir(`/proc/${server.pid}/fd`)).length
-  await until('no descriptor is left', async () => {
-    const connection = await openRaw(server.port)
-    opened.push(connection)
-    await wait(5)
+/** Strangers who take every descriptor that the server has left, and each one that becomes free, until it is lifted. */
+class Siege {
+  turnedAway = 0
+  readonly #server: Plenum
+  readonly #connections = new Set<RawConnection>()
+  readonly #connecting: Promise<void>
+  #isLifted = false
+
+  private constructor(server: Plenum) {
+    this.#server = server
+    this.#connecting = this.#connect()
+  }
+
+  /** Resolves when nothing is left. */
+  static async begin(t: TestContext, server: Plenum): Promise<Siege> {
+    const siege = new Siege(server)
+    t.after(() => siege.lift())
+    await siege.goOn()
+    return siege
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  /** Waits until it has been complete for so long that nothing passing has a descriptor. */
+  async goOn(): Promise<void> {
+    const { turnedAway } = this
+    await until('strangers are turned away', () => this.turnedAway >= turnedAway + 100, 20_000)
     // libuv keeps one, by which it turns away whom it cannot accept.
-    return connection.hasEnded && (await count()) >= descriptors - 1
-  })
-  return opened.filter(({ hasEnded }) => !hasEnded)
+    const { length } = await readdir(`/proc/${this.#server.pid}/fd`)
+    assert.ok(length >= descriptors - 1, `${length} descriptors are in use`)
+  }
+
+  async lift(): Promise<void> {
+    this.#isLifted = true
+    await this.#connecting
+    await Promise.all(Array.from(this.#connections, (connection) => connection.reset()))
+  }
+
+  async #connect(): Promise<void> {
+    for (; !this.#isLifted; await wait(10)) {
+      const connection = await openRaw(this.#server.port).catch(() => null)
+      if (!connection) {
+        this.turnedAway++
+        continue
+      }
+      this.#connections.add(connection)
+      void connection.ended.then(() => {
+        this.#connections.delete(connection)
+        this.turnedAway++
+      })
+    }
+  }
 }

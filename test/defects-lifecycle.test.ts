@@ -259,7 +259,8 @@ test('a failing database while somebody enters ends his connection without a wor
   await until('the connection ended', async () => {
     await db.sql`
       select pg_terminate_backend(pid) from pg_locks
-      where not granted and relation = 'membership_membermeetingkey'::regclass`
+      where not granted and relation = 'membership_membermeetingkey'::regclass
+        and database = (select oid from pg_database where datname = current_database())`
     return member.isClosed
   })
   await keys.rollback()

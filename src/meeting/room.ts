@@ -107,8 +107,9 @@ const pollEveryMs = 100
 const retryMs = 1000
 /** A view that is read anew and brings nothing new is told at most so often. */
 const tellAnewEveryMs = 10_000
-/** A commit that lasts longer is no delay any more: new commands are refused until it ends. */
-const patienceMs = 5000
+/** A commit that lasts for more ticks is no delay any more: new commands are refused until it ends. */
+const patienceTicks = 5
+const tickMs = 1000
 
 /** One meeting in this process: its view, its mailbox and its connections. */
 export class Room implements SessionRoom {
@@ -125,7 +126,7 @@ export class Room implements SessionRoom {
   #fence: Fence | null = null
   #readsFail = false
   #followed = { fingerprint: '', revision: -1 }
-  #busySince: number | null = null
+  #busyTicks = 0
   #timer: NodeJS.Timeout | null = null
   #pollTimer: NodeJS.Timeout | null = null
   #pollToldAt = -Infinity
@@ -173,8 +174,7 @@ export class Room implements SessionRoom {
     // As if it had come after the end: nobody was told that it was heard.
     if (this.#draining) return
     if (this.#mailbox.full) return session.reply(busy)
-    if (this.#busySince !== null && this.#deps.clock() - this.#busySince > patienceMs)
-      return session.reply(unavailable)
+    if (this.#busyTicks >= patienceTicks) return session.reply(unavailable)
     this.#mailbox.push({ type: 'command', session, command })
   }
 
@@ -216,30 +216,43 @@ export class Room implements SessionRoom {
    * failed.
    */
   async #consume(jobs: readonly Job[]): Promise<number> {
-    this.#busySince = this.#deps.clock()
-    let run = takeRun(jobs)
+    // Counted, not measured: while this process is halted (SIGSTOP, a suspended machine) the database waits for us.
+    const ticking = setInterval(() => this.#busyTicks++, tickMs)
+    let done = 0
+    try {
+      done = await this.#carryThrough(jobs)
+    } finally {
+      clearInterval(ticking)
+      this.#busyTicks = 0
+    }
+    if (!this.#closed) this.#schedule(done)
+    return done
+  }
+
+  async #carryThrough(jobs: readonly Job[]): Promise<number> {
+    const run = takeRun(jobs)
+    let done = run.length
     try {
       try {
-        run = run.slice(0, await this.#perform(run))
+        done = await this.#perform(run)
       } catch (error) {
         if (!isConflict(error)) throw error
         // Decided on a view that no longer held: once more, on one that is read anew.
         this.#distrustView(error)
-        run = run.slice(0, await this.#perform(run))
+        done = await this.#perform(run)
       }
     } catch (error) {
       // Where the view cannot be read, what is queued would wait for the same, one after the other.
-      if (this.#stale) run = [...jobs]
-      this.#handleFailure(error, run)
+      const given = this.#stale ? [...jobs] : run
+      this.#handleFailure(error, given)
+      done = given.length
     }
     try {
       await this.#settle()
     } catch (error) {
       this.#handleFailure(error, [])
     }
-    this.#busySince = null
-    if (!this.#closed) this.#schedule(run.length)
-    return run.length
+    return done
   }
 
   /** Does what is due by itself. */

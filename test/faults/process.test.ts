@@ -12,6 +12,7 @@ import { createCluster } from '../support/database.ts'
 import { Debate } from '../support/debate.ts'
 import { gather } from '../support/gathering.ts'
 import type { Gathering } from '../support/gathering.ts'
+import { hold as lock } from '../support/hold.ts'
 import { openHouse, openPages } from '../support/house.ts'
 import type { House } from '../support/house.ts'
 import type { Member } from '../support/member.ts'
@@ -114,6 +115,31 @@ suite('what befalls the process', { concurrency: 3 }, () => {
     }
     // The database gives up a transaction that does nothing for 10 s, and the server an answer after 15 s.
     await assertUnharmed(t, held, { alsoTold: isLong ? [unavailable] : [] })
+  })
+
+  test('what is said while the process is halted in the middle of a commit is not refused', async (t) => {
+    const house = await openHouse(t, { grace: 60 })
+    const server = await house.start()
+    const meeting = await gather(house.db.sql, server, 2, open)
+    const [ann, bob] = await meeting.enterAll(0, 1)
+    const held = await lock(
+      house.db.url,
+      (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`,
+    )
+    ann.say('begun before')
+    await held.waitedFor()
+    server.signal('SIGSTOP')
+    bob.say('said meanwhile')
+    // The server's kernel has it before the database's answer.
+    await wait(100)
+    await held.rollback()
+    await wait(7000)
+    server.signal('SIGCONT')
+    for (const text of ['begun before', 'said meanwhile']) await ann.line(text)
+    assert.deepEqual(
+      bob.frames.filter(({ type }) => type === 'error'),
+      [],
+    )
   })
 
   test('the clock is set forward and back by an hour: polls end on time, pings go on, the record has the times of the database', async (t) => {

@@ -116,15 +116,21 @@ async function readNothing(scene: Scene, index: number, over: () => boolean): Pr
   }
 }
 
+function gatherHostiles({ sql, plenum }: Pick<Scene, 'sql' | 'plenum'>): Promise<Gathering> {
+  return gather(sql, plenum, 3, { state: 1, allowrejoin: true, admins: 2 })
+}
+
 /** An admin of another meeting who sends what nobody should. */
 async function attack(scene: Scene, index: number, over: () => boolean): Promise<void> {
-  const { plenum, hostiles, random } = scene
-  const knowledge = { users: hostiles.members.map(({ id }) => id), question: 'Which?' }
+  const { plenum, random } = scene
   while (!over()) {
-    // Another one may have kicked this one for good, or ended the meeting.
+    const { hostiles } = scene
+    const knowledge = { users: hostiles.members.map(({ id }) => id), question: 'Which?' }
     const client = await openRawWebSocket(plenum.port, `/ws/meeting/${hostiles.id}/${hostiles.key(index)}/0`)
-    await client.firstText()
-    for (let isIn = true; isIn && !over();) {
+    let isIn = (await client.firstText())?.startsWith('{"type":"users"') ?? false
+    // Another one may have kicked this one for good, or ended the meeting.
+    if (!isIn && scene.hostiles === hostiles) scene.hostiles = await gatherHostiles(scene)
+    while (isIn && !over()) {
       const frames = Array.from({ length: 20 }, () => hostileFrames(random, knowledge))
       for (const { bytes } of frames) client.connection.write(bytes)
       count(scene, 'batches of hostile frames')
@@ -137,8 +143,8 @@ async function attack(scene: Scene, index: number, over: () => boolean): Promise
 }
 
 async function request(scene: Scene, over: () => boolean): Promise<void> {
-  const { plenum, hostiles, random } = scene
-  const path = (): string => `/ws/meeting/${hostiles.id}/${hostiles.key(0)}/0`
+  const { plenum, random } = scene
+  const path = (): string => `/ws/meeting/${scene.hostiles.id}/${scene.hostiles.key(0)}/0`
   while (!over()) {
     const { bytes } = hostileRequest(random, path)
     const connection = await openRaw(plenum.port)
@@ -241,7 +247,7 @@ test(`everything at once for ${seconds} s: nobody misses anything, and nothing s
   const plenum = await house.start()
   const size = speakers.length + guests.length + slowReaders.length
   const meeting = await gather(sql, plenum, size, { state: 1, allowrejoin: true })
-  const hostiles = await gather(sql, plenum, 3, { state: 1, allowrejoin: true, admins: 2 })
+  const hostiles = await gatherHostiles({ sql, plenum })
   const pages = await openPages(t, meeting, plenum, speakers, 200)
   const random = new Random(seed)
   const debate = new Debate(sql, meeting, pages, { random: new Random(seed + 1), paceMs })

@@ -284,6 +284,8 @@ suite('warm standby', { concurrency: 4 }, () => {
   test('of two that start at once on an empty database one serves', async (t) => {
     const house = await openHouse(t)
     const servers = await Promise.all([house.start({ ready: false }), house.start({ ready: false })])
+    const listens = ({ event }: { event?: unknown }): boolean => event === 'started'
+    for (const server of servers) await server.logged(listens, 20_000)
     await until('one of them serves', async () => (await Promise.all(servers.map(isReady))).includes(true))
     await until('the other one waits', async () => {
       const ready = await Promise.all(servers.map(isReady))

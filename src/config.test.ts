@@ -50,7 +50,7 @@ test('what is not given has the documented defaults', () => {
     ratePerSecond: 5,
     maxConnections: 20_000,
     maxPerAddress: 1000,
-    maxPending: 1000,
+    maxPending: 5000,
     requestTimeoutMs: 10_000,
     timezone: null,
     joinWindowMs: null,

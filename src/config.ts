@@ -167,7 +167,7 @@ const table = {
   }),
   maxpending: flag({
     value: 'N',
-    default: '1000',
+    default: '5000',
     help: 'connections that are no websockets (yet); past it the oldest is cut',
     takes: `a whole number from 1 to ${mostConnections}`,
     parse: (text) => parseWhole(text, 1, mostConnections),

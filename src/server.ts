@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
 import type { Config } from './config.ts'
@@ -111,7 +111,8 @@ export async function startServer(
   }
   const server = await open(app, config.listen, deps.inherited)
   server.on('connection', (socket) => admission.connected(socket))
-  server.on('request', ({ socket }) => admission.requested(socket))
+  for (const event of ['request', 'upgrade'])
+    server.on(event, ({ socket }: IncomingMessage) => admission.requested(socket))
   attach(server)
   if (config.adminListen) await open(admin, config.adminListen, null)
   if (config.profileListen) await open(profileRoutes(), config.profileListen, null)

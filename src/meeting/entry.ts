@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
@@ -15,6 +16,7 @@ const minuteMs = 60_000
 const penaltyMs = 1000
 const maxAddresses = 10_000
 const maxGatherMs = 500
+const lookUpEveryMs = 20
 const maxId = 2 ** 31 - 1
 
 type EntryDeps = {
@@ -28,7 +30,7 @@ type EntryDeps = {
 }
 
 /**
- * Looks up who wants to enter: all who ask while one look-up is under way share the next. Those who may not are told so here, and leave nothing behind; addresses that
+ * Looks up who wants to enter: all who ask while one look-up is under way, or within 20 ms, share the next. Those who may not are told so here, and leave nothing behind; addresses that
  * fail often are answered a second late.
  */
 export class EntryDesk {
@@ -84,6 +86,7 @@ export class EntryDesk {
         this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
         for (const { session } of wishes) session.end()
       }
+      await wait(lookUpEveryMs)
     }
     this.#looking = false
   }

@@ -1,9 +1,10 @@
 import type { Socket as NetSocket } from 'node:net'
-import { clientNetwork } from './remote.ts'
+import { clientAddress, clientNetwork, type ProxyTrust } from './remote.ts'
 
 export type AdmissionLimits = Readonly<{
-  /** Websockets in all, and from one client; 0 is without limit. */
+  /** Websockets in all; 0 is without limit. */
   maxConnections: number
+  /** Websockets, and others, from one client; 0 is without limit. */
   maxPerAddress: number
   /** Connections that are no websockets (yet). */
   maxPending: number
@@ -16,33 +17,49 @@ export type AdmissionLimits = Readonly<{
  * by their number. Whoever is refused finds no page that gives up: browsers come back.
  */
 export class Admission {
-  readonly #limits: AdmissionLimits
+  readonly #limits: AdmissionLimits & ProxyTrust
   readonly #clock: () => number
   /** By the time of their beginning, or of their last request: the oldest first. */
-  readonly #pending = new Map<NetSocket, number>()
+  readonly #pending = new Map<NetSocket, { since: number; network: string | null }>()
+  readonly #pendingPerNetwork = new Map<string, number>()
   readonly #perNetwork = new Map<string, number>()
   #connections = 0
   readonly #timer: NodeJS.Timeout
 
-  constructor(limits: AdmissionLimits, clock: () => number) {
+  constructor(limits: AdmissionLimits & ProxyTrust, clock: () => number) {
     this.#limits = limits
     this.#clock = clock
     this.#timer = setInterval(() => this.#sweep(), Math.min(1000, limits.requestTimeoutMs / 4))
   }
 
-  /** A connection has been made. Where there are too many, the one that has kept us waiting for longest is cut. */
+  /**
+   * A connection has been made. From a client that has too many it is cut; where there are too many in all, it is the one
+   * that has kept us waiting for longest.
+   */
   connected(socket: NetSocket): void {
-    this.#pending.set(socket, this.#clock())
-    if (this.#pending.size <= this.#limits.maxPending) return
+    const { maxPending, maxPerAddress, behindProxy } = this.#limits
+    // What a proxy passes on is counted when it has said for whom.
+    const network = behindProxy
+      ? null
+      : clientNetwork(clientAddress(socket.remoteAddress, undefined, this.#limits))
+    this.#pending.set(socket, { since: this.#clock(), network })
+    count(this.#pendingPerNetwork, network, 1)
+    const ofClient = (): number => (network === null ? 0 : (this.#pendingPerNetwork.get(network) ?? 0))
+    const tooMany = (): boolean =>
+      this.#pending.size > maxPending || (maxPerAddress > 0 && ofClient() > maxPerAddress)
+    if (!tooMany()) return
     this.#forgetEnded()
-    const [oldest] = this.#pending.keys()
-    if (this.#pending.size > this.#limits.maxPending && oldest) this.#cut(oldest)
+    if (!tooMany()) return
+    const [oldest = socket] = this.#pending.keys()
+    this.#cut(this.#pending.size > maxPending ? oldest : socket)
   }
 
   /** It has sent a request: it may take its time for the next one anew. */
   requested(socket: NetSocket): void {
-    if (!this.#pending.delete(socket)) return
-    this.#pending.set(socket, this.#clock())
+    const pending = this.#pending.get(socket)
+    if (!pending) return
+    this.#pending.delete(socket)
+    this.#pending.set(socket, { ...pending, since: this.#clock() })
   }
 
   /** Why one more websocket from `address` cannot be: too many in all, or from there; null if it can. */
@@ -58,14 +75,14 @@ export class Admission {
 
   /** The connection has become a websocket. */
   opened(socket: NetSocket, address: string): void {
-    this.#pending.delete(socket)
+    this.#forget(socket)
     this.#connections++
-    this.#count(address, 1)
+    count(this.#perNetwork, clientNetwork(address), 1)
   }
 
   closed(address: string): void {
     this.#connections--
-    this.#count(address, -1)
+    count(this.#perNetwork, clientNetwork(address), -1)
   }
 
   get connections(): number {
@@ -81,29 +98,35 @@ export class Admission {
     clearInterval(this.#timer)
   }
 
-  #count(address: string, change: 1 | -1): void {
-    const network = clientNetwork(address)
-    if (network === null) return
-    const count = (this.#perNetwork.get(network) ?? 0) + change
-    if (count > 0) this.#perNetwork.set(network, count)
-    else this.#perNetwork.delete(network)
+  #forget(socket: NetSocket): void {
+    const pending = this.#pending.get(socket)
+    if (!pending) return
+    this.#pending.delete(socket)
+    count(this.#pendingPerNetwork, pending.network, -1)
   }
 
   #forgetEnded(): void {
-    for (const socket of this.#pending.keys()) if (socket.destroyed) this.#pending.delete(socket)
+    for (const socket of this.#pending.keys()) if (socket.destroyed) this.#forget(socket)
   }
 
   #sweep(): void {
     this.#forgetEnded()
     const before = this.#clock() - this.#limits.requestTimeoutMs
-    for (const [socket, since] of this.#pending) {
+    for (const [socket, { since }] of this.#pending) {
       if (since > before) return
       this.#cut(socket)
     }
   }
 
   #cut(socket: NetSocket): void {
-    this.#pending.delete(socket)
+    this.#forget(socket)
     socket.destroy()
   }
+}
+
+function count(counts: Map<string, number>, network: string | null, change: 1 | -1): void {
+  if (network === null) return
+  const now = (counts.get(network) ?? 0) + change
+  if (now > 0) counts.set(network, now)
+  else counts.delete(network)
 }

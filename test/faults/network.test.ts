@@ -180,28 +180,40 @@ suite('websockets are bounded', { concurrency: 3 }, () => {
     for (const index of [6, 7, 8]) await meeting.enter(index)
   })
 
-  test('from one address without a proxy', async (t) => {
+  test('from one address without a proxy, and connections that ask for nothing too', async (t) => {
     const own = Object.values(networkInterfaces())
       .flat()
       .find((one) => one?.family === 'IPv4' && !one.internal)?.address
     if (own === undefined) return t.skip('this machine has no address but loopback')
     const port = await freePort()
-    const { db, plenum } = await open(t, ['-maxperaddress', '1'], {
+    const { db, plenum } = await open(t, ['-maxperaddress', '3', '-requesttimeout', '60'], {
       listen: `0.0.0.0:${port}`,
       readyAt: `127.0.0.1:${port}`,
     })
-    const meeting = await gather(db.sql, plenum, 2)
+    const meeting = await gather(db.sql, plenum, 4)
     const answers: string[] = []
-    for (const index of [0, 1]) {
+    for (const index of [0, 1, 2, 3]) {
       const socket = connect(port, own)
       t.after(() => socket.destroy())
       socket.write(upgradeRequest(path(meeting, index)))
-      answers.push(
-        await new Promise((resolve) => socket.once('data', (data) => resolve(String(data).slice(9, 12)))),
-      )
+      const answer = new Promise<string>((resolve) => {
+        socket.once('data', (data) => resolve(String(data).slice(9, 12)))
+      })
+      answers.push(await answer)
+      // Counted where it has become a websocket, which is just after the answer.
       await plenum.get('/livez')
     }
-    assert.deepEqual(answers, ['101', '503'])
+    assert.deepEqual(answers, ['101', '101', '101', '503'])
+
+    const silent = Array.from({ length: 8 }, () => {
+      const socket = connect(port, own)
+      t.after(() => socket.destroy())
+      return socket.on('error', () => {})
+    })
+    await until('all but three are cut', () => silent.filter(({ closed }) => !closed).length === 3)
+    await wait(300)
+    assert.equal(silent.filter(({ closed }) => !closed).length, 3)
+    assert.equal((await plenum.get('/livez')).status, 200)
   })
 })
 

@@ -24,6 +24,9 @@ test('a lone job is taken at once, and what comes meanwhile is taken together', 
   for (const job of [2, 3, 4]) mailbox.push(job)
   await mailbox.idle()
   assert.deepEqual(runs, [[1], [2, 3, 4]])
+  mailbox.push(5, 6)
+  assert.deepEqual(runs.at(-1), [5, 6])
+  await mailbox.idle()
 })
 
 test('jobs that a run does not take come again, in their order', async () => {

@@ -34,9 +34,10 @@ export class Mailbox<Job> {
     return this.#jobs.length
   }
 
-  push(job: Job): void {
-    if (this.#closed) return
-    this.#jobs.push(job)
+  /** Jobs that are pushed together are handed over together. */
+  push(...jobs: Job[]): void {
+    if (this.#closed || jobs.length === 0) return
+    this.#jobs.push(...jobs)
     if (!this.#running) void this.#run()
   }
 

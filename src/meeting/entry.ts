@@ -26,7 +26,7 @@ type EntryDeps = {
   joinWindowMs: number | null
   utcOffset: () => number
   viewOf: (meeting: number) => Meeting | null
-  admit: (entrant: Entrant) => void
+  admit: (meeting: number, entrants: readonly Entrant[]) => void
 }
 
 /**
@@ -105,12 +105,11 @@ export class EntryDesk {
       const present = others.filter(({ session }) => session.open)
       if (present.length > 0) this.#admit(meeting, present)
     }
-    for (const entrant of entrants) {
-      entrant.session.whenDecided(() => {
-        if (--undecided === 0) setTimeout(next, Math.min(this.#deps.clock() - begun, maxGatherMs))
-      })
-      this.#deps.admit(entrant)
+    const decided = (): void => {
+      if (--undecided === 0) setTimeout(next, Math.min(this.#deps.clock() - begun, maxGatherMs))
     }
+    for (const { session } of entrants) session.whenDecided(decided)
+    this.#deps.admit(meeting, entrants)
   }
 
   /** Null: he has been told why not, or is gone. */

@@ -49,7 +49,7 @@ export class MeetingHub {
       ...deps,
       utcOffset,
       viewOf: (meeting) => this.#rooms.get(meeting)?.view ?? null,
-      admit: (entrant) => this.#room(entrant.credential.meeting).enter(entrant),
+      admit: (meeting, entrants) => this.#room(meeting).enter(entrants),
     })
     // Its first look opens the rooms of the meetings that were under way when the last process ended.
     this.#poller = new Poller({

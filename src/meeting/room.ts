@@ -160,10 +160,13 @@ export class Room implements SessionRoom {
     return this.#view?.revision ?? 0
   }
 
-  enter(entrant: Entrant): void {
-    if (this.#mailbox.full) return entrant.session.end()
-    entrant.session.assign(this)
-    this.#mailbox.push({ type: 'enter', ...entrant })
+  enter(entrants: readonly Entrant[]): void {
+    if (this.#mailbox.full) {
+      for (const { session } of entrants) session.end()
+      return
+    }
+    for (const { session } of entrants) session.assign(this)
+    this.#mailbox.push(...entrants.map((entrant): Job => ({ type: 'enter', ...entrant })))
   }
 
   ended(session: Session, how: Ending): void {

@@ -65,6 +65,18 @@ const maxId = 2 ** 31 - 1
 
 const address = `host:port, :port for all addresses, or the path of a Unix socket (from / on, at most ${maxSocketPathBytes} bytes)`
 
+const seconds = (least: number) => ({
+  value: 'SECONDS',
+  takes: `seconds, ${least} or more`,
+  parse: (text: string) => Math.round(parseDecimal(text, least, longestSeconds) * 1000),
+})
+
+const wholeNumber = (least: number, most: number) => ({
+  value: 'N',
+  takes: `a whole number from ${least} to ${most}`,
+  parse: (text: string) => parseWhole(text, least, most),
+})
+
 // The one place that knows the flags: parsing, usage text and environment twins come from here.
 const table = {
   origin: flag({
@@ -82,11 +94,9 @@ const table = {
     parse: parseBoolean,
   }),
   trustedhops: flag({
-    value: 'N',
+    ...wholeNumber(1, maxHops),
     default: '1',
     help: 'how many proxies of your own there are, with -behindproxy',
-    takes: `a whole number from 1 to ${maxHops}`,
-    parse: (text) => parseWhole(text, 1, maxHops),
   }),
   dburl: flag({
     value: 'URL',
@@ -124,25 +134,19 @@ const table = {
     parse: (text) => (text === '' ? null : parseListener(text)),
   }),
   grace: flag({
-    value: 'SECONDS',
+    ...seconds(0),
     default: '10',
     help: 'how long a member may lose the connection without having left',
-    takes: 'seconds, 0 or more',
-    parse: (text) => Math.round(parseDecimal(text, 0, longestSeconds) * 1000),
   }),
   ping: flag({
-    value: 'SECONDS',
+    ...seconds(0.1),
     default: '30',
     help: 'time between two pings to a client',
-    takes: 'seconds, 0.1 or more',
-    parse: (text) => Math.round(parseDecimal(text, 0.1, longestSeconds) * 1000),
   }),
   poll: flag({
-    value: 'SECONDS',
+    ...seconds(0.1),
     default: '2',
     help: 'time between two looks at what the site has changed',
-    takes: 'seconds, 0.1 or more',
-    parse: (text) => Math.round(parseDecimal(text, 0.1, longestSeconds) * 1000),
   }),
   rate: flag({
     value: 'N',
@@ -152,32 +156,24 @@ const table = {
     parse: (text) => parseDecimal(text, 0, maxRate),
   }),
   maxconnections: flag({
-    value: 'N',
+    ...wholeNumber(0, mostConnections),
     default: '20000',
     help: 'websockets in all; 0 is without limit',
-    takes: `a whole number from 0 to ${mostConnections}`,
-    parse: (text) => parseWhole(text, 0, mostConnections),
   }),
   maxperaddress: flag({
-    value: 'N',
+    ...wholeNumber(0, mostConnections),
     default: '1000',
     help: 'websockets from one address (IPv6: /64 network), this machine excepted; 0 is without limit',
-    takes: `a whole number from 0 to ${mostConnections}`,
-    parse: (text) => parseWhole(text, 0, mostConnections),
   }),
   maxpending: flag({
-    value: 'N',
+    ...wholeNumber(1, mostConnections),
     default: '5000',
     help: 'connections that are no websockets (yet); past it the oldest is cut',
-    takes: `a whole number from 1 to ${mostConnections}`,
-    parse: (text) => parseWhole(text, 1, mostConnections),
   }),
   requesttimeout: flag({
-    value: 'SECONDS',
+    ...seconds(0.1),
     default: '10',
     help: 'how long a connection may take to send a request',
-    takes: 'seconds, 0.1 or more',
-    parse: (text) => Math.round(parseDecimal(text, 0.1, longestSeconds) * 1000),
   }),
   timezone: flag({
     value: 'NAME',

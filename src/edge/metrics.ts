@@ -42,33 +42,38 @@ export class Metrics {
     'fan_out_seconds',
     'How long it took to hand frames to all in a meeting',
   )
+  readonly #census: () => Census
+  /** Taken once a scrape, for all that asks for it. */
+  #now: Census
   readonly #loop = monitorEventLoopDelay({ resolution: 10 })
 
   constructor(build: { version: string; runtime: string }, census: () => Census) {
+    this.#census = census
+    this.#now = census()
     this.#gauge('build_info', 'What is running', ['version', 'runtime'], (set) => set(1, build))
     this.#gauge('serving', '1 where this process serves the meetings', [], (set) =>
-      set(Number(census().serving)),
+      set(Number(this.#now.serving)),
     )
-    this.#gauge('connections', 'Websockets', [], (set) => set(census().connections))
+    this.#gauge('connections', 'Websockets', [], (set) => set(this.#now.connections))
     this.#gauge('connections_pending', 'Connections that are no websockets, or not yet', [], (set) =>
-      set(census().pending),
+      set(this.#now.pending),
     )
-    this.#gauge('unsent_bytes', 'What waits for clients to read it', [], (set) => set(census().unsentBytes))
+    this.#gauge('unsent_bytes', 'What waits for clients to read it', [], (set) => set(this.#now.unsentBytes))
     this.#gauge('queued_commands', 'Commands that wait in the mailboxes of meetings', [], (set) =>
-      set(census().queuedCommands),
+      set(this.#now.queuedCommands),
     )
     this.#gauge('database_connections', 'Connections to PostgreSQL', [], (set) =>
-      set(census().databaseConnections),
+      set(this.#now.databaseConnections),
     )
     this.#gauge('meetings', 'Meetings that are known here, by state', ['state'], (set) => {
-      for (const [state, count] of Object.entries(census().meetings)) set(count, { state })
+      for (const [state, count] of Object.entries(this.#now.meetings)) set(count, { state })
     })
     this.#gauge(
       'people',
       'Members in meetings: connected, or away for less than the grace time',
       ['presence'],
       (set) => {
-        for (const [presence, count] of Object.entries(census().people)) set(count, { presence })
+        for (const [presence, count] of Object.entries(this.#now.people)) set(count, { presence })
       },
     )
     this.#loop.enable()
@@ -116,9 +121,10 @@ export class Metrics {
   /** `GET /metrics`. */
   routes(): Hono {
     const app = new Hono()
-    app.get('/metrics', async (c) =>
-      c.body(await this.#registry.metrics(), 200, { 'content-type': this.#registry.contentType }),
-    )
+    app.get('/metrics', async (c) => {
+      this.#now = this.#census()
+      return c.body(await this.#registry.metrics(), 200, { 'content-type': this.#registry.contentType })
+    })
     return app
   }
 

@@ -6,6 +6,7 @@ import { clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
 import { createWebSockets } from './edge/websocket.ts'
 import type { MeetingStatus } from './meeting/hub.ts'
+import { subprotocol } from './meeting/protocol.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
 
 export type AppDeps = Omit<MeetingRouteDeps, 'addressOf'> & {
@@ -30,7 +31,7 @@ export function createApps(deps: AppDeps): {
   const { log } = deps
   const app = new Hono()
   const admin = deps.adminApart ? new Hono() : app
-  const { upgradeWebSocket, attach } = createWebSockets(app, log)
+  const { upgradeWebSocket, attach } = createWebSockets(app, log, new Set([subprotocol]))
 
   const addressOf = (c: Context): string => {
     const { incoming } = c.env as HttpBindings

@@ -131,6 +131,7 @@ export async function startServer(
       async gained(epoch) {
         const gained = new MeetingHub(epoch, {
           ...config,
+          version,
           sql,
           clock,
           log,

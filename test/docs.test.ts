@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { flags } from '../src/config.ts'
-import { isRejection, parseCommand } from '../src/meeting/protocol.ts'
+import { isRejection, parseRequest } from '../src/meeting/protocol.ts'
 import { disconnects } from '../src/meeting/rejection.ts'
 import { createAssociation, createDatabase, createMeeting } from './support/database.ts'
 import type { Database, Fellow } from './support/database.ts'
@@ -123,12 +123,12 @@ const isCommand = ({ type, message }: { [key: string]: Json }): boolean =>
 
 test('the server understands the commands that docs/protocol.md gives as examples', () => {
   const understood = examples.filter(isCommand).map((example) => {
-    const command = parseCommand(JSON.stringify(example))
+    const { command } = parseRequest(JSON.stringify(example), true)
     const parts = [command, ...Object.values(command ?? {})]
     assert.ok(command && !parts.some((part) => typeof part === 'object' && isRejection(part)))
     return example['type']
   })
-  assert.deepEqual(understood, ['message', 'vote', 'newpoll', 'kick'])
+  assert.deepEqual(understood, ['message', 'vote', 'newpoll', 'kick', 'message'])
 })
 
 let database: Database
@@ -158,13 +158,16 @@ test('with the rights that the README grants and no other a meeting can be held,
   const checked = await runPlenum(check)
   assert.equal(checked.code, 0, checked.stderr)
 
-  const [chair, guest] = (await createAssociation(sql, 2)) as [Fellow, Fellow]
-  const meeting = await createMeeting(sql, { members: [chair, guest], admins: [chair] })
-  const plenum = await startPlenum({ database: address.href })
+  const [chair, guest, other] = (await createAssociation(sql, 3)) as [Fellow, Fellow, Fellow]
+  const meeting = await createMeeting(sql, { members: [chair, guest, other], admins: [chair] })
+  const plenum = await startPlenum({ database: address.href, flags: ['-rate', '5'] })
   const first = await join(plenum, meeting.id, meeting.keys.get(chair.id))
   await first.next('messages')
   const second = await join(plenum, meeting.id, meeting.keys.get(guest.id))
   await second.next('messages')
+  const newer = { protocols: ['plenum.v1'] }
+  const third = await join(plenum, meeting.id, meeting.keys.get(other.id), newer)
+  await third.next('messages')
   second.send({ type: 'open' })
   await second.next('error')
   first.send({ type: 'open' })
@@ -173,6 +176,13 @@ test('with the rights that the README grants and no other a meeting can be held,
   await second.next('poll', ({ data }) => data !== null)
   first.send({ type: 'vote', question: 'Well?', vote: 0 })
   await first.next('poll', ({ data }) => data?.tally[0] === 1)
+  second.send({ type: 'vote', question: 'Well?', vote: 0 })
+  third.send({ type: 'vote', question: 'Well?', vote: 0, id: 'v' })
+  await third.next('pollend')
+  const again = await join(plenum, meeting.id, meeting.keys.get(other.id), newer)
+  await again.next('messages')
+  for (let n = 0; n < 25; n++) again.send({ type: 'message', message: 'Well!', id: `m${n}` })
+  await again.next('error')
   first.send({ type: 'kick', user: guest.id, canrejoin: false })
   await second.next('disconnect')
   await first.next('removeuser')
@@ -182,7 +192,11 @@ test('with the rights that the README grants and no other a meeting can be held,
   first.ws.close()
   await plenum.stop()
 
-  const seen = new Set([...first.frames, ...second.frames, status].map((frame) => shape(frame as Json)))
+  const seen = new Set(
+    [...first.frames, ...second.frames, ...third.frames, ...again.frames, status].map((frame) =>
+      shape(frame as Json),
+    ),
+  )
   for (const example of examples)
     if (!isCommand(example))
       assert.ok(seen.has(shape(example)), `nothing was like ${JSON.stringify(example)}`)

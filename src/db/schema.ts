@@ -95,6 +95,14 @@ const migrations = [
       returning known.epoch into reading;
     return reading;
   end $$`,
+  `
+  create table plenum.command (
+    meeting_id integer not null,
+    member_id integer not null,
+    id text not null,
+    done_at timestamptz not null default now(),
+    primary key (meeting_id, member_id, id)
+  )`,
 ]
 
 /** What the operator has to do before Plenum can run on this database; `message` says it in full. */

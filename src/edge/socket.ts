@@ -12,14 +12,19 @@ export interface Socket {
   readonly id: number
   /** The client's address, for people to read. */
   readonly remote: string
+  /** The websocket subprotocol that both speak; '' for none. */
+  readonly protocol: string
   /** Sends whole websocket frames in one write. Past 1 MiB unread the connection is destroyed as too slow. */
   write(frames: readonly Buffer[]): void
   /** Lets this many bytes more be unread until the client has caught up: for a long list at entry. */
   allowBacklog(bytes: number): void
   /** Resolves when nearly all that was written has left this process, or when the connection is gone. */
   drained(): Promise<void>
-  /** Sends what was written, then ends the TCP connection without a close frame: browsers see code 1006. */
-  end(): void
+  /**
+   * Sends what was written, then ends the connection: by a close frame with `code` where a subprotocol is spoken, else
+   * without a close frame, which browsers see as code 1006.
+   */
+  end(code: number): void
   /** Ends the TCP connection at once. */
   destroy(): void
 }
@@ -65,6 +70,11 @@ export class Connection extends WebSocket {
     if (isAnswer || code === closeBrokenProtocol) super.close(code)
     else this.terminate()
   }
+
+  /** Begins to end the connection by a close frame of ours. */
+  farewell(code: number): void {
+    super.close(code)
+  }
 }
 
 let lastId = 0
@@ -77,6 +87,7 @@ let lastId = 0
 export class LiveSocket implements Socket {
   readonly id = ++lastId
   readonly remote: string
+  readonly protocol: string
   /** Times of the clock, in whole milliseconds: these take no room of their own. */
   lastSeen: number
   pingAt = 0
@@ -90,6 +101,7 @@ export class LiveSocket implements Socket {
   /** For a connection that has just been opened, in its 'open' event: `handle` is to be called in the same. */
   constructor(raw: Connection, remote: string, deps: SocketDeps) {
     this.remote = remote
+    this.protocol = raw.protocol
     this.#raw = raw
     this.#net = (raw as unknown as { _socket: NetSocket })._socket
     this.#deps = deps
@@ -137,10 +149,11 @@ export class LiveSocket implements Socket {
     })
   }
 
-  end(): void {
+  end(code: number): void {
     if (!this.#open) return
     this.#open = false
-    this.#net.end()
+    if (this.protocol === '') this.#net.end()
+    else this.#raw.farewell(code)
     setTimeout(() => this.#raw.terminate(), lingerMs).unref()
   }
 

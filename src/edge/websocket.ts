@@ -18,11 +18,13 @@ type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promi
 
 /**
  * Websockets of a Hono app, through @hono/node-ws, with what it does not do itself: each of the checks in `guard` stands
- * for a request that would end the process or leave memory behind.
+ * for a request that would end the process or leave memory behind. Of the subprotocols that a client offers, the first one
+ * of `subprotocols` is spoken.
  */
 export function createWebSockets(
   app: Hono,
   log: Log,
+  subprotocols: ReadonlySet<string>,
 ): { upgradeWebSocket: UpgradeWebSocket; attach: (server: ServerType) => void } {
   const adapter = createNodeWebSocket({ app })
   Object.assign(adapter.wss.options, {
@@ -50,7 +52,7 @@ export function createWebSockets(
       }
       adapter.injectWebSocket(catcher as unknown as ServerType)
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-        if (!guard(request, socket)) return
+        if (!guard(request, socket, subprotocols)) return
         // Hundreds who come at the same moment must not hold up those who are here.
         turn()
           .then(() => upgrade?.(request, socket, head))
@@ -94,7 +96,7 @@ export function isUpgrade(c: Context): boolean {
  * Whether a request may go on to the adapter. What `ws` would refuse is refused here, because the adapter never
  * forgets a request that it handed to `ws` and that did not become a connection.
  */
-function guard(request: IncomingMessage, socket: Duplex): boolean {
+function guard(request: IncomingMessage, socket: Duplex, subprotocols: ReadonlySet<string>): boolean {
   // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
   socket.on('error', destroy)
   const { headers, method, url } = request
@@ -104,8 +106,11 @@ function guard(request: IncomingMessage, socket: Duplex): boolean {
   if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426)
   if (headers['sec-websocket-version'] !== '13') return refuse(socket, 426)
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return refuse(socket, 400)
-  // No subprotocol is spoken here, and an unreadable offer of one would be refused by `ws`.
-  delete headers['sec-websocket-protocol']
+  // An unreadable offer would be refused by `ws`, and of a readable one it would take the first.
+  const offers = headers['sec-websocket-protocol']?.split(',') ?? []
+  const spoken = offers.map((offer) => offer.trim()).find((offer) => subprotocols.has(offer))
+  if (spoken === undefined) delete headers['sec-websocket-protocol']
+  else headers['sec-websocket-protocol'] = spoken
   return true
 }
 

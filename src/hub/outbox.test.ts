@@ -10,6 +10,7 @@ function room(people: Record<string, Omit<Recipient, 'socket'>>) {
     const socket: Socket = {
       id: 0,
       remote: '',
+      protocol: '',
       write: (frames) => writes[name]?.push(Buffer.concat(frames).toString()),
       allowBacklog: () => undefined,
       drained: () => Promise.resolve(),
@@ -23,8 +24,8 @@ function room(people: Record<string, Omit<Recipient, 'socket'>>) {
 }
 
 const frame = (text: string): Buffer => Buffer.from(text)
-const admin = { admin: true, behind: null }
-const member = { admin: false, behind: null }
+const admin = { admin: true, behind: null, newer: false }
+const member = { admin: false, behind: null, newer: false }
 
 test('all frames of a turn reach each socket in one write, in their order', async () => {
   const { writes, outbox } = room({ ann: admin, bob: member })
@@ -38,9 +39,9 @@ test('all frames of a turn reach each socket in one write, in their order', asyn
 
 test('who still lacks older lines gets all but the new ones', () => {
   const { writes, outbox } = room({
-    ann: { admin: true, behind: 7 },
+    ann: { ...admin, behind: 7 },
     bob: member,
-    cid: { admin: false, behind: 0 },
+    cid: { ...member, behind: 0 },
   })
   outbox.send('everyone', frame('1'))
   outbox.send('readers', frame('2'))
@@ -61,7 +62,7 @@ test('a frame goes to those who were there when it was sent, if the room is flus
 })
 
 test('nothing is written where there is nothing to say', async () => {
-  const { writes, outbox } = room({ ann: admin, bob: member, cid: { admin: false, behind: 1 } })
+  const { writes, outbox } = room({ ann: admin, bob: member, cid: { ...member, behind: 1 } })
   outbox.send('admins', frame('a'))
   outbox.flush()
   outbox.send('readers', frame('r'))
@@ -69,4 +70,14 @@ test('nothing is written where there is nothing to say', async () => {
   outbox.flush()
   await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(writes, { ann: ['a', 'r'], bob: ['r'], cid: [] })
+})
+
+test('those who speak the newer form get that, and what is for them alone', () => {
+  const { writes, outbox } = room({ ann: admin, bob: { ...member, newer: true } })
+  outbox.send('everyone', frame('1'))
+  outbox.send('everyone', frame('2'), frame('2n'))
+  outbox.send('everyone', null, frame('3n'))
+  outbox.send('everyone', frame('4'), null)
+  outbox.flush()
+  assert.deepEqual(writes, { ann: ['124'], bob: ['12n3n'] })
 })

@@ -8,7 +8,11 @@ export type Recipient = {
   readonly admin: boolean
   /** The id after which he still lacks lines; null for one who has them all. */
   readonly behind: number | null
+  /** Whether he speaks the newer form of the door's protocol. */
+  readonly newer: boolean
 }
+
+type Entry = { to: Audience; frame: Buffer | null; newer: Buffer | null }
 
 /**
  * Collects a room's frames in order and hands each socket its share in one write at the end of the event-loop turn.
@@ -18,7 +22,7 @@ export type Recipient = {
 export class Outbox {
   readonly #recipients: ReadonlyMap<unknown, Recipient>
   readonly #flushed: (milliseconds: number) => void
-  #queue: { to: Audience; frame: Buffer }[] = []
+  #queue: Entry[] = []
   #scheduled: NodeJS.Immediate | null = null
 
   /** `flushed` is told how long each flush took (milliseconds). */
@@ -27,8 +31,9 @@ export class Outbox {
     this.#flushed = flushed
   }
 
-  send(to: Audience, frame: Buffer): void {
-    this.#queue.push({ to, frame })
+  /** `newer` is for those who speak the newer form of the protocol; null: nothing for these, or for the others. */
+  send(to: Audience, frame: Buffer | null, newer = frame): void {
+    this.#queue.push({ to, frame, newer })
     this.#scheduled ??= setImmediate(() => this.flush())
   }
 
@@ -40,11 +45,11 @@ export class Outbox {
     this.#queue = []
     const begun = performance.now()
     const shares = new Map<string, readonly Buffer[]>()
-    for (const { socket, admin, behind } of this.#recipients.values()) {
-      const audience = `${admin ? 'admins' : 'members'}${behind === null ? '' : ' behind'}`
+    for (const { socket, admin, behind, newer } of this.#recipients.values()) {
+      const audience = `${admin ? 'admins' : 'members'}${behind === null ? '' : ' behind'}${newer ? ' newer' : ''}`
       let frames = shares.get(audience)
       if (!frames) {
-        frames = join(queue, [admin ? 'admins' : 'members', behind === null ? 'readers' : 'everyone'])
+        frames = join(queue, [admin ? 'admins' : 'members', behind === null ? 'readers' : 'everyone'], newer)
         shares.set(audience, frames)
       }
       if (frames.length > 0) socket.write(frames)
@@ -53,9 +58,10 @@ export class Outbox {
   }
 }
 
-function join(queue: readonly { to: Audience; frame: Buffer }[], audiences: readonly Audience[]): Buffer[] {
-  const frames = queue.flatMap(({ to, frame }) =>
-    to === 'everyone' || audiences.includes(to) ? [frame] : [],
-  )
+function join(queue: readonly Entry[], audiences: readonly Audience[], isNewer: boolean): Buffer[] {
+  const frames = queue.flatMap(({ to, frame, newer }) => {
+    const own = isNewer ? newer : frame
+    return own && (to === 'everyone' || audiences.includes(to)) ? [own] : []
+  })
   return frames.length > 1 ? [Buffer.concat(frames)] : frames
 }

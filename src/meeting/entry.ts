@@ -4,7 +4,7 @@ import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
 import { clientNetwork } from '../edge/remote.ts'
 import { type Credential, type Meeting, refusal } from './meeting.ts'
-import { disconnects } from './rejection.ts'
+import { closeCodes, disconnects } from './rejection.ts'
 import type { Entrant } from './room.ts'
 import type { Session } from './session.ts'
 import { findCredentials } from './store.ts'
@@ -84,7 +84,7 @@ export class EntryDesk {
         }
       } catch (error) {
         this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-        for (const { session } of wishes) session.end()
+        for (const { session } of wishes) session.end(closeCodes.notLookedUp)
       }
       await wait(lookUpEveryMs)
     }

@@ -5,7 +5,9 @@ import { PageCache } from '../hub/history.ts'
 import { EntryDesk, type Wish } from './entry.ts'
 import type { MeetingState } from './meeting.ts'
 import { Poller } from './poller.ts'
+import { closeCodes } from './rejection.ts'
 import { Room } from './room.ts'
+import type { Zone } from './store.ts'
 
 export type HubDeps = {
   sql: Sql
@@ -15,6 +17,8 @@ export type HubDeps = {
   graceMs: number
   pollMs: number
   joinWindowMs: number | null
+  ratePerSecond: number
+  version: string
   /** A write was refused because another process serves the meetings. */
   onFenced: () => void
 }
@@ -37,17 +41,16 @@ export class MeetingHub {
   readonly #poller: Poller
   readonly #epoch: string
   readonly #pages = new PageCache()
-  #utcOffset = 0
+  #zone: Zone = { timezone: 'UTC', utcOffset: 0 }
   #closed = false
 
   /** `epoch` is the lease's (see `Lease`): writes name it, so that they fail once another process has taken over. */
   constructor(epoch: string, deps: HubDeps) {
     this.#epoch = epoch
     this.#deps = deps
-    const utcOffset = (): number => this.#utcOffset
     this.#desk = new EntryDesk({
       ...deps,
-      utcOffset,
+      utcOffset: () => this.#zone.utcOffset,
       viewOf: (meeting) => this.#rooms.get(meeting)?.view ?? null,
       admit: (meeting, entrants) => this.#room(meeting).enter(entrants),
     })
@@ -56,8 +59,8 @@ export class MeetingHub {
       ...deps,
       rooms: () => this.#rooms,
       open: (meeting) => this.#room(meeting),
-      onUtcOffset: (seconds) => {
-        this.#utcOffset = seconds
+      onZone: (zone) => {
+        this.#zone = zone
       },
     })
   }
@@ -112,15 +115,15 @@ export class MeetingHub {
   async drain(): Promise<void> {
     this.#desk.close()
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
-    this.close()
+    this.close(closeCodes.stopping)
   }
 
   /** Ends all connections without a word: the stock page comes back, to whoever serves the meetings then. */
-  close(): void {
+  close(code: number = closeCodes.forNow): void {
     this.#closed = true
     this.#desk.close()
     this.#poller.close()
-    for (const room of this.#rooms.values()) room.close()
+    for (const room of this.#rooms.values()) room.close(code)
     this.#rooms.clear()
   }
 
@@ -133,7 +136,7 @@ export class MeetingHub {
     const room = new Room(id, {
       ...this.#deps,
       epoch: this.#epoch,
-      utcOffset: () => this.#utcOffset,
+      zone: () => this.#zone,
       pages: this.#pages,
       onIdle: forget,
       onFailed: forget,

@@ -7,6 +7,8 @@ import {
   type Poll,
   type PollDraft,
   type PollEnding,
+  type PollResult,
+  resultOf,
   sameQuestionMs,
   type Vote,
 } from './poll.ts'
@@ -55,6 +57,10 @@ export type Meeting = {
   poll: Poll | null
   /** When polls ended, by their questions: those of the last `sameQuestionMs`, perhaps older ones too. */
   endedPolls: Map<string, Millis>
+  /** How the last poll ended. */
+  result: PollResult | null
+  /** When commands with an id were done (see `doneKey`), in that order: those of the last `rememberedMs`. */
+  done: Map<string, Millis>
   /** The newest line of the record: its id (0 for none) and its time as the database writes it (null for none). */
   lastLine: { id: number; time: string | null }
   /** Grows with each change of what the site could change too. */
@@ -66,7 +72,7 @@ export type Meeting = {
 
 export type Command =
   | { type: 'say'; text: string }
-  | { type: 'vote'; question: string; answer: number | null }
+  | { type: 'vote'; question: string; poll: number | null; answer: number | null }
   | { type: 'open' }
   | { type: 'finish' }
   | { type: 'newPoll'; draft: PollDraft | Rejection }
@@ -86,7 +92,15 @@ export type Write = {
   openPoll?: PollDraft & { by: MemberId }
   endPoll?: { id: number; ending: PollEnding }
   votes?: { poll: number; cast: { member: MemberId; answer: number }[] }
+  /** The commands with an id that this does. */
+  done?: DoneCommand[]
 }
+
+/** A command that a member has given an `id`, to send it again without its being done again. */
+export type DoneCommand = { member: MemberId; id: string }
+
+/** For how long the ids of commands are known. */
+export const rememberedMs = 3_600_000
 
 /** What is a fact once its write is durable. Lines are told after it. */
 export type Event =
@@ -100,7 +114,8 @@ export type Event =
   | { type: 'attendeeChanged'; member: MemberId; admin: boolean; proxyName: string | null }
   | { type: 'pollOpened'; poll: Poll }
   | { type: 'voted'; member: MemberId; answer: number }
-  | { type: 'pollEnded'; endedAt: Millis }
+  | { type: 'pollEnded'; endedAt: Millis; ending: PollEnding }
+  | { type: 'commandsDone'; commands: DoneCommand[]; at: Millis }
   | { type: 'vanished' }
 
 /** 'joined' and 'rejoined' were not in the list; 'returned' was away, 'tookOver' was connected elsewhere. */
@@ -215,6 +230,23 @@ function depart(attendees: Attendee[], told: DisconnectText | null = null): Deci
     },
     ...attendees.map(({ id }): Event => ({ type: 'departed', member: id, told })),
   )
+}
+
+/** By what a view knows a command. */
+export const doneKey = ({ member, id }: DoneCommand): string => `${member} ${id}`
+
+/** Whether a command has been done before (docs/protocol.md, Acknowledged commands). */
+export function isDone(meeting: Meeting, command: DoneCommand): boolean {
+  return meeting.done.has(doneKey(command))
+}
+
+/** `decision`, and that it does `commands`. */
+export function remember(decision: Decision, commands: DoneCommand[], now: Millis): Decision {
+  if (commands.length === 0) return decision
+  return {
+    write: { ...decision.write, done: commands },
+    events: (committed) => [...decision.events(committed), { type: 'commandsDone', commands, at: now }],
+  }
 }
 
 /** Which commands are an admin's. The one place where a role is checked. */
@@ -351,7 +383,7 @@ export function decide(
 function endPoll(poll: Poll, ending: PollEnding, now: Millis): Decision {
   return decision(
     { lines: endingLines(poll, ending).map(system), endPoll: { id: poll.id, ending } },
-    { type: 'pollEnded', endedAt: now },
+    { type: 'pollEnded', endedAt: now, ending },
   )
 }
 
@@ -474,8 +506,17 @@ export function apply(meeting: Meeting, event: Event): void {
     case 'pollEnded':
       for (const [question, endedAt] of meeting.endedPolls)
         if (endedAt + sameQuestionMs <= event.endedAt) meeting.endedPolls.delete(question)
-      if (meeting.poll) meeting.endedPolls.set(meeting.poll.question, event.endedAt)
+      if (!meeting.poll) return
+      meeting.endedPolls.set(meeting.poll.question, event.endedAt)
+      meeting.result = resultOf(meeting.poll, event.ending)
       meeting.poll = null
+      return
+    case 'commandsDone':
+      for (const [key, at] of meeting.done) {
+        if (at + rememberedMs > event.at) break
+        meeting.done.delete(key)
+      }
+      for (const command of event.commands) meeting.done.set(doneKey(command), event.at)
       return
     case 'vanished':
       meeting.attendees.clear()

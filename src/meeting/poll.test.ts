@@ -10,7 +10,12 @@ const poll = (votes: [number, number][] = []): Poll => ({
   votes: new Map(votes),
   endsAt: 100,
 })
-const vote = (answer: number | null, question = 'Tea or coffee?') => ({ by: 7, question, answer })
+const vote = (answer: number | null, question = 'Tea or coffee?', poll: number | null = null) => ({
+  by: 7,
+  question,
+  poll,
+  answer,
+})
 
 test('a first vote, a change and the same vote again', () => {
   assert.deepEqual(castVote(poll(), vote(1), 'Eve', 0), { answer: 1, line: 'Eve voted Coffee' })
@@ -30,6 +35,14 @@ test('the question is compared as the browser renders it', () => {
   assert.ok(castVote(poll(), vote(0, '  Tea \n or\tcoffee? '), 'Eve', 0))
   assert.deepEqual(
     castVote(poll(), vote(0, 'Tea?'), 'Eve', 0),
+    reject('Vote for the wrong question received'),
+  )
+})
+
+test('a vote that names another poll is not for this one, whatever its question', () => {
+  assert.ok(castVote(poll(), vote(0, 'Tea or coffee?', 1), 'Eve', 0))
+  assert.deepEqual(
+    castVote(poll(), vote(0, 'Tea or coffee?', 2), 'Eve', 0),
     reject('Vote for the wrong question received'),
   )
 })

@@ -20,8 +20,20 @@ export type Poll = {
 /** Why a poll ended. */
 export type PollEnding = 'voted' | 'time' | 'finished' | 'aborted'
 
-/** A vote as it was sent; `answer` is null where the frame held none that could be one. */
-export type Vote = { by: MemberId; question: string; answer: number | null }
+/** How a poll ended; an aborted one has no `tally`. */
+export type PollResult = {
+  id: number
+  question: string
+  answers: string[]
+  tally: number[] | null
+  ending: PollEnding
+}
+
+/**
+ * A vote as it was sent; `answer` is null where the frame held none that could be one, `poll` where it did not say for
+ * which poll it is.
+ */
+export type Vote = { by: MemberId; question: string; poll: number | null; answer: number | null }
 
 /** The time for which the question of a poll that ended may not be asked again: votes name only the question. */
 export const sameQuestionMs = 10_000
@@ -39,7 +51,8 @@ export function castVote(
   now: Millis,
 ): Rejection | { answer: number; line: string } | null {
   if (!poll || now >= poll.endsAt) return reject('There is no active poll')
-  if (foldText(vote.question) !== poll.question) return reject('Vote for the wrong question received')
+  if (foldText(vote.question) !== poll.question || (vote.poll !== null && vote.poll !== poll.id))
+    return reject('Vote for the wrong question received')
   const text = vote.answer === null ? undefined : poll.answers[vote.answer]
   if (vote.answer === null || text === undefined) return reject('Invalid vote')
   const before = poll.votes.get(vote.by)
@@ -53,6 +66,11 @@ export function tally(poll: Poll): number[] {
   const counts = poll.answers.map(() => 0)
   for (const answer of poll.votes.values()) counts[answer] = (counts[answer] ?? 0) + 1
   return counts
+}
+
+export function resultOf(poll: Poll, ending: PollEnding): PollResult {
+  const { id, question, answers } = poll
+  return { id, question, answers, tally: ending === 'aborted' ? null : tally(poll), ending }
 }
 
 /** How many of `attendees` have not voted yet. */

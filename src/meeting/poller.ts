@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
 import type { Room } from './room.ts'
-import { readSite } from './store.ts'
+import { readSite, type Zone } from './store.ts'
 
 const maxBackoffMs = 5000
 
@@ -13,7 +13,7 @@ type PollerDeps = {
   rooms: () => ReadonlyMap<number, Room>
   /** Gives a meeting that has none its room. */
   open: (meeting: number) => Room
-  onUtcOffset: (seconds: number) => void
+  onZone: (zone: Zone) => void
 }
 
 /**
@@ -48,15 +48,15 @@ export class Poller {
   }
 
   async #poll(): Promise<void> {
-    const { sql, log, rooms, open, onUtcOffset } = this.#deps
+    const { sql, log, rooms, open, onZone } = this.#deps
     const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
     const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
     try {
-      const { reports, utcOffset } = await readSite(sql, watched)
+      const { reports, zone } = await readSite(sql, watched)
       if (this.#closed) return
       if (this.#failures > 0) log({ level: 'info', event: 'databaseBack' })
       this.#failures = 0
-      onUtcOffset(utcOffset)
+      onZone(zone)
       for (const report of reports) {
         const revision = revisions.get(report.id)
         if (revision === undefined) open(report.id).wake()

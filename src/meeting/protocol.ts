@@ -1,11 +1,19 @@
 import * as v from 'valibot'
 import { textFrame } from '../edge/frame.ts'
-import { type Command, isReserved, type Meeting, type Person } from './meeting.ts'
-import { foldText, type Poll, type PollDraft, tally } from './poll.ts'
+import { type Command, isReserved, type Meeting, type Person, rememberedMs } from './meeting.ts'
+import { foldText, type MemberId, type Poll, type PollDraft, type PollResult, tally } from './poll.ts'
 import { type DisconnectText, reject, type Rejection } from './rejection.ts'
+
+/** The subprotocol for newer clients (docs/protocol.md, plenum.v1). */
+export const subprotocol = 'plenum.v1'
+
+/** How many frames a client may send at once. */
+export const burst = 20
 
 const maxMessage = 10_000
 const maxQuestion = 500
+const minAnswers = 2
+const maxAnswers = 5
 const maxAnswer = 200
 const maxMinutes = 120
 
@@ -39,6 +47,14 @@ const Vote = v.object({
   vote: v.fallback(v.nullable(v.pipe(v.number(), v.safeInteger())), null),
 })
 
+const VoteInPoll = v.object({
+  poll: v.optional(v.nullable(v.number('Invalid poll')), null),
+})
+
+const CommandId = v.object({
+  id: v.optional(v.nullable(v.pipe(v.string('Invalid id'), v.regex(/^[\w-]{1,64}$/, 'Invalid id'))), null),
+})
+
 const PollFields = v.object({
   question: v.pipe(
     folded('Invalid or no question'),
@@ -54,8 +70,8 @@ const PollFields = v.object({
       ),
       'Invalid or no answers',
     ),
-    v.minLength(2, 'Too few answers, at least 2'),
-    v.maxLength(5, 'Too many answers, at most 5'),
+    v.minLength(minAnswers, `Too few answers, at least ${minAnswers}`),
+    v.maxLength(maxAnswers, `Too many answers, at most ${maxAnswers}`),
     v.check((answers) => new Set(answers).size === answers.length, 'The answers must be different'),
   ),
   minutes: v.pipe(
@@ -88,19 +104,29 @@ function textOf(issue: v.BaseIssue<unknown>): string {
   return field ? `Invalid or no ${field}` : issue.message
 }
 
+/** What one frame asks for: a command, or why it is none; null: to be ignored. `id` is the client's, to be answered. */
+export type Request = { id: string | null; command: Command | Rejection | null }
+
 /**
- * Parses one text frame of a member (meeting door spec, What the client may say). Null: to be ignored. What is wrong in
- * an admin's command stands inside it, so that others are told first that they may not.
+ * Parses one text frame of a member (meeting door spec, What the client may say). What is wrong in an admin's command
+ * stands inside it, so that others are told first that they may not. `newer`: whether the client speaks `plenum.v1`.
  */
-export function parseCommand(text: string): Command | Rejection | null {
+export function parseRequest(text: string, newer: boolean): Request {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    return reject('Invalid JSON')
+    return { id: null, command: reject('Invalid JSON') }
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
-    return reject('A JSON object is expected')
+    return { id: null, command: reject('A JSON object is expected') }
+  if (!newer) return { id: null, command: parseCommand(json, false) }
+  const parsed = parse(CommandId, json)
+  if (isRejection(parsed)) return { id: null, command: parsed }
+  return { id: parsed.id, command: parseCommand(json, true) }
+}
+
+function parseCommand(json: object, newer: boolean): Command | Rejection | null {
   const type = 'type' in json ? json.type : undefined
   if (typeof type !== 'string') return reject('Invalid or no type')
   switch (type) {
@@ -112,7 +138,9 @@ export function parseCommand(text: string): Command | Rejection | null {
     case 'vote': {
       const parsed = parse(Vote, json)
       if (isRejection(parsed)) return parsed
-      return { type: 'vote', question: parsed.question, answer: parsed.vote }
+      const named = newer ? parse(VoteInPoll, json) : { poll: null }
+      if (isRejection(named)) return named
+      return { type: 'vote', question: parsed.question, poll: named.poll, answer: parsed.vote }
     }
     case 'open':
       return { type: 'open' }
@@ -149,8 +177,10 @@ const person = ({ id, name, color }: Person): Person => ({ name, color, id })
 
 export const addUserFrame = (one: Person): Buffer => frame('adduser', person(one))
 export const removeUserFrame = (one: Person): Buffer => frame('removeuser', person(one))
-export const errorFrame = ({ text }: Rejection): Buffer =>
-  textFrame(JSON.stringify({ type: 'error', msg: text }))
+/** `id`: that of the command which is answered. */
+export const errorFrame = ({ text, again }: Rejection, id: string | null): Buffer =>
+  textFrame(JSON.stringify({ type: 'error', msg: text, ...(id !== null && { id, ...(again && { again }) }) }))
+export const ackFrame = (id: string): Buffer => frame('ack', { id })
 
 /** A line of the record as the data of a `message`, or one of those of `messages`. */
 export const encodeLine = (line: MessageData): string => JSON.stringify(line)
@@ -168,13 +198,65 @@ export function statusFrame(meeting: Meeting): Buffer {
   return frame('status', { isopen: meeting.state === 'open', isfinished: meeting.state === 'finished' })
 }
 
-/** Admins see who has voted, others do not. */
-export function pollFrame(poll: Poll | null, audience: 'admins' | 'members'): Buffer {
-  if (!poll) return noPollFrame
-  const { question, answers } = poll
-  const voted = audience === 'admins' ? [...poll.votes.keys()] : null
-  return frame('poll', { question, answers, tally: tally(poll), voted })
+/** What of a meeting clients of `plenum.v1` are told, at entry and when it changes. */
+function meetingData({ id, name, state, attendees }: Meeting): object {
+  const admins = Array.from(attendees.values()).flatMap(({ admin, id }) => (admin ? [id] : []))
+  return { id, name, state, admins }
 }
+
+export const meetingFrame = (meeting: Meeting): Buffer => frame('meeting', meetingData(meeting))
+
+/** The first frame of a client of `plenum.v1`; `now` is the wall clock's, in milliseconds. */
+export function welcomeFrame(
+  meeting: Meeting,
+  member: MemberId,
+  server: {
+    version: string
+    now: number
+    timezone: string
+    utcOffset: number
+    graceMs: number
+    ratePerSecond: number
+  },
+): Buffer {
+  const { version, now, timezone, utcOffset, graceMs, ratePerSecond } = server
+  const you = meeting.attendees.get(member)
+  return frame('welcome', {
+    version,
+    now,
+    timezone,
+    utcOffset,
+    you: you && person(you),
+    meeting: meetingData(meeting),
+    vote: meeting.poll?.votes.get(member) ?? null,
+    result: meeting.result,
+    graceSeconds: graceMs / 1000,
+    rememberedSeconds: rememberedMs / 1000,
+    limits: {
+      message: maxMessage,
+      question: maxQuestion,
+      answer: maxAnswer,
+      answers: maxAnswers,
+      minutes: maxMinutes,
+      burst,
+      perSecond: ratePerSecond,
+    },
+  })
+}
+
+/** Admins see who has voted, others do not. `times` (milliseconds of the wall clock) are for clients of `plenum.v1`. */
+export function pollFrame(
+  poll: Poll | null,
+  audience: 'admins' | 'members',
+  times?: { closesAt: number; now: number },
+): Buffer {
+  if (!poll) return noPollFrame
+  const { id, question, answers } = poll
+  const voted = audience === 'admins' ? [...poll.votes.keys()] : null
+  return frame('poll', { ...(times && { id, ...times }), question, answers, tally: tally(poll), voted })
+}
+
+export const pollEndFrame = (result: PollResult): Buffer => frame('pollend', result)
 
 export const noPollFrame = frame('poll', null)
 

@@ -1,8 +1,11 @@
-/** Answers one command and changes nothing; the connection stays. `text` is what the member reads. */
-export type Rejection = { type: 'rejection'; text: string }
+/**
+ * Answers one command and changes nothing; the connection stays. `text` is what the member reads. `again`: the same
+ * command may be sent again, for nothing was wrong with it.
+ */
+export type Rejection = { type: 'rejection'; text: string; again: boolean }
 
-export function reject(text: string): Rejection {
-  return { type: 'rejection', text }
+export function reject(text: string, { again = false } = {}): Rejection {
+  return { type: 'rejection', text, again }
 }
 
 /** What a connection that ends for good is told (meeting door spec, Who may enter; the stock page shows the text). */
@@ -17,3 +20,21 @@ export const disconnects = {
 } as const
 
 export type DisconnectText = (typeof disconnects)[keyof typeof disconnects]
+
+/**
+ * How connections that speak `plenum.v1` end (docs/protocol.md, Close codes): up to 4499 they come back. 1012 is that of
+ * RFC 6455's registry for a restart.
+ */
+export const closeCodes = { stopping: 1012, forNow: 4000, notLookedUp: 4001 } as const
+
+const closeCodesOf: Record<DisconnectText, number> = {
+  [disconnects.notAllowed]: 4500,
+  [disconnects.finished]: 4501,
+  [disconnects.inProgress]: 4502,
+  [disconnects.notYet]: 4503,
+  [disconnects.takenOver]: 4504,
+  [disconnects.kicked]: 4505,
+  [disconnects.deleted]: 4506,
+}
+
+export const closeCodeOf = (text: DisconnectText): number => closeCodesOf[text]

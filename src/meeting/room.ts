@@ -11,6 +11,7 @@ import { Mailbox } from '../hub/mailbox.ts'
 import { Outbox } from '../hub/outbox.ts'
 import {
   apply,
+  type Attendee,
   authorise,
   type Command,
   type Credential,
@@ -18,32 +19,39 @@ import {
   type Decision,
   due,
   endConnections,
+  type DoneCommand,
+  doneKey,
   enter,
   type Event,
   followSite,
+  isDone,
   type LineDraft,
   type Meeting,
   nextDue,
   type Person,
   refusal,
+  remember,
   say,
   vote,
 } from './meeting.ts'
-import type { MemberId } from './poll.ts'
+import type { MemberId, Poll } from './poll.ts'
 import {
   addUserFrame,
   encodeLine,
   isRejection,
+  meetingFrame,
   messageFrame,
   messagesFrame,
   type MessageData,
   noPollFrame,
+  pollEndFrame,
   pollFrame,
   removeUserFrame,
   statusFrame,
   usersFrame,
+  welcomeFrame,
 } from './protocol.ts'
-import { type DisconnectText, disconnects, reject } from './rejection.ts'
+import { closeCodes, type DisconnectText, disconnects, reject, type Rejection } from './rejection.ts'
 import type { Session, SessionRoom } from './session.ts'
 import {
   beginReading,
@@ -55,6 +63,7 @@ import {
   type SiteReport,
   type StoredLine,
   type StoredMeeting,
+  type Zone,
 } from './store.ts'
 
 /** Someone who may enter, as far as the database knows, and his connection. `first`: the highest id that he has. */
@@ -65,14 +74,20 @@ type Seat = {
   readonly session: Session
   readonly socket: Socket
   readonly member: MemberId
+  readonly newer: boolean
   admin: boolean
   behind: number | null
 }
 
+type CommandJob = { type: 'command'; session: Session; command: Command; id: string | null }
+
+/** A command of one who is in; `index` is its place in its run. */
+type SeatedCommand = CommandJob & { index: number; attendee: Attendee }
+
 type Job =
   | ({ type: 'enter' } & Entrant)
   | { type: 'ended'; session: Session; how: Ending }
-  | { type: 'command'; session: Session; command: Command }
+  | CommandJob
   | { type: 'site'; report: SiteReport; revision: number }
   | { type: 'wake' }
 
@@ -82,7 +97,9 @@ export type RoomDeps = {
   clock: () => number
   graceMs: number
   joinWindowMs: number | null
-  utcOffset: () => number
+  ratePerSecond: number
+  version: string
+  zone: () => Zone
   log: Log
   metrics: Metrics
   /** Shared by all rooms. */
@@ -95,8 +112,8 @@ export type RoomDeps = {
   onFailed: () => void
 }
 
-const unavailable = reject('The meeting database is not available, please try again')
-const busy = reject('The meeting is very busy, please try again')
+const unavailable = reject('The meeting database is not available, please try again', { again: true })
+const busy = reject('The meeting is very busy, please try again', { again: true })
 const maxQueued = 20_000
 /**
  * From this many people who come or go at once, if they are a tenth of all, one `users` frame tells it. In a large
@@ -173,12 +190,12 @@ export class Room implements SessionRoom {
     this.#mailbox.push({ type: 'ended', session, how })
   }
 
-  command(session: Session, command: Command): void {
+  command(session: Session, command: Command, id: string | null): void {
     // As if it had come after the end: nobody was told that it was heard.
     if (this.#draining) return
-    if (this.#mailbox.full) return session.reply(busy)
-    if (this.#busyTicks >= patienceTicks) return session.reply(unavailable)
-    this.#mailbox.push({ type: 'command', session, command })
+    if (this.#mailbox.full) return session.reply(busy, id)
+    if (this.#busyTicks >= patienceTicks) return session.reply(unavailable, id)
+    this.#mailbox.push({ type: 'command', session, command, id })
   }
 
   /** The fingerprint of what was last followed of the site; '' when more has changed since than that says. */
@@ -204,13 +221,13 @@ export class Room implements SessionRoom {
     this.#outbox.flush()
   }
 
-  /** Ends all connections without a word and forgets everything. */
-  close(): void {
+  /** Ends all connections without a word, some by the close code `code`, and forgets everything. */
+  close(code: number): void {
     this.#closed = true
     if (this.#timer) clearTimeout(this.#timer)
     if (this.#pollTimer) clearTimeout(this.#pollTimer)
-    for (const job of this.#mailbox.close()) if (job.type === 'enter') job.session.end()
-    for (const { session } of this.#seats.values()) session.end()
+    for (const job of this.#mailbox.close()) if (job.type === 'enter') job.session.end(code)
+    for (const { session } of this.#seats.values()) session.end(code)
     this.#seats.clear()
   }
 
@@ -306,47 +323,65 @@ export class Room implements SessionRoom {
       case 'wake':
         return 1
       case 'command':
-        return await this.#obey(view, run as (Job & { type: 'command' })[], now)
+        return await this.#obey(view, run as CommandJob[], now)
     }
   }
 
   /** Commands of those who have been removed are dropped: they have no seat. */
-  async #obey(view: Meeting, run: readonly (Job & { type: 'command' })[], now: number): Promise<number> {
-    const seated = run.flatMap(({ session, command }, index) => {
-      const attendee = view.attendees.get(this.#seats.get(session.socket.id)?.member ?? -1)
-      return attendee ? [{ index, session, attendee, command }] : []
+  async #obey(view: Meeting, run: readonly CommandJob[], now: number): Promise<number> {
+    const seated = run.flatMap((job, index) => {
+      const attendee = view.attendees.get(this.#seats.get(job.session.socket.id)?.member ?? -1)
+      return attendee ? [{ ...job, index, attendee }] : []
     })
-    const [first] = seated
-    if (!first) return run.length
-    const { session, attendee, command } = first
+    const isOld = ({ attendee, id }: SeatedCommand): boolean =>
+      id !== null && isDone(view, { member: attendee.id, id })
+    const asked = seated.filter((one) => !isOld(one))
+    const answers = await this.#do(view, asked, now)
+    const taken = asked[answers.length]?.index ?? run.length
+    // Lines come before the word that they are said.
+    if (seated.some(({ id }) => id !== null)) this.#outbox.flush()
+    const rejections = new Map(answers.map((answer, n) => [asked[n]?.index, answer]))
+    for (const { session, id, index } of seated) {
+      const rejection = rejections.get(index)
+      if (rejection) session.reply(rejection, id)
+      else if (id !== null && index < taken) session.acknowledge(id)
+    }
+    return taken
+  }
+
+  /** Does the first of `asked`, and those after it that can share its commit: gives the answer to each of these. */
+  async #do(view: Meeting, asked: readonly SeatedCommand[], now: number): Promise<(Rejection | null)[]> {
+    const [first] = asked
+    if (!first) return []
+    const { command } = first
     switch (command.type) {
       case 'say': {
-        const lines = seated.flatMap((one) =>
-          one.command.type === 'say' ? [{ by: one.attendee.id, text: one.command.text }] : [],
+        const lines = asked.flatMap(({ attendee, command }) =>
+          command.type === 'say' ? [{ by: attendee.id, text: command.text }] : [],
         )
         const outcome = say(view, lines)
-        if (isRejection(outcome)) for (const one of seated) one.session.reply(outcome)
-        else await this.#carryOut(view, outcome)
-        return run.length
+        if (isRejection(outcome)) return asked.map(() => outcome)
+        await this.#carryOut(view, remember(outcome, named(asked), now))
+        return asked.map(() => null)
       }
       case 'vote': {
-        const votes = seated.flatMap((one) =>
-          one.command.type === 'vote' ? [{ ...one.command, by: one.attendee.id }] : [],
+        const votes = asked.flatMap(({ attendee, command }) =>
+          command.type === 'vote' ? [{ ...command, by: attendee.id }] : [],
         )
         const { answers, decision } = vote(view, votes, now)
-        await this.#carryOut(view, decision)
-        for (const [index, answer] of answers.entries()) if (answer) seated[index]?.session.reply(answer)
-        return seated[answers.length]?.index ?? run.length
+        const done = named(asked.filter((_, n) => answers[n] === null))
+        await this.#carryOut(view, remember(decision, done, now))
+        return answers
       }
       case 'open':
       case 'finish':
       case 'newPoll':
       case 'abortPoll':
       case 'kick': {
-        const outcome = authorise(attendee, command) ?? decide(view, attendee, command, now)
-        if (isRejection(outcome)) session.reply(outcome)
-        else await this.#carryOut(view, outcome)
-        return 1
+        const outcome = authorise(first.attendee, command) ?? decide(view, first.attendee, command, now)
+        if (isRejection(outcome)) return [outcome]
+        await this.#carryOut(view, remember(outcome, named([first]), now))
+        return [null]
       }
     }
   }
@@ -380,21 +415,23 @@ export class Room implements SessionRoom {
     }
     const users = usersFrame(view)
     this.#tellPresence(view, appeared.map(addUserFrame), users)
-    const welcomes = new Map<string, Buffer>()
-    const welcome = (admin: boolean, first: number): Buffer => {
+    if (admitted.some(({ entrant }) => entrant.credential.admin)) this.#tellMeeting(view)
+    const rests = new Map<string, Buffer>()
+    const restOf = (admin: boolean, first: number, newer: boolean): Buffer => {
       const frames = [statusFrame(view), noPollFrame]
-      if (view.poll) frames.push(pollFrame(view.poll, admin ? 'admins' : 'members'))
+      if (view.poll) frames.push(this.#pollFrame(view.poll, admin ? 'admins' : 'members', newer))
       if (this.#tail.covers(first)) frames.push(messagesFrame(this.#tail.since(first).join(',')))
       return Buffer.concat(frames)
     }
     const greeted = admitted.map(({ entrant }) => {
       const { session, credential, first } = entrant
       const { id, admin } = credential
-      const kind = `${first} ${admin}`
-      const rest = welcomes.get(kind) ?? welcome(admin, first)
-      welcomes.set(kind, rest)
+      const { socket, newer } = session
+      const kind = `${first} ${admin} ${newer}`
+      const rest = rests.get(kind) ?? restOf(admin, first, newer)
+      rests.set(kind, rest)
       const behind = this.#tail.covers(first) ? null : Math.min(first, upTo)
-      return { seat: { session, socket: session.socket, member: id, admin, behind }, rest }
+      return { seat: { session, socket, member: id, newer, admin, behind }, rest }
     })
     // Those who were here get the new names and their lines in one write, those who come get the lines after the rest.
     const joined = this.#encode(lines)
@@ -404,7 +441,12 @@ export class Room implements SessionRoom {
       const { socket, behind } = seat
       this.#seats.set(socket.id, seat)
       socket.allowBacklog(users.length + rest.length)
-      socket.write([users, rest, ...(behind === null ? joined : [])])
+      socket.write([
+        ...(seat.newer ? [this.#welcomeFrame(view, seat.member)] : []),
+        users,
+        rest,
+        ...(behind === null ? joined : []),
+      ])
       if (behind !== null) void this.#catchUp(seat, upTo)
     }
     for (const [index, { entrant }] of admitted.entries()) {
@@ -481,7 +523,7 @@ export class Room implements SessionRoom {
       address: session.socket.remote,
       reason: text,
     })
-    session.disconnect(text, this.#deps.utcOffset())
+    session.disconnect(text, this.#deps.zone().utcOffset)
   }
 
   async #carryOut(view: Meeting, decision: Decision): Promise<void> {
@@ -534,7 +576,12 @@ export class Room implements SessionRoom {
       // Frames that are on their way go to those who were here, in the roles that they had.
       this.#outbox.flush()
       if (event.type === 'departed' || event.type === 'vanished') this.#dismissFor(view, event)
+      // Who departs takes his role along.
+      const changesMeeting =
+        ['stateChanged', 'renamed', 'attendeeChanged'].includes(event.type) ||
+        (event.type === 'departed' && view.attendees.get(event.member)?.admin)
       apply(view, event)
+      if (changesMeeting) this.#tellMeeting(view)
       switch (event.type) {
         case 'stateChanged':
           this.#outbox.send('everyone', statusFrame(view))
@@ -545,11 +592,15 @@ export class Room implements SessionRoom {
           const seat = presence?.type === 'here' ? this.#seats.get(presence.socket) : undefined
           if (!seat) break
           seat.admin = event.admin
-          if (view.poll) seat.socket.write([pollFrame(view.poll, event.admin ? 'admins' : 'members')])
+          if (view.poll)
+            seat.socket.write([this.#pollFrame(view.poll, event.admin ? 'admins' : 'members', seat.newer)])
           break
         }
-        case 'pollOpened':
         case 'pollEnded':
+          if (view.result) this.#outbox.send('everyone', null, pollEndFrame(view.result))
+          this.#tellPoll(view)
+          break
+        case 'pollOpened':
           this.#tellPoll(view)
           break
         case 'voted':
@@ -561,6 +612,7 @@ export class Room implements SessionRoom {
         case 'banned':
         case 'unbanned':
         case 'renamed':
+        case 'commandsDone':
           break
         case 'vanished':
           this.#view = null
@@ -575,9 +627,24 @@ export class Room implements SessionRoom {
     if (this.#pollTimer) clearTimeout(this.#pollTimer)
     this.#pollTimer = null
     this.#pollToldAt = this.#deps.clock()
-    if (!view.poll) return this.#outbox.send('everyone', noPollFrame)
-    this.#outbox.send('admins', pollFrame(view.poll, 'admins'))
-    this.#outbox.send('members', pollFrame(view.poll, 'members'))
+    const { poll } = view
+    if (!poll) return this.#outbox.send('everyone', noPollFrame)
+    for (const audience of ['admins', 'members'] as const)
+      this.#outbox.send(audience, pollFrame(poll, audience), this.#pollFrame(poll, audience, true))
+  }
+
+  #pollFrame(poll: Poll, audience: 'admins' | 'members', newer: boolean): Buffer {
+    if (!newer) return pollFrame(poll, audience)
+    const now = Date.now()
+    return pollFrame(poll, audience, { closesAt: now + Math.round(poll.endsAt - this.#deps.clock()), now })
+  }
+
+  #tellMeeting(view: Meeting): void {
+    this.#outbox.send('everyone', null, meetingFrame(view))
+  }
+
+  #welcomeFrame(view: Meeting, member: MemberId): Buffer {
+    return welcomeFrame(view, member, { ...this.#deps, ...this.#deps.zone(), now: Date.now() })
   }
 
   /** Sums are told at most ten times a second; the last one always is. */
@@ -605,7 +672,7 @@ export class Room implements SessionRoom {
     if (!seat) return
     this.#seats.delete(socket)
     this.#logEnd(seat.member, seat.session, text ?? 'dismissed')
-    if (text) seat.session.disconnect(text, this.#deps.utcOffset())
+    if (text) seat.session.disconnect(text, this.#deps.zone().utcOffset)
     else seat.session.end()
   }
 
@@ -659,6 +726,9 @@ export class Room implements SessionRoom {
     this.#toldAnewAt = now
     this.#outbox.send('everyone', usersFrame(view))
     this.#outbox.send('everyone', statusFrame(view))
+    this.#tellMeeting(view)
+    if (view.result && view.result.id !== before.result?.id)
+      this.#outbox.send('everyone', null, pollEndFrame(view.result))
     this.#outbox.send('everyone', noPollFrame)
     if (view.poll) this.#tellPoll(view)
   }
@@ -684,7 +754,7 @@ export class Room implements SessionRoom {
     if (!isConflict(error) && codeOf(error) === null) throw error
     this.#distrustView(error)
     for (const job of run) {
-      if (job.type === 'command' && job.session.open) job.session.reply(unavailable)
+      if (job.type === 'command' && job.session.open) job.session.reply(unavailable, job.id)
       if (job.type === 'ended') this.#seats.delete(job.session.socket.id)
     }
   }
@@ -707,7 +777,7 @@ export class Room implements SessionRoom {
 
   #fail(error: unknown): void {
     this.#deps.log({ level: 'error', event: 'roomFailed', meeting: this.id, error: stackOf(error) })
-    this.close()
+    this.close(closeCodes.forNow)
     this.#deps.onFailed()
   }
 }
@@ -731,20 +801,34 @@ function pictureOf(view: Meeting): Buffer {
   ])
 }
 
-/** The jobs at the front that can share a commit: lines, votes, entries of different members, ends. */
+/**
+ * The jobs at the front that can share a commit: lines, votes, entries of different members, ends. What is sent twice
+ * under the same id is not in one.
+ */
 function takeRun(jobs: readonly Job[]): readonly Job[] {
   const kind = (job: Job): string => (job.type === 'command' ? job.command.type : job.type)
   const first = jobs[0]
   if (!first || !['say', 'vote', 'enter', 'ended'].includes(kind(first))) return jobs.slice(0, 1)
-  const entering = new Set<MemberId>()
+  const seen = new Set<string>()
   const end = jobs.findIndex((job) => {
     if (kind(job) !== kind(first)) return true
-    if (job.type !== 'enter') return false
-    const again = entering.has(job.credential.id)
-    entering.add(job.credential.id)
+    const name =
+      job.type === 'enter'
+        ? `${job.credential.id}`
+        : job.type === 'command' && job.id !== null
+          ? `${job.session.socket.id} ${job.id}`
+          : null
+    if (name === null) return false
+    const again = seen.has(name)
+    seen.add(name)
     return again
   })
   return end === -1 ? [...jobs] : jobs.slice(0, end)
+}
+
+/** Those that are to be remembered. */
+function named(commands: readonly SeatedCommand[]): DoneCommand[] {
+  return commands.flatMap(({ attendee, id }) => (id === null ? [] : [{ member: attendee.id, id }]))
 }
 
 function merge(decisions: readonly Decision[]): Decision {
@@ -790,6 +874,11 @@ function buildView(
     banned: new Set(stored.banned),
     poll: null,
     endedPolls: new Map(stored.endedPolls.map(({ question, endedAgoMs }) => [question, now - endedAgoMs])),
+    result: stored.lastPoll && {
+      ...stored.lastPoll,
+      tally: stored.lastPoll.ending === 'aborted' ? null : stored.lastPoll.tally,
+    },
+    done: new Map(stored.done.map(({ doneAgoMs, ...command }) => [doneKey(command), now - doneAgoMs])),
     lastLine: stored.lastLine,
     revision,
     stateRevision: revision,

@@ -2,20 +2,28 @@ import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { RateLimit } from '../hub/rate.ts'
 import type { Command } from './meeting.ts'
-import { disconnectFrame, errorFrame, isRejection, parseCommand } from './protocol.ts'
-import { type DisconnectText, reject, type Rejection } from './rejection.ts'
+import {
+  ackFrame,
+  burst,
+  disconnectFrame,
+  errorFrame,
+  isRejection,
+  parseRequest,
+  subprotocol,
+} from './protocol.ts'
+import { closeCodeOf, closeCodes, type DisconnectText, reject, type Rejection } from './rejection.ts'
 
 export type SessionDeps = { ratePerSecond: number; clock: () => number; metrics: Metrics }
 
 /** What a session needs of the room that it is in. */
 export type SessionRoom = {
-  command: (session: Session, command: Command) => void
+  /** `id`: under which the client wants an answer. */
+  command: (session: Session, command: Command, id: string | null) => void
   ended: (session: Session, how: Ending) => void
 }
 
-const burst = 20
 const maxEarly = 16
-const tooFast = reject('You are sending too fast')
+const tooFast = reject('You are sending too fast', { again: true })
 const notText = reject('Only text frames of UTF-8 are understood')
 
 /**
@@ -44,6 +52,11 @@ export class Session implements SocketHandlers {
     return this.#open
   }
 
+  /** Whether it speaks `plenum.v1`. */
+  get newer(): boolean {
+    return this.socket.protocol === subprotocol
+  }
+
   frame(text: string | null): void {
     this.#receive(text)
   }
@@ -54,9 +67,15 @@ export class Session implements SocketHandlers {
     this.#room?.ended(this, how)
   }
 
-  reply(rejection: Rejection): void {
+  /** Says that the command with this id was not done, or may be sent again. */
+  reply(rejection: Rejection, id: string | null): void {
     this.#deps.metrics.rejected(rejection.text)
-    this.socket.write([errorFrame(rejection)])
+    this.socket.write([errorFrame(rejection, id)])
+  }
+
+  /** Says that the command with this id is done, and durable. */
+  acknowledge(id: string): void {
+    this.socket.write([ackFrame(id)])
   }
 
   /** The room that decides about this session's entry; it hears of the connection's end. */
@@ -74,21 +93,21 @@ export class Session implements SocketHandlers {
     const early = this.#early ?? []
     this.#decided()
     for (const text of early) this.#receive(text)
-    if (this.#earlyDropped) this.reply(tooFast)
+    if (this.#earlyDropped) this.reply(tooFast, null)
   }
 
   /** Ends the connection for good, with a word. `utcOffset` (seconds) is that of the record's times. */
   disconnect(text: DisconnectText, utcOffset: number): void {
     const [date = '', time = ''] = new Date(Date.now() + utcOffset * 1000).toISOString().split(/[T.]/)
     this.socket.write([disconnectFrame(text, { date, time })])
-    this.end()
+    this.end(closeCodeOf(text))
   }
 
-  /** Ends the connection without a word: the stock page comes back. */
-  end(): void {
+  /** Ends the connection without a word: the stock page comes back, and so do others that get such a `code`. */
+  end(code: number = closeCodes.forNow): void {
     this.#open = false
     this.#decided()
-    this.socket.end()
+    this.socket.end(code)
   }
 
   #decided(): void {
@@ -106,10 +125,13 @@ export class Session implements SocketHandlers {
       return
     }
     this.#rate ??= new RateLimit(burst, this.#deps.ratePerSecond)
-    if (!this.#rate.pass(this.#deps.clock())) return this.reply(tooFast)
-    const parsed = text === null ? notText : parseCommand(text)
-    if (parsed === null) return
-    if (isRejection(parsed)) this.reply(parsed)
-    else this.#room?.command(this, parsed)
+    const isInTime = this.#rate.pass(this.#deps.clock())
+    if (!isInTime && !this.newer) return this.reply(tooFast, null)
+    const { id, command } = text === null ? { id: null, command: notText } : parseRequest(text, this.newer)
+    if (!isInTime) this.reply(tooFast, id)
+    else if (command === null) {
+      if (id !== null) this.acknowledge(id)
+    } else if (isRejection(command)) this.reply(command, id)
+    else this.#room?.command(this, command, id)
   }
 }

@@ -1,6 +1,14 @@
 import type { ISql, PendingQuery, Row, Sql, TransactionSql } from 'postgres'
-import type { Credential, LineDraft, MeetingState, SiteState, Write } from './meeting.ts'
-import { type MemberId, sameQuestionMs } from './poll.ts'
+import {
+  type Credential,
+  type DoneCommand,
+  type LineDraft,
+  type MeetingState,
+  rememberedMs,
+  type SiteState,
+  type Write,
+} from './meeting.ts'
+import { type MemberId, type PollEnding, sameQuestionMs } from './poll.ts'
 
 const states: readonly MeetingState[] = ['pending', 'open', 'finished', 'closed']
 
@@ -90,6 +98,10 @@ export type StoredMeeting = {
   } | null
   /** Those that ended within the last `sameQuestionMs`. */
   endedPolls: { question: string; endedAgoMs: number }[]
+  /** The last one that ended, however long ago, aborted or not. */
+  lastPoll: { id: number; question: string; answers: string[]; ending: PollEnding; tally: number[] } | null
+  /** The commands with an id that were done within the last `rememberedMs`, in that order. */
+  done: (DoneCommand & { doneAgoMs: number })[]
   lastLine: { id: number; time: string | null }
 }
 
@@ -102,6 +114,9 @@ export type Fence = Readonly<{ epoch: string; meeting: number; reading: string }
  */
 export async function beginReading(sql: ISql, epoch: string, meeting: number): Promise<Fence> {
   const [row] = await sql<{ reading: string }[]>`
+    with forgotten as (
+      delete from plenum.command
+      where meeting_id = ${meeting} and done_at < now() - ${rememberedMs} * interval '1 ms')
     select plenum.begin_reading(${epoch}::bigint, ${meeting}::int)::text reading`
   if (!row) throw new Error('the reading was not written')
   return { epoch, meeting, reading: row.reading }
@@ -119,6 +134,8 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
       banned: number[] | null
       poll: Exclude<StoredMeeting['poll'], null> | null
       ended_polls: StoredMeeting['endedPolls'] | null
+      last_poll: StoredMeeting['lastPoll']
+      done: StoredMeeting['done'] | null
     }[]
   >`
     select m.name, m.state, l.id last_id, l.t::text last_time,
@@ -139,7 +156,17 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
       (select json_agg(json_build_object('question', o.question,
           'endedAgoMs', extract(epoch from now() - o.ended_at) * 1000) order by o.ended_at)
         from plenum.poll o
-        where o.meeting_id = m.id and o.ended_at > now() - ${sameQuestionMs} * interval '1 ms') ended_polls
+        where o.meeting_id = m.id and o.ended_at > now() - ${sameQuestionMs} * interval '1 ms') ended_polls,
+      (select json_build_object('id', o.id, 'question', o.question, 'answers', o.answers, 'ending', o.ending,
+          'tally', (select json_agg((select count(*) from plenum.vote v
+              where v.poll_id = o.id and v.answer = a.n - 1) order by a.n)
+            from unnest(o.answers) with ordinality a(text, n)))
+        from plenum.poll o where o.meeting_id = m.id and o.ended_at is not null
+        order by o.ended_at desc, o.id desc limit 1) last_poll,
+      (select json_agg(json_build_object('member', c.member_id, 'id', c.id,
+          'doneAgoMs', extract(epoch from now() - c.done_at) * 1000) order by c.done_at)
+        from plenum.command c
+        where c.meeting_id = m.id and c.done_at > now() - ${rememberedMs} * interval '1 ms') done
     from membership_meeting m
       -- The newest time may stand at an older id in a record that another server wrote.
       cross join lateral (select max(id) id, max(t) t from membership_meetingmessagelog
@@ -153,6 +180,8 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
     banned: row.banned ?? [],
     poll: row.poll,
     endedPolls: row.ended_polls ?? [],
+    lastPoll: row.last_poll,
+    done: row.done ?? [],
     lastLine: { id: row.last_id ?? 0, time: row.last_time },
   }
 }
@@ -209,15 +238,15 @@ export async function commit(
   write: Write,
   lastTime: string | null,
 ): Promise<{ lines: StoredLine[]; poll: { id: number; endsInMs: number } | null }> {
-  const { lines, ...others } = write
+  const { lines, done = [], ...others } = write
   const { meeting } = fence
   if (Object.values(others).every((part) => Array.isArray(part) && part.length === 0)) {
-    if (lines.length === 0) return { lines: [], poll: null }
-    return { lines: await insertLines(sql, fence, lines, lastTime), poll: null }
+    if (lines.length === 0 && done.length === 0) return { lines: [], poll: null }
+    return { lines: await insertLines(sql, fence, lines, done, lastTime), poll: null }
   }
   return await sql.begin(async (tx) => {
     const [stored, poll] = await Promise.all([
-      lines.length > 0 ? insertLines(tx, fence, lines, lastTime) : checkFence(tx, fence),
+      insertLines(tx, fence, lines, done, lastTime),
       write.openPoll ? insertPoll(tx, meeting, write.openPoll) : null,
       write.state && updateState(tx, meeting, write.state),
       write.attend && write.attend.length > 0 && insertAttendance(tx, meeting, write.attend),
@@ -230,21 +259,33 @@ export async function commit(
   })
 }
 
-async function checkFence(sql: ISql, { epoch, meeting, reading }: Fence): Promise<[]> {
-  await sql`select plenum.fence(${epoch}::bigint, ${meeting}::int, ${reading}::bigint)`
-  return []
-}
-
-/** `t` grows with the id by at least a microsecond: the site orders the record by `t`. */
+/**
+ * Passes the fence, whatever there is to write. `t` grows with the id by at least a microsecond: the site orders the
+ * record by `t`.
+ */
 async function insertLines(
   sql: ISql,
   { epoch, meeting, reading }: Fence,
   lines: readonly LineDraft[],
+  done: readonly DoneCommand[],
   lastTime: string | null,
 ): Promise<StoredLine[]> {
+  const fence = sql`fence as materialized (
+    select plenum.fence(${epoch}::bigint, ${meeting}::int, ${reading}::bigint) held)`
+  // An id whose hour is over may still be there, or be used again.
+  const remembered = sql`
+    insert into plenum.command (meeting_id, member_id, id)
+    select ${meeting}::int, command.member, command.id
+    from fence, unnest(${done.map(({ member }) => member)}::int[], ${done.map(({ id }) => id)}::text[])
+      command(member, id)
+    where fence.held
+    on conflict (meeting_id, member_id, id) do update set done_at = excluded.done_at`
+  if (lines.length === 0) {
+    await sql`with ${fence}, remembered as (${remembered}) select held from fence`
+    return []
+  }
   return await sql<StoredLine[]>`
-    with fence as materialized (
-      select plenum.fence(${epoch}::bigint, ${meeting}::int, ${reading}::bigint) held)
+    with ${fence} ${done.length > 0 ? sql`, remembered as (${remembered})` : sql``}
     insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
     select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
         + (n - 1) * interval '1 microsecond', message, ${meeting}::int, sender
@@ -344,6 +385,9 @@ const isLive = (sql: ISql): PendingQuery<Row[]> => sql`
     or exists (select from plenum.attendance t where t.meeting_id = m.id and t.left_at is null)
     or exists (select from plenum.poll o where o.meeting_id = m.id and o.ended_at is null))`
 
+/** That of the times in the record. `utcOffset`: how far it is ahead of UTC now, in seconds. */
+export type Zone = { timezone: string; utcOffset: number }
+
 /**
  * What changed on the site of one meeting since `fingerprint` was taken; `site` is undefined where nothing did, null
  * where there is no such meeting on the web (any more).
@@ -352,16 +396,17 @@ export type SiteReport = { id: number; fingerprint: string; site: SiteState | un
 
 /**
  * Reads, in one query, what the site may have changed: for each meeting in `watched` (its id and the fingerprint of
- * what was last seen of it, '' for nothing), and for each other meeting that goes on by itself. Also says how far the
- * time that members read is ahead of UTC, in seconds.
+ * what was last seen of it, '' for nothing), and for each other meeting that goes on by itself. Also says in which zone
+ * the times are that members read, and how far it is ahead of UTC, in seconds.
  */
 export async function readSite(
   sql: ISql,
   watched: readonly { id: number; fingerprint: string }[],
-): Promise<{ reports: SiteReport[]; utcOffset: number }> {
+): Promise<{ reports: SiteReport[]; zone: Zone }> {
   const ids = watched.map(({ id }) => id)
   const rows = await sql<
     {
+      timezone: string
       utc_offset: number
       id: number | null
       known: string
@@ -375,7 +420,7 @@ export async function readSite(
       } | null
     }[]
   >`
-    select extract(timezone from now())::int utc_offset, s.id, s.known, s.fingerprint,
+    select current_setting('timezone') timezone, extract(timezone from now())::int utc_offset, s.id, s.known, s.fingerprint,
       case when s.fingerprint <> s.known then s.details end details
     from (values (1)) one left join (
       select w.id, w.known, d.details, coalesce(md5(d.details::text), 'gone') fingerprint
@@ -414,7 +459,8 @@ export async function readSite(
       },
     ]
   })
-  return { reports, utcOffset: rows[0]?.utc_offset ?? 0 }
+  const { timezone = 'UTC', utc_offset: utcOffset = 0 } = rows[0] ?? {}
+  return { reports, zone: { timezone, utcOffset } }
 }
 
 /** Lets a member who was kicked without return enter again. False where there was no such ban. */

@@ -25,6 +25,39 @@ export interface PollState {
   answers: string[]
   tally: number[]
   voted: number[] | null
+  // Of plenum.v1.
+  id?: number
+  closesAt?: number
+  now?: number
+}
+
+export interface MeetingFacts {
+  id: number
+  name: string
+  state: 'pending' | 'open' | 'finished' | 'closed'
+  admins: number[]
+}
+
+export interface PollResult {
+  id: number
+  question: string
+  answers: string[]
+  tally: number[] | null
+  ending: 'voted' | 'time' | 'finished' | 'aborted'
+}
+
+export interface Welcome {
+  version: string
+  now: number
+  timezone: string
+  utcOffset: number
+  you: Person
+  meeting: MeetingFacts
+  vote: number | null
+  result: PollResult | null
+  graceSeconds: number
+  rememberedSeconds: number
+  limits: Record<string, number>
 }
 
 export type Frame =
@@ -35,8 +68,13 @@ export type Frame =
   | { type: 'users'; data: { users: Person[] } }
   | { type: 'status'; data: { isopen: boolean; isfinished: boolean } }
   | { type: 'poll'; data: PollState | null }
-  | { type: 'error'; msg: string }
+  | { type: 'error'; msg: string; id?: string; again?: true }
   | { type: 'disconnect'; data: Line }
+  // Of plenum.v1.
+  | { type: 'welcome'; data: Welcome }
+  | { type: 'meeting'; data: MeetingFacts }
+  | { type: 'pollend'; data: PollResult }
+  | { type: 'ack'; data: { id: string } }
 
 export type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 

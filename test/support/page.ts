@@ -159,6 +159,11 @@ export class StockPage {
       case 'disconnect':
         this.disconnectText = frame.data.message // ending the connection is up to the server
         break
+      case 'welcome':
+      case 'meeting':
+      case 'pollend':
+      case 'ack':
+        break // the stock page knows none of these: see `unknown`
     }
   }
 

@@ -188,6 +188,10 @@ function strip(frame: Frame): Record<string, unknown> & { type: string } {
     case 'removeuser':
     case 'status':
     case 'error':
+    case 'welcome':
+    case 'meeting':
+    case 'pollend':
+    case 'ack':
       return { ...frame }
   }
 }

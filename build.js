@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { chmod } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { build } from 'esbuild'
 import { patchPostgres } from './patch-postgres.js'
 
-const bundle = process.argv[2] ?? 'dist/plenum.js'
+// Arguments: [file of the bundle [file that is to say what is in it]]
+const [, , bundle = 'dist/plenum.js', contents] = process.argv
 const { version, engines } = JSON.parse(readFileSync('package.json', 'utf8'))
 const oldestNode = Number.parseInt(engines.node.replace('>=', ''), 10)
 
@@ -25,7 +26,7 @@ const require = createRequire('file:///');
 
 patchPostgres()
 
-await build({
+const { metafile } = await build({
   entryPoints: ['src/main.ts'],
   outfile: bundle,
   bundle: true,
@@ -40,6 +41,8 @@ await build({
   banner: { js: head },
   footer: { js: '})()' },
   legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 })
 await chmod(bundle, 0o755)
+if (contents) await writeFile(contents, JSON.stringify(metafile))

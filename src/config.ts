@@ -196,8 +196,8 @@ type Name = keyof Table
 type Values = { [K in Name]: ReturnType<Table[K]['parse']> | null }
 
 const names = Object.keys(table) as Name[]
-const commands = ['serve', 'migrate', 'check', 'health', 'unban', 'version', 'help'] as const
-type Command = (typeof commands)[number]
+export const commands = ['serve', 'migrate', 'check', 'health', 'unban', 'version', 'help'] as const
+export type Command = (typeof commands)[number]
 
 /** What is to be known of each flag to document it, in the order of the usage text. */
 export const flags: readonly Readonly<{

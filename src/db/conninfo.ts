@@ -49,6 +49,11 @@ const environment: readonly (readonly [variable: string, keyword: string])[] = [
   ['PGOPTIONS', 'options'],
 ]
 
+/** The variables of libpq that say where and how to connect, as far as the connection string does not. */
+export function databaseVariables(): string[] {
+  return environment.map(([variable]) => variable)
+}
+
 // To go on without these would connect elsewhere, or less safely, than the operator believes.
 const unsupportedVariables = [
   'PGHOSTADDR',

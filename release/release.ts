@@ -60,7 +60,7 @@ async function build(): Promise<{ bundle: Uint8Array; metafile: Metafile }> {
 
 /** Not of today: the same source makes the same release at any time. */
 async function releaseDate(): Promise<Date> {
-  const seconds = process.env['SOURCE_DATE_EPOCH'] ?? (await commitSeconds())
+  const seconds = process.env['SOURCE_DATE_EPOCH'] || (await commitSeconds())
   if (!/^\d+$/.test(seconds)) throw new Error('SOURCE_DATE_EPOCH takes seconds since 1970')
   return new Date(Number(seconds) * 1000)
 }

@@ -324,12 +324,16 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
       assert.match(await ask(`cat ${settings}`), /^PLENUM_ORIGIN=https:\/\/meetings\.example\.org$/m)
       assert.match(await ask(`cat ${settings}.dpkg-dist`), /^#PLENUM_NEW=$/m)
 
+      // What `systemctl enable` does: who installs the package again is to find it so, and who purges it is not.
+      const enabled = '/etc/systemd/system/multi-user.target.wants/plenum.service'
+      await ask(`mkdir -p $(dirname ${enabled}) && ln -s /usr/lib/systemd/system/plenum.service ${enabled}`)
       await ask(`${dpkg} --remove plenum`)
       assert.notEqual((await machine.run('ls /usr/bin/plenum')).status, 0)
       assert.match(await ask(`cat ${settings}`), /meetings\.example\.org/)
 
       await ask(`${dpkg} --install /mnt/newer.deb`)
       assert.match(await ask(`cat ${settings}`), /meetings\.example\.org/)
+      await ask(`test -L ${enabled} && test ! -e /etc/systemd/system/plenum.service`)
       await ask(`${dpkg} --purge plenum`)
       const left = await ask("find /etc /usr /var/lib -xdev -path '*/plenum*' -not -path '/usr/src/*'")
       assert.equal(left, '')

@@ -40,6 +40,10 @@ const variables: readonly (readonly [string, string])[] = [
   ],
   ['LISTEN_PID, LISTEN_FDS', 'Set by systemd: a socket that it passes is used in place of -listen.'],
   [
+    'JOURNAL_STREAM',
+    'Set by systemd: whether the log goes to the journal, and thus its format (-logformat).',
+  ],
+  [
     'NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID',
     'Set by systemd: it is told of readiness, of the end, and at intervals that the server lives.',
   ],

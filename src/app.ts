@@ -1,15 +1,17 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
+import { requestId } from 'hono/request-id'
+import { randomBytes } from 'node:crypto'
 import { healthRoutes, type Readiness } from './edge/health.ts'
-import { stackOf } from './edge/log.ts'
-import { clientAddress, type ProxyTrust } from './edge/remote.ts'
+import { shortPath, stackOf } from './edge/log.ts'
+import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
-import { createWebSockets } from './edge/websocket.ts'
+import { createWebSockets, isUpgrade } from './edge/websocket.ts'
 import type { MeetingStatus } from './meeting/hub.ts'
 import { subprotocol } from './meeting/protocol.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
 
-export type AppDeps = Omit<MeetingRouteDeps, 'addressOf'> & {
+export type AppDeps = Omit<MeetingRouteDeps, 'callerOf'> & {
   proxy: ProxyTrust
   readiness: Readiness
   status: () => {
@@ -33,16 +35,35 @@ export function createApps(deps: AppDeps): {
   const admin = deps.adminApart ? new Hono() : app
   const { upgradeWebSocket, attach } = createWebSockets(app, log, new Set([subprotocol]))
 
-  const addressOf = (c: Context): string => {
-    const { incoming } = c.env as HttpBindings
-    return clientAddress(incoming.socket.remoteAddress, c.req.header('x-forwarded-for'), deps.proxy)
+  const callerOf = (c: Context): Caller => {
+    const { remoteAddress } = (c.env as HttpBindings).incoming.socket
+    const address = clientAddress(remoteAddress, c.req.header('x-forwarded-for'), deps.proxy)
+    return { address, request: c.get('requestId') }
   }
-  for (const each of new Set([app, admin]))
+  for (const each of new Set([app, admin])) {
+    // A proxy that gives its requests an id finds them here under the same.
+    each.use(
+      requestId({
+        headerName: deps.proxy.behindProxy ? 'X-Request-Id' : '',
+        limitLength: 64,
+        generator: () => randomBytes(6).toString('base64url'),
+      }),
+    )
+    each.use(async function logged(c, next) {
+      const begun = deps.clock()
+      await next()
+      if (isUpgrade(c) && c.res.ok) return
+      const ms = Math.round(deps.clock() - begun)
+      const { method, path } = c.req
+      const { status } = c.res
+      log({ level: 'debug', event: 'request', method, path: shortPath(path), status, ms, ...callerOf(c) })
+    })
     each.use(async function literalPath(c, next) {
       if (!isLiteralPath((c.env as HttpBindings).incoming.url ?? '')) return c.notFound()
       return await next()
     })
-  app.route('/', meetingRoutes({ ...deps, addressOf }, upgradeWebSocket))
+  }
+  app.route('/', meetingRoutes({ ...deps, callerOf }, upgradeWebSocket))
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())
   admin.get('/__meetingstatus', (c) => c.json(deps.status()))
@@ -50,7 +71,8 @@ export function createApps(deps: AppDeps): {
   for (const each of new Set([app, admin])) {
     each.notFound((c) => c.text('not found\n', 404))
     each.onError((error, c) => {
-      log({ level: 'error', event: 'unexpected', where: 'request', error: stackOf(error) })
+      const { request } = callerOf(c)
+      log({ level: 'error', event: 'unexpected', where: 'request', error: stackOf(error), request })
       return c.text('internal error\n', 500)
     })
   }

@@ -2,6 +2,7 @@ import { parseDatabaseUrl } from './db/conninfo.ts'
 import type { DatabaseOptions, Env, Host } from './db/conninfo.ts'
 import { collide, maxSocketPathBytes, parseAddress } from './edge/address.ts'
 import type { ListenAddress } from './edge/address.ts'
+import { type LogFormat, type LogLevel, logLevels } from './edge/log.ts'
 import { noOrigins, parseOrigins } from './edge/origin.ts'
 import type { AllowedOrigins } from './edge/origin.ts'
 
@@ -29,6 +30,9 @@ export type Config = Readonly<{
   timezone: string | null
   /** How long before a meeting's time its members may enter; null is at any time. */
   joinWindowMs: number | null
+  logLevel: LogLevel
+  /** `auto`: what suits where the log goes. */
+  logFormat: LogFormat | 'auto'
 }>
 
 export type Invocation =
@@ -76,6 +80,8 @@ const wholeNumber = (least: number, most: number) => ({
   takes: `a whole number from ${least} to ${most}`,
   parse: (text: string) => parseWhole(text, least, most),
 })
+
+const logFormats = ['auto', 'json', 'plain', 'journal'] as const satisfies readonly Config['logFormat'][]
 
 // The one place that knows the flags: parsing, usage text and environment twins come from here.
 const table = {
@@ -189,6 +195,20 @@ const table = {
     takes: 'off, or minutes, 0 or more',
     parse: (text) => (text === 'off' ? null : Math.round(parseDecimal(text, 0, longestMinutes) * 60_000)),
   }),
+  loglevel: flag({
+    value: 'LEVEL',
+    default: 'info',
+    help: `what is logged: this and what is more important (${logLevels.join(', ')})`,
+    takes: logLevels.join(', '),
+    parse: (text) => oneOf(logLevels, text),
+  }),
+  logformat: flag({
+    value: 'FORMAT',
+    default: 'auto',
+    help: 'json; plain; journal (plain with priorities); auto is plain on a terminal, journal under journald, else json',
+    takes: logFormats.join(', '),
+    parse: (text) => oneOf(logFormats, text),
+  }),
 } as const
 
 type Table = typeof table
@@ -284,6 +304,8 @@ function readConfig(command: Command, texts: Partial<Record<Name, string>>, cont
     requestTimeoutMs: required(values, 'requesttimeout'),
     timezone: values.timezone,
     joinWindowMs: values.joinwindow,
+    logLevel: required(values, 'loglevel'),
+    logFormat: required(values, 'logformat'),
   })
 }
 
@@ -385,6 +407,12 @@ function withReason<T>(parse: () => T): T {
   } catch (error) {
     throw new Reason(error instanceof Error ? error.message : 'unusable', { cause: error })
   }
+}
+
+function oneOf<const Word extends string>(words: readonly Word[], text: string): Word {
+  const word = words.find((word) => word === text)
+  if (!word) throw new Error('none of the words')
+  return word
 }
 
 function parseBoolean(text: string): boolean {

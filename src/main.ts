@@ -1,17 +1,18 @@
-import { readFileSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import process from 'node:process'
 import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './commands.ts'
 import { type Config, type Invocation, parseInvocation, usage, UsageError } from './config.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
-import { createLog, type Log, stackOf } from './edge/log.ts'
+import { createLog, type Log, type LogFormat, stackOf } from './edge/log.ts'
 import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
 import { startServer } from './server.ts'
 
 /** Set by the build. */
 declare const PLENUM_VERSION: string
 
+const stderrFd = 2
 const firstInheritedFd = 3
 const usageStatus = 2
 
@@ -41,6 +42,13 @@ function runtimeName(): string {
   return deno ? `deno ${deno}` : `node ${node}`
 }
 
+/** What suits where stderr leads: systemd says which of a service's streams are journald's (systemd.exec(5)). */
+function suitingFormat(): LogFormat {
+  if (process.stderr.isTTY) return 'plain'
+  const { dev, ino } = fstatSync(stderrFd)
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}` ? 'journal' : 'json'
+}
+
 function fail(error: unknown): never {
   const text = error instanceof SetupError ? error.message : describeError(error)
   process.stderr.write(`plenum: ${text}\n`)
@@ -48,10 +56,11 @@ function fail(error: unknown): never {
 }
 
 async function serve(config: Config): Promise<void> {
-  const write = createLog(
-    (line) => process.stderr.write(line),
-    () => new Date(),
-  )
+  const write = createLog((line) => process.stderr.write(line), {
+    format: config.logFormat === 'auto' ? suitingFormat() : config.logFormat,
+    least: config.logLevel,
+    now: () => new Date(),
+  })
   const supervisor = new Supervisor(supervisorTerms(), (error) =>
     write({ level: 'warn', event: 'notifyFailed', error: describeError(error) }),
   )

@@ -102,6 +102,7 @@ suite('Deno permissions', { concurrency: 4, skip: !isDeno }, () => {
     'NOTIFY_SOCKET',
     'WATCHDOG_USEC',
     'WATCHDOG_PID',
+    'JOURNAL_STREAM',
     'WS_NO_BUFFER_UTIL',
   ]
   const sys = ['uid', 'gid', 'userInfo', 'homedir']

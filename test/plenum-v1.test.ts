@@ -88,14 +88,14 @@ suite('plenum.v1', { concurrency: 4 }, () => {
     const { data: welcome } = await chair.next('welcome')
     const { now, ...others } = welcome
     assert.ok(before - 1000 <= now && now <= Date.now() + 1000)
-    const [{ name = '' } = {}] = await sql<{ name: string }[]>`
+    const [row] = await sql<{ name: string }[]>`
       select name from membership_meeting where id = ${meeting.id}`
     assert.deepEqual(others, {
       version: others.version,
       timezone: 'Asia/Tokyo',
       utcOffset: 9 * 3600,
       you: { id: meeting.user(0), name: meeting.name(0), color: String(meeting.keyId(0) % 10) },
-      meeting: { id: meeting.id, name, state: 'open', admins: [meeting.user(0)] },
+      meeting: { id: meeting.id, name: row?.name ?? '', state: 'open', admins: [meeting.user(0)] },
       vote: null,
       result: null,
       graceSeconds: 7,

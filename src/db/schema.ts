@@ -164,7 +164,7 @@ export async function migrate(sql: Sql): Promise<number> {
 }
 
 function grantsOnSchema(role: string): string {
-  return `GRANT USAGE ON SCHEMA plenum TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plenum TO ${role};`
+  return `GRANT USAGE ON SCHEMA plenum TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plenum TO ${role}; ALTER DEFAULT PRIVILEGES IN SCHEMA plenum GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${role};`
 }
 
 type Need = { object: string; privilege: string; columns?: string }
@@ -211,6 +211,15 @@ export async function checkRights(sql: ISql): Promise<void> {
     where attrelid = to_regclass('membership_meetingmessagelog') and attname = 'id' and attidentity = ''
       and not has_sequence_privilege(pg_get_serial_sequence(attrelid::regclass::text, attname), 'USAGE')`
   if (serial) grants.push(`GRANT USAGE ON SEQUENCE ${serial.sequence} TO ${quoteName(serial.role)};`)
+  const [closed] = await sql<{ role: string }[]>`
+    select current_user as role from pg_class
+    where relnamespace = to_regnamespace('plenum') and relkind = 'r'
+      and not (has_table_privilege(oid, 'SELECT') and has_table_privilege(oid, 'INSERT')
+        and has_table_privilege(oid, 'UPDATE') and has_table_privilege(oid, 'DELETE'))`
+  if (closed)
+    throw new SetupError(
+      `rights on Plenum's own tables are missing; as their owner run: ${grantsOnSchema(quoteName(closed.role))}`,
+    )
   if (grants.length > 0)
     throw new SetupError(`rights are missing; as the owner of the site's tables run: ${grants.join(' ')}`)
 }

@@ -1,6 +1,6 @@
 /**
  * Everything that Plenum logs. Values are safe to keep: no keys, no passwords, no texts of members. `address` is a
- * client's address, `reason` and `error` come from `describeError` or are words of our own.
+ * client's address, `request` the id of the request by which he came, `reason` and `error` come from `describeError` or are words of our own.
  */
 export type LogEntry =
   | { level: 'info'; event: 'started'; version: string; runtime: string; listen: string; database: string }
@@ -8,32 +8,94 @@ export type LogEntry =
   | { level: 'info'; event: 'serving'; meetings: number }
   | { level: 'info'; event: 'stopping'; signal: string }
   | { level: 'info'; event: 'stopped' }
-  | { level: 'info'; event: 'entered'; meeting: number; member: number; address: string; arrival: string }
-  | { level: 'info'; event: 'ended'; meeting: number; member: number; address: string; how: string }
-  | { level: 'info'; event: 'refused'; meeting: number; address: string; reason: string }
+  | {
+      level: 'info'
+      event: 'entered'
+      meeting: number
+      member: number
+      address: string
+      request: string
+      arrival: string
+    }
+  | {
+      level: 'info'
+      event: 'ended'
+      meeting: number
+      member: number
+      address: string
+      request: string
+      how: string
+    }
+  | { level: 'info'; event: 'refused'; meeting: number; address: string; request: string; reason: string }
   | { level: 'info'; event: 'stateChanged'; meeting: number; state: string }
   | { level: 'info'; event: 'databaseBack' }
   | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
-  | { level: 'warn'; event: 'originRefused'; address: string }
-  | { level: 'warn'; event: 'connectionRefused'; address: string; reason: string }
-  | { level: 'warn'; event: 'badRequest'; address: string; reason: string }
-  | { level: 'warn'; event: 'slowReader'; address: string }
+  | { level: 'warn'; event: 'originRefused'; address: string; request: string }
+  | { level: 'warn'; event: 'connectionRefused'; address: string; request: string; reason: string }
+  | { level: 'warn'; event: 'slowReader'; address: string; request: string }
   | { level: 'warn'; event: 'waiting'; reason: string }
   | { level: 'warn'; event: 'databaseLost'; error: string }
   | { level: 'warn'; event: 'viewDistrusted'; meeting: number; reason: string }
   | { level: 'warn'; event: 'readFailed'; meeting: number; error: string }
   | { level: 'info'; event: 'viewReadAnew'; meeting: number }
+  | {
+      level: 'debug'
+      event: 'request'
+      method: string
+      path: string
+      status: number
+      ms: number
+      address: string
+      request: string
+    }
   | { level: 'error'; event: 'leaseLost' }
   | { level: 'error'; event: 'roomFailed'; meeting: number; error: string }
-  | { level: 'error'; event: 'unexpected'; where: string; error: string }
+  | { level: 'error'; event: 'unexpected'; where: string; error: string; request?: string }
   | { level: 'error'; event: 'stoppedByError'; error: string }
 
 export type Log = (entry: LogEntry) => void
 
-/** Logs one JSON line an entry through `write`; `now` gives the time. */
-export function createLog(write: (line: string) => void, now: () => Date): Log {
-  return (entry) => write(`${JSON.stringify({ time: now().toISOString(), ...entry })}\n`)
+/** From the least important on; the priorities are syslog's. */
+const priorities = { debug: 7, info: 6, warn: 4, error: 3 } as const
+
+export type LogLevel = keyof typeof priorities
+export const logLevels = Object.keys(priorities) as LogLevel[]
+
+/**
+ * `json`: one object a line. `plain`: words for people, with the time. `journal`: the same for journald, which knows the
+ * time and takes the priority from the line's beginning (sd-daemon(3)).
+ */
+export type LogFormat = 'json' | 'plain' | 'journal'
+
+/** Logs one line an entry through `write`, from `least` on; `now` gives the time. */
+export function createLog(
+  write: (line: string) => void,
+  { format, least, now }: { format: LogFormat; least: LogLevel; now: () => Date },
+): Log {
+  const formats: Record<LogFormat, (entry: LogEntry) => string> = {
+    json: (entry) => JSON.stringify({ time: now().toISOString(), ...entry }),
+    plain: (entry) => `${now().toISOString()} ${entry.level.padEnd(5)} ${words(entry)}`,
+    journal: (entry) => `<${priorities[entry.level]}>${words(entry)}`,
+  }
+  return (entry) => {
+    if (priorities[entry.level] <= priorities[least]) write(`${formats[format](entry)}\n`)
+  }
+}
+
+/** The event's name and its values, on one line: what is not plain is in quotes, as JSON has it. */
+function words(entry: LogEntry): string {
+  const values = Object.entries(entry).filter(([name]) => name !== 'level' && name !== 'event')
+  const shown = values.map(([name, value]) => {
+    const text = String(value)
+    return `${name}=${/^[^\s"=\p{C}]+$/u.test(text) ? text : JSON.stringify(text)}`
+  })
+  return [entry.event, ...shown].join(' ')
+}
+
+/** A path of a request without what could be a key. */
+export function shortPath(path: string): string {
+  return path.replace(/[^/]{24,}/g, '…')
 }
 
 /**

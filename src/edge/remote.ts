@@ -1,5 +1,8 @@
 import { isIP } from 'node:net'
 
+/** Who has sent a request, and by which id the log knows it. */
+export type Caller = { address: string; request: string }
+
 export type ProxyTrust = Readonly<{
   behindProxy: boolean
   /** How many proxies of our own append to X-Forwarded-For: 1 means that its last entry is the client. */

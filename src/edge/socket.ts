@@ -12,6 +12,8 @@ export interface Socket {
   readonly id: number
   /** The client's address, for people to read. */
   readonly remote: string
+  /** The id of the request by which it came, for the log. */
+  readonly request: string
   /** The websocket subprotocol that both speak; '' for none. */
   readonly protocol: string
   /** Sends whole websocket frames in one write. Past 1 MiB unread the connection is destroyed as too slow. */
@@ -87,6 +89,7 @@ let lastId = 0
 export class LiveSocket implements Socket {
   readonly id = ++lastId
   readonly remote: string
+  readonly request: string
   readonly protocol: string
   /** Times of the clock, in whole milliseconds: these take no room of their own. */
   lastSeen: number
@@ -99,8 +102,9 @@ export class LiveSocket implements Socket {
   #allowance = 0
 
   /** For a connection that has just been opened, in its 'open' event: `handle` is to be called in the same. */
-  constructor(raw: Connection, remote: string, deps: SocketDeps) {
-    this.remote = remote
+  constructor(raw: Connection, caller: { address: string; request: string }, deps: SocketDeps) {
+    this.remote = caller.address
+    this.request = caller.request
     this.protocol = raw.protocol
     this.#raw = raw
     this.#net = (raw as unknown as { _socket: NetSocket })._socket
@@ -108,7 +112,7 @@ export class LiveSocket implements Socket {
     this.lastSeen = Math.trunc(deps.clock())
     raw.live = this
     deps.keepalive.add(this)
-    deps.admission.opened(this.#net, remote)
+    deps.admission.opened(this.#net, this.remote)
     // The adapter's listeners, set up right after this call, would hold its request as long as the connection lasts.
     queueMicrotask(() => raw.removeAllListeners())
   }

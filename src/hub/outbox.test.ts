@@ -10,6 +10,7 @@ function room(people: Record<string, Omit<Recipient, 'socket'>>) {
     const socket: Socket = {
       id: 0,
       remote: '',
+      request: '',
       protocol: '',
       write: (frames) => writes[name]?.push(Buffer.concat(frames).toString()),
       allowBacklog: () => undefined,

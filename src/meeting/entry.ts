@@ -123,8 +123,8 @@ export class EntryDesk {
     const refused = refusal(credential, viewOf(meeting), joinWindowMs)
     if (credential && !refused) return { session, first, credential }
     const reason = refused ?? disconnects.notAllowed
-    const address = session.socket.remote
-    log({ level: 'info', event: 'refused', meeting, address, reason })
+    const { remote: address, request } = session.socket
+    log({ level: 'info', event: 'refused', meeting, address, request, reason })
     const tell = (): void => session.disconnect(reason, utcOffset())
     if (this.#failsOften(address)) setTimeout(tell, penaltyMs)
     else tell()

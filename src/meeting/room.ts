@@ -458,6 +458,7 @@ export class Room implements SessionRoom {
         meeting: this.id,
         member: credential.id,
         address: session.socket.remote,
+        request: session.socket.request,
         arrival: event?.type === 'entered' ? event.arrival : '',
       })
       session.admitted()
@@ -521,6 +522,7 @@ export class Room implements SessionRoom {
       event: 'refused',
       meeting: this.id,
       address: session.socket.remote,
+      request: session.socket.request,
       reason: text,
     })
     session.disconnect(text, this.#deps.zone().utcOffset)
@@ -686,8 +688,8 @@ export class Room implements SessionRoom {
   }
 
   #logEnd(member: MemberId, session: Session, how: string): void {
-    const address = session.socket.remote
-    this.#deps.log({ level: 'info', event: 'ended', meeting: this.id, member, address, how })
+    const { remote: address, request } = session.socket
+    this.#deps.log({ level: 'info', event: 'ended', meeting: this.id, member, address, request, how })
   }
 
   /** Reads the view anew, and tells those who are here what they may have missed. */

@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import type { Admission } from '../edge/admission.ts'
 import type { Keepalive } from '../edge/keepalive.ts'
 import { type Log, stackOf } from '../edge/log.ts'
+import type { Caller } from '../edge/remote.ts'
 import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
 import { Connection, LiveSocket, type SocketDeps } from '../edge/socket.ts'
 import { isUpgrade, type UpgradeWebSocket } from '../edge/websocket.ts'
@@ -15,7 +16,7 @@ export type MeetingRouteDeps = SessionDeps & {
   log: Log
   keepalive: Keepalive
   admission: Admission
-  addressOf: (context: Context) => string
+  callerOf: (context: Context) => Caller
   /** The hub, while this process serves the meetings. */
   hub: () => MeetingHub | null
 }
@@ -24,12 +25,12 @@ const path = '/ws/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}/:first{[0-9]+
 
 /** The websocket route of the meeting door (meeting door spec, Paths). */
 export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeWebSocket): Hono {
-  const { clock, log, keepalive, admission, hub, addressOf } = deps
+  const { clock, log, keepalive, admission, hub, callerOf } = deps
   const sockets: SocketDeps = {
     clock,
     keepalive,
     admission,
-    onSlow: ({ remote }) => log({ level: 'warn', event: 'slowReader', address: remote }),
+    onSlow: ({ remote, request }) => log({ level: 'warn', event: 'slowReader', address: remote, request }),
     onError: (error) =>
       log({ level: 'error', event: 'unexpected', where: 'meeting socket', error: stackOf(error) }),
   }
@@ -41,25 +42,25 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
       // Not from the adapter's copy, in which an empty header is none.
       const { origin } = (c.env as HttpBindings).incoming.headers
       if (!isAllowedOrigin(deps.origins, origin)) {
-        log({ level: 'warn', event: 'originRefused', address: addressOf(c) })
+        log({ level: 'warn', event: 'originRefused', ...callerOf(c) })
         return c.text('origin not allowed\n', 403)
       }
       if (!hub()) return c.text('the meetings are not served here now\n', 503)
-      const full = admission.refusal(addressOf(c))
+      const full = admission.refusal(callerOf(c).address)
       if (full !== null) {
-        log({ level: 'warn', event: 'connectionRefused', address: addressOf(c), reason: full })
+        log({ level: 'warn', event: 'connectionRefused', ...callerOf(c), reason: full })
         return c.text(`${full}\n`, 503)
       }
       return await next()
     },
     upgradeWebSocket(
       (c) => {
-        const remote = addressOf(c)
+        const caller = callerOf(c)
         const { meeting, key, first } = c.req.param() as Record<'meeting' | 'key' | 'first', string>
         return {
           onOpen(_event, { raw }) {
             if (!(raw instanceof Connection) || raw.readyState !== Connection.OPEN) return
-            const socket = new LiveSocket(raw, remote, sockets)
+            const socket = new LiveSocket(raw, caller, sockets)
             const session = new Session(socket, deps)
             socket.handle(session)
             const serving = hub()

@@ -17,7 +17,7 @@ export type Runtime = 'node' | 'deno'
  */
 export const denoPermissions = [
   '--allow-net',
-  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,WS_NO_BUFFER_UTIL',
+  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,JOURNAL_STREAM,WS_NO_BUFFER_UTIL',
   '--allow-sys=uid,gid,userInfo,homedir',
   '--allow-read',
   '--allow-write',
@@ -40,6 +40,8 @@ export interface LaunchOptions {
   passedSocket?: number
   /** How many descriptors the process may have open. */
   descriptors?: number
+  /** Where its stderr leads, as it is told. A terminal needs script(1). */
+  stderrTo?: 'journald' | 'a terminal'
 }
 
 export interface PlenumOptions extends LaunchOptions {
@@ -259,6 +261,12 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
   // Both limits: Node raises the soft one to the hard one.
   if (descriptors !== undefined)
     command.unshift('/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$@"`, 'sh')
+  if (options.stderrTo === 'journald')
+    command.unshift('/bin/sh', '-c', 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$@"', 'sh')
+  if (options.stderrTo === 'a terminal') {
+    const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+    command.splice(0, command.length, 'script', '-qefc', `${quoted.join(' ')} >/dev/null`, '/dev/null')
+  }
   const [file = '', ...rest] = command
   // What the runner and the developer's shell have set for other programs must not configure the server.
   const inherited = Object.entries(process.env).filter(([name]) => !/^(PLENUM_|PG|NODE_)/.test(name))

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { gather } from './support/gathering.ts'
+import type { Gathering } from './support/gathering.ts'
+import { openHouse } from './support/house.ts'
+import type { HouseOptions } from './support/house.ts'
+import type { Plenum } from './support/server.ts'
+import { until } from './support/until.ts'
+
+/** A member comes in and leaves, and a stranger is turned away. */
+async function bustle(
+  t: TestContext,
+  options: HouseOptions,
+): Promise<{ plenum: Plenum; meeting: Gathering }> {
+  const house = await openHouse(t, options)
+  const plenum = await house.start()
+  const meeting = await gather(house.db.sql, plenum, 1)
+  const member = await meeting.enter(0)
+  await member.close()
+  await plenum.get(`/meeting/${meeting.id}/${meeting.key(0)}x`)
+  await plenum.get(`/ws/meeting/${meeting.id}/${meeting.key(0)}/0`)
+  await until('he has left', async () => (await meeting.texts()).length === 2)
+  await plenum.stop()
+  for (const line of plenum.stderr) assert.ok(!line.includes(meeting.key(0)), line)
+  return { plenum, meeting }
+}
+
+suite('log', { concurrency: 3 }, () => {
+  test('it is one JSON object a line where it goes to a file or a pipe', async (t) => {
+    const { plenum, meeting } = await bustle(t, {})
+    assert.equal(plenum.logs.length, plenum.stderr.length)
+    for (const { time } of plenum.logs) assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    const [entered, ended] = ['entered', 'ended'].map((event) =>
+      plenum.logs.find((one) => one['event'] === event),
+    )
+    assert.deepEqual(
+      { ...entered, time: '', request: '' },
+      {
+        time: '',
+        level: 'info',
+        event: 'entered',
+        meeting: meeting.id,
+        member: meeting.user(0),
+        address: '127.0.0.1',
+        request: '',
+        arrival: 'joined',
+      },
+    )
+    assert.match(String(entered?.['request']), /^[\w-]{8}$/)
+    assert.equal(entered?.['request'], ended?.['request'])
+    assert.ok(plenum.logs.every(({ level }) => level !== 'debug'))
+  })
+
+  test('for journald each line begins with its priority, and is words', async (t) => {
+    const { plenum, meeting } = await bustle(t, { stderrTo: 'journald' })
+    for (const line of plenum.stderr) assert.match(line, /^<[346]>[a-zA-Z]+( |$)/)
+    const entered = plenum.stderr.find((line) => line.includes('entered'))
+    assert.match(
+      entered ?? '',
+      new RegExp(
+        `^<6>entered meeting=${meeting.id} member=${meeting.user(0)} address=127.0.0.1 request=[\\w-]{8} arrival=joined$`,
+      ),
+    )
+    assert.match(plenum.stderr[0] ?? '', /^<6>started version=\S+ runtime="(node|deno) /)
+  })
+
+  test('on a terminal it is words with the time', async (t) => {
+    const house = await openHouse(t, { stderrTo: 'a terminal' })
+    const plenum = await house.start()
+    await plenum.stop()
+    // A terminal has one stream.
+    assert.match(plenum.stdout[0] ?? '', /^\d{4}-\d\d-\d\dT[\d:.]+Z info  started version=/)
+  })
+
+  test('-logformat overrules what would suit, and -loglevel says from where on', async (t) => {
+    const { plenum: loud, meeting } = await bustle(t, {
+      flags: ['-logformat', 'plain', '-loglevel', 'debug'],
+    })
+    const requests = loud.stderr.filter((line) => line.includes(' debug request '))
+    assert.match(
+      requests.join('\n'),
+      new RegExp(`method=GET path=/meeting/${meeting.id}/… status=404 ms=\\d+ `),
+    )
+    assert.match(
+      requests.join('\n'),
+      new RegExp(`method=GET path=/ws/meeting/${meeting.id}/…/0 status=426 ms=`),
+    )
+    const { plenum: quiet } = await bustle(t, { flags: ['-loglevel', 'warn'] })
+    assert.deepEqual(quiet.stderr, [])
+    const { plenum: wary } = await bustle(t, { flags: ['-loglevel', 'warn'], origin: 'https://one.example' })
+    assert.deepEqual(wary.stderr, [])
+  })
+
+  test('behind a proxy requests go by the id that it gives them; else nobody can choose one', async (t) => {
+    for (const behind of [true, false]) {
+      const house = await openHouse(t, { flags: behind ? ['-behindproxy'] : [] })
+      const plenum = await house.start()
+      const meeting = await gather(house.db.sql, plenum, 1)
+      const member = await meeting.enter(0, { headers: { 'x-request-id': 'f00d' } })
+      const { request } = await plenum.logged(({ event }) => event === 'entered')
+      assert.equal(request === 'f00d', behind)
+      await member.close()
+      for (const bad of ['a b', 'x'.repeat(65), 'ä', '"'])
+        await (await meeting.enter(0, { headers: { 'x-request-id': bad } })).close()
+      for (const { event, request } of plenum.logs)
+        if (event === 'entered') assert.match(String(request), /^([\w-]{8}|f00d)$/)
+    }
+  })
+
+  test('every event is explained, and no other', () => {
+    const read = (path: string): string =>
+      readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
+    const events = Array.from(read('src/edge/log.ts').matchAll(/event: '(\w+)'/g), ([, event]) => event)
+    const section = read('docs/operations.md').split('### Events')[1] ?? ''
+    const [table = ''] = section.split('\n#')
+    const explained = Array.from(table.matchAll(/^\| `(\w+)` +\|/gm), ([, event]) => event)
+    assert.deepEqual(new Set(explained), new Set(events))
+    assert.equal(explained.length, events.length)
+  })
+})

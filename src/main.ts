@@ -118,10 +118,22 @@ async function run(invocation: Invocation): Promise<void> {
   }
 }
 
+/** Who runs this. In a container it may be a number without an account: then the settings have to name the role. */
+function account(): { osUser: string; home: string } {
+  return { osUser: attempt(() => userInfo().username) ?? '', home: attempt(homedir) ?? '/' }
+}
+
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}
+
 function readInvocation(): Invocation {
   try {
-    const host = { osUser: userInfo().username, home: homedir(), readFile }
-    return parseInvocation(process.argv.slice(2), process.env, host)
+    return parseInvocation(process.argv.slice(2), process.env, { ...account(), readFile })
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`plenum: ${error.message}\n\n${usage()}`)

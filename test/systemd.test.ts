@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,7 +12,43 @@ import { fileURLToPath } from 'node:url'
 import { createDatabase } from './support/database.ts'
 import { currentRuntime, denoPermissions, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
+import { commandOf, readSection } from './support/unit.ts'
 import { until } from './support/until.ts'
+
+const deploy = fileURLToPath(new URL('../deploy', import.meta.url))
+/** Where distributions put podman's generator of units. */
+const generator = ['/usr/libexec/podman/quadlet', '/usr/lib/podman/quadlet'].find((path) => existsSync(path))
+/** What a quadlet's generator says without being told. */
+const addedByQuadlet = [
+  ...['--replace', '--rm', '--detach', '--pull=never'],
+  ...['--sdnotify=conmon', '--cgroups=no-conmon', '--log-driver=passthrough'],
+]
+
+/** What becomes of a line below [Container]. One key that a generator does not know, and it makes no unit at all. */
+function podmanArguments(key: string, value: string): string[] {
+  switch (key) {
+    case 'Image':
+      return [value]
+    case 'ContainerName':
+      return [`--name=${value}`]
+    case 'PodmanArgs':
+      return value.split(' ')
+    case 'Volume':
+      return [`--volume=${value}`]
+    case 'Network':
+      return [`--network=${value}`]
+    case 'DropCapability':
+      return [`--cap-drop=${value}`]
+    case 'ReadOnly':
+      return value === 'yes' ? ['--read-only'] : []
+    case 'NoNewPrivileges':
+      return value === 'yes' ? ['--security-opt=no-new-privileges'] : []
+    case 'RunInit':
+      return value === 'yes' ? ['--init'] : []
+    default:
+      throw new Error(`podman 4.4 knows no ${key}, or this test does not`)
+  }
+}
 
 const has = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0
 
@@ -107,19 +144,21 @@ suite('under systemd', { concurrency: 3 }, () => {
     'the units are well-formed, and the service may do little',
     { skip: has('systemd-analyze', '--version') ? false : 'there is no systemd-analyze' },
     async (t) => {
-      const deploy = fileURLToPath(new URL('../deploy', import.meta.url))
       const folder = await mkdtemp(join(tmpdir(), 'plenum-units-'))
       t.after(() => rm(folder, { recursive: true, force: true }))
-      for (const name of ['plenum.service', 'plenum.socket']) {
+      for (const name of ['plenum.service', 'plenum.socket', 'plenum-podman.service']) {
         const unit = await readFile(join(deploy, name), 'utf8')
         // What the machine of this test does not have is not the unit's fault.
-        const here = unit.replace('/usr/local/bin/plenum', '/bin/true').replace(/^Documentation=.*$/m, '')
+        const here = unit
+          .replace(/\/usr\/(local\/bin\/plenum|bin\/podman)/g, '/bin/true')
+          .replace(/^Documentation=.*$/m, '')
         await writeFile(join(folder, name), here)
       }
       const verified = spawnSync('systemd-analyze', [
         'verify',
         join(folder, 'plenum.service'),
         join(folder, 'plenum.socket'),
+        join(folder, 'plenum-podman.service'),
       ])
       assert.equal(String(verified.stderr), '')
       assert.equal(verified.status, 0)
@@ -130,6 +169,31 @@ suite('under systemd', { concurrency: 3 }, () => {
       ])
       const exposure = Number(/Overall exposure level[^:]*: ([\d.]+)/.exec(String(judged))?.[1])
       assert.ok(exposure <= 1.5, `exposure ${exposure}`)
+    },
+  )
+
+  test('the quadlet runs the same container as the unit for an older podman', async () => {
+    const unit = await readFile(join(deploy, 'plenum-podman.service'), 'utf8')
+    const quadlet = await readFile(join(deploy, 'plenum.container'), 'utf8')
+    const ours = commandOf(unit, 'ExecStart')
+      .slice(2)
+      .filter((part) => !addedByQuadlet.includes(part))
+    const theirs = readSection(quadlet, 'Container').flatMap(([key, value]) => podmanArguments(key, value))
+    assert.deepEqual(theirs.sort(), ours.sort())
+    assert.deepEqual(commandOf(quadlet, 'ExecStartPre'), commandOf(unit, 'ExecStartPre'))
+  })
+
+  test(
+    "podman's generator takes the quadlet",
+    { skip: generator === undefined && 'podman has no generator here (it came with 4.4)' },
+    async (t) => {
+      const folder = await mkdtemp(join(tmpdir(), 'plenum-units-'))
+      t.after(() => rm(folder, { recursive: true, force: true }))
+      await copyFile(join(deploy, 'plenum.container'), join(folder, 'plenum.container'))
+      const env = { ...process.env, QUADLET_UNIT_DIRS: folder }
+      const made = spawnSync(generator ?? '', ['-dryrun'], { env, encoding: 'utf8' })
+      assert.equal(made.status, 0, made.stderr)
+      assert.match(made.stdout, /^ExecStart=.*podman run .*localhost\/plenum:latest$/m)
     },
   )
 })

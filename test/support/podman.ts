@@ -51,7 +51,7 @@ export class Podman {
       const podman = new Podman(await mkdtemp(join(tmpdir(), 'plenum-podman-')), driver)
       try {
         await podman.#importBases()
-        await podman.must('run', '--rm', '--network=host', ...limits, runtimeBase, runtime().path, '-v')
+        await podman.#chooseRuntime()
         return { podman }
       } catch (error) {
         lack = `podman cannot run a container here: ${String(error)}`
@@ -125,6 +125,21 @@ export class Podman {
     await this.ask('image', 'unmount', '--all')
     spawnSync('umount', [join(this.#folder, 'root', 'overlay')]) // which the driver mounts on itself
     await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  /** On some arrangements of control groups one of them works and the other does not. */
+  async #chooseRuntime(): Promise<void> {
+    const installed = ['crun', 'runc'].filter((name) => spawnSync(name, ['--version']).status === 0)
+    const tries: Said[] = []
+    for (const name of installed) {
+      const command = ['run', '--rm', '--network=none', ...limits, runtimeBase, runtime().path, '--version']
+      this.#globals.push('--runtime', name)
+      const said = await this.ask(...command)
+      if (said.code === 0) return
+      tries.push(said)
+      this.#globals.splice(-2)
+    }
+    throw new Error(tries.map(({ stderr }) => stderr.trim()).join('; ') || 'there is neither crun nor runc')
   }
 
   async #importBases(): Promise<void> {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { build } from 'esbuild'
+import { buildPages } from './build-pages.js'
 import { patchPostgres } from './patch-postgres.js'
 
 // Arguments: [file of the bundle [file that is to say what is in it]]
@@ -25,6 +26,7 @@ const require = createRequire('file:///');
 `
 
 patchPostgres()
+const pages = await buildPages()
 
 const { metafile } = await build({
   entryPoints: ['src/main.ts'],
@@ -37,7 +39,7 @@ const { metafile } = await build({
   alias: Object.fromEntries(
     builtinModules.filter((name) => !name.startsWith('node:')).map((name) => [name, `node:${name}`]),
   ),
-  define: { PLENUM_VERSION: JSON.stringify(version) },
+  define: { PLENUM_VERSION: JSON.stringify(version), PLENUM_PAGES: JSON.stringify(pages) },
   banner: { js: head },
   footer: { js: '})()' },
   legalComments: 'none',

@@ -10,6 +10,7 @@ import { createWebSockets, isUpgrade } from './edge/websocket.ts'
 import type { MeetingStatus } from './meeting/hub.ts'
 import { subprotocol } from './meeting/protocol.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
+import { pageRoutes } from './page/routes.ts'
 
 export type AppDeps = Omit<MeetingRouteDeps, 'callerOf'> & {
   proxy: ProxyTrust
@@ -64,6 +65,7 @@ export function createApps(deps: AppDeps): {
     })
   }
   app.route('/', meetingRoutes({ ...deps, callerOf }, upgradeWebSocket))
+  app.route('/', pageRoutes())
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())
   admin.get('/__meetingstatus', (c) => c.json(deps.status()))

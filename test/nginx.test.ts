@@ -117,12 +117,24 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
     assert.equal(moved, '301 https://127.0.0.1/ws/meeting/1')
   })
 
+  test('the page of a meeting is had, and no other below it', async (t) => {
+    const { db, nginx, plenum } = await open(t, { unix: true })
+    const meeting = await gather(db.sql, plenum, 1)
+    assert.equal(await statusOf(nginx, `/meeting/${meeting.id}/${meeting.key(0)}`), 200)
+    assert.equal(await statusOf(nginx, '/meeting/'), 404)
+  })
+
   test('status, health and metrics cannot be had from outside', async (t) => {
     const { nginx } = await open(t)
     for (const path of ['/__meetingstatus', '/livez', '/readyz', '/healthz', '/metrics', '/', '/ws'])
       assert.equal(await statusOf(nginx, path), 404, path)
     // As nginx understands a path, so it is passed on.
-    for (const path of ['/ws/meeting/../../__meetingstatus', '/ws/meeting/%2e%2e/%2e%2e/__meetingstatus'])
+    for (const path of [
+      '/ws/meeting/../../__meetingstatus',
+      '/ws/meeting/%2e%2e/%2e%2e/__meetingstatus',
+      '/meeting/../__meetingstatus',
+      '/meeting/%2e%2e/__meetingstatus',
+    ])
       assert.equal(await statusOf(nginx, path), 404, path)
   })
 

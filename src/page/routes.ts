@@ -1,0 +1,83 @@
+import { Buffer } from 'node:buffer'
+import { gunzipSync } from 'node:zlib'
+import { type Context, Hono } from 'hono'
+
+/** What build-pages.js makes of each page of `client/`. */
+type BuiltPage = {
+  policy: string
+  /** Of the document's bytes. */
+  tag: string
+  size: number
+  brotli: string
+  gzip: string
+}
+
+/** Each folder of `client/` that has a main.tsx. */
+type PageName = 'meeting'
+
+declare const PLENUM_PAGES: Record<PageName, BuiltPage>
+
+const secured = {
+  'content-type': 'text/html; charset=utf-8',
+  // Asked for each time, and mostly answered by 304: a new build is there at the next reload.
+  'cache-control': 'no-cache',
+  vary: 'accept-encoding',
+  // The address holds the key.
+  'referrer-policy': 'no-referrer',
+  'x-robots-tag': 'noindex',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+  'permissions-policy':
+    'camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()',
+}
+
+/**
+ * The pages that Plenum brings. A page is one document for everyone: whose key the address holds is found out when its
+ * websocket enters, so that nothing is looked up here and no address tells more than another.
+ */
+export function pageRoutes(): Hono {
+  const app = new Hono()
+  app.get('/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}', servePage('meeting'))
+  return app
+}
+
+type Encoding = 'br' | 'gzip' | 'identity'
+
+function servePage(name: PageName): (c: Context) => Response {
+  const { policy, tag, size, brotli, gzip } = PLENUM_PAGES[name]
+  const bodies: { [E in Exclude<Encoding, 'identity'>]: Uint8Array<ArrayBuffer> } = {
+    br: Uint8Array.from(Buffer.from(brotli, 'base64')),
+    gzip: Uint8Array.from(Buffer.from(gzip, 'base64')),
+  }
+  // Nearly nobody asks for it, so that it is not kept.
+  const plain = (): Uint8Array<ArrayBuffer> => Uint8Array.from(gunzipSync(bodies.gzip))
+
+  return function page(c) {
+    const encoding = chooseEncoding(c.req.header('accept-encoding') ?? '')
+    const headers = { ...secured, 'content-security-policy': policy, etag: `"${tag}-${encoding}"` }
+    // Any encoding's will do: it is the same document.
+    if (c.req.header('if-none-match')?.includes(`"${tag}-`)) return c.body(null, 304, headers)
+    const body = encoding === 'identity' ? plain() : bodies[encoding]
+    return c.body(body, 200, {
+      ...headers,
+      ...(encoding === 'identity' ? {} : { 'content-encoding': encoding }),
+      'content-length': String(encoding === 'identity' ? size : body.length),
+    })
+  }
+}
+
+/** The smallest body that an Accept-Encoding takes (RFC 9110, 12.5.3). */
+export function chooseEncoding(accepted: string): Encoding {
+  const weights = new Map(
+    accepted.split(',').map((item) => {
+      const [coding = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase())
+      const weight = parameters.find((part) => part.startsWith('q='))?.slice(2) ?? '1'
+      return [coding, Number(weight)]
+    }),
+  )
+  const takes = (coding: string): boolean => (weights.get(coding) ?? weights.get('*') ?? 0) > 0
+  return takes('br') ? 'br' : takes('gzip') ? 'gzip' : 'identity'
+}

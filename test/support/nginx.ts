@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../../demo/port.ts'
 import { tether } from '../../demo/tether.ts'
+import { makeCertificate } from './certificate.ts'
 import { until } from './until.ts'
 
 /** Whether this machine has nginx; where it has none, its tests have to be skipped. */
@@ -34,11 +35,7 @@ export async function startNginx(
 ): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), 'plenum-nginx-'))
   const [port, plainPort] = [await freePort(), await freePort()]
-  const key = join(folder, 'key.pem')
-  const certificate = join(folder, 'certificate.pem')
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
-  const how = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost']
-  execFileSync('openssl', [...how, '-addext', names, '-keyout', key, '-out', certificate], { stdio: 'pipe' })
+  const { cert: certificate, key } = makeCertificate(folder)
 
   const original = await readFile(fileURLToPath(new URL('../../nginx.conf', import.meta.url)), 'utf8')
   const replace = (site: string, pattern: RegExp, by: string): string => {

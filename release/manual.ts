@@ -35,7 +35,7 @@ const variables: readonly (readonly [string, string])[] = [
     'Each flag has a variable, named beside it above, that counts when the flag is not given and the variable is not empty.',
   ],
   [
-    databaseVariables().join(', '),
+    databaseVariables.join(', '),
     'Where and how to connect to the database, as far as -dburl does not say it. They mean what they mean to psql(1).',
   ],
   ['LISTEN_PID, LISTEN_FDS', 'Set by systemd: a socket that it passes is used in place of -listen.'],

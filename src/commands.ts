@@ -1,9 +1,11 @@
 import { get } from 'node:http'
+import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
 import type { Config, ListenAddress } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { checkRights, migrate } from './db/schema.ts'
+import type { Certificate } from './edge/tls.ts'
 import { deleteBan } from './meeting/store.ts'
 
 /** What a command has to say, and whether it did what it was asked. */
@@ -28,13 +30,22 @@ export async function runMigrate(config: Config): Promise<Outcome> {
   return { text, ok: true }
 }
 
-/** `plenum check`: the configuration has been read; the database answers, is migrated, and grants what is needed. */
-export async function runCheck(config: Config): Promise<Outcome> {
+/**
+ * `plenum check`: the configuration has been read, the certificate too; the database answers, is migrated, and grants what
+ * is needed.
+ */
+export async function runCheck(config: Config, certificate: Certificate | null): Promise<Outcome> {
   await withDatabase(config, async (sql) => {
     await migrate(sql)
     await checkRights(sql)
   })
-  return { text: `configuration and database are fine: ${describeDatabase(config.database)}`, ok: true }
+  const until = certificate ? `; the certificate is valid until ${certificate.validTo.toISOString()}` : ''
+  if (certificate && certificate.validTo.getTime() < Date.now())
+    return { text: `-tlscert: the certificate has expired, ${certificate.validTo.toISOString()}`, ok: false }
+  return {
+    text: `configuration and database are fine: ${describeDatabase(config.database)}${until}`,
+    ok: true,
+  }
 }
 
 /** `plenum unban`: lets a member who was kicked without return enter again. */
@@ -52,8 +63,12 @@ export async function runHealth(config: Config): Promise<Outcome> {
     address.type === 'unix'
       ? { socketPath: address.path }
       : { host: reachable(address.host), port: address.port }
+  // The certificate names no address of this machine, and nothing secret is asked or told.
+  const secured = config.tls !== null && config.adminListen === null
+  const options = { ...where, path: '/readyz', timeout: healthTimeoutMs }
+  const ask = secured ? getSecurely : get
   return await new Promise((resolve) => {
-    const request = get({ ...where, path: '/readyz', timeout: healthTimeoutMs }, (response) => {
+    const request = ask({ ...options, ...(secured ? { rejectUnauthorized: false } : {}) }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => (text += chunk))

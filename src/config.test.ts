@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { flags, parseInvocation, usage, UsageError } from './config.ts'
-import type { Config, Invocation } from './config.ts'
+import { compareSettings, flags, parseInvocation, usage, UsageError } from './config.ts'
+import type { Config, Invocation, Settings } from './config.ts'
 import type { Env } from './db/conninfo.ts'
 
 const host = { osUser: 'operator', home: '/home/operator', readFile: () => null }
@@ -42,6 +42,7 @@ test('what is not given has the documented defaults', () => {
     },
     listen: { type: 'tcp', host: '127.0.0.1', port: 8199 },
     socketMode: 0o660,
+    tls: null,
     adminListen: null,
     profileListen: null,
     graceMs: 10_000,
@@ -239,6 +240,128 @@ test('two listeners do not take one address', () => {
     /^-adminlisten and -profilelisten/,
   )
   config(['-profilelisten', ':8200', '-adminlisten', ':8201'])
+})
+
+/** As with a file of this text at /etc/plenum. */
+function withFile(text: string, args: readonly string[] = [], env: Env = {}): Invocation {
+  const readFile = (path: string): string | null => (path === '/etc/plenum' ? text : null)
+  return parseInvocation(['-config', '/etc/plenum', ...args], env, { ...host, readFile })
+}
+
+function settingsOf(text: string, args: readonly string[] = []): Settings {
+  const invocation = withFile(text, args)
+  assert.ok('settings' in invocation)
+  return invocation.settings
+}
+
+test('a file has what neither the flags nor the environment say', () => {
+  const text =
+    'PLENUM_ORIGIN="https://f.example"\nPLENUM_GRACE=1\nPLENUM_PING=2\nPLENUM_POLL=3\nPGUSER=file\n'
+  const invocation = withFile(text, ['-grace', '7'], { PLENUM_PING: '8', PLENUM_POLL: '', PGUSER: '' })
+  assert.ok('config' in invocation)
+  const { origins, graceMs, pingMs, pollMs, database } = invocation.config
+  assert.deepEqual(
+    { origins, graceMs, pingMs, pollMs, user: database.user },
+    {
+      origins: { type: 'list', origins: new Set(['https://f.example:443']) },
+      graceMs: 7000,
+      pingMs: 8000,
+      pollMs: 3000,
+      user: 'file',
+    },
+  )
+  assert.equal(settingsOf(text).grace.text, '1')
+  const byTwin = parseInvocation(
+    [],
+    { PLENUM_CONFIG: '/f', PLENUM_ORIGIN: '*' },
+    { ...host, readFile: () => 'PGPORT=1' },
+  )
+  assert.ok('config' in byTwin && byTwin.config.database.hosts[0]?.port === 1)
+})
+
+test('a file that cannot be used is refused in one line, without its values', () => {
+  const refused = (text: string, args: readonly string[] = [], env: Env = {}): string => {
+    try {
+      withFile(text, args, env)
+    } catch (error) {
+      assert.ok(error instanceof UsageError)
+      assert.doesNotMatch(error.message, /[\n\r]|s3cret/)
+      return error.message
+    }
+    return assert.fail('was taken')
+  }
+  assert.match(refused('', ['-config', '/else']), /^-config takes a file .*: \/else cannot be read$/)
+  assert.match(
+    refused('PLENUM_RATE=1\ns3cret'),
+    /^-config takes .*: \/etc\/plenum: line 2 is not NAME=value$/,
+  )
+  assert.match(refused('PLENUM_ORIGN=*'), /: line 1: PLENUM_ORIGN is no variable /)
+  assert.match(refused('s3cret=*'), /: line 1: what it sets is no variable /)
+  assert.match(refused('PLENUM_CONFIG=/x'), /: line 1: PLENUM_CONFIG is no variable /)
+  assert.match(
+    refused('PLENUM_ORIGIN=*\nPLENUM_RATE=s3cret'),
+    /^-rate \(from PLENUM_RATE in \/etc\/plenum\) takes/,
+  )
+  assert.match(refused('PLENUM_ORIGIN=*', [], { PLENUM_RATE: 's3cret' }), /^-rate \(from PLENUM_RATE\) takes/)
+  assert.match(refused('PLENUM_DBURL=postgres://u:s3cret@h:x\nPLENUM_ORIGIN=*'), /^-dburl \(from /)
+  assert.match(refused(''), /^-origin is required/)
+})
+
+test('TLS takes a certificate and a key, or neither', () => {
+  assert.deepEqual(config(['-tlscert', '/c', '-tlskey', '/k']).tls, { cert: '/c', key: '/k' })
+  assert.equal(
+    config(['-tlscert', '', '-tlskey', ''], { PLENUM_TLSCERT: '/c', PLENUM_TLSKEY: '/k' }).tls,
+    null,
+  )
+  assert.match(
+    refusal(['-origin', '*', '-tlscert', '/c']),
+    /^-tlskey takes .*: -tlscert is not given without it$/,
+  )
+  assert.match(
+    refusal(['-origin', '*', '-tlskey', '/k']),
+    /^-tlscert takes .*: -tlskey is not given without it$/,
+  )
+})
+
+test('of two readings only what a running server can take is taken', () => {
+  const tls = 'PLENUM_TLSCERT=/c\nPLENUM_TLSKEY=/k\n'
+  const before = settingsOf('PLENUM_ORIGIN=https://a.example')
+  assert.deepEqual(compareSettings(before, settingsOf('PLENUM_ORIGIN=https://a.example/\nPLENUM_RATE=5.0')), {
+    taken: {},
+    later: [],
+    settings: before,
+  })
+  const read = settingsOf(
+    `PLENUM_ORIGIN=https://b.example\nPLENUM_RATE=9\nPLENUM_GRACE=3\nPLENUM_DBURL=host=h password=s3cret\n${tls}`,
+  )
+  const { taken, later, settings } = compareSettings(before, read)
+  assert.deepEqual(taken, { origin: 'https://b.example', rate: '9' })
+  assert.deepEqual(later, ['dburl', 'tlscert', 'tlskey', 'grace'])
+  assert.deepEqual([settings.rate.text, settings.grace.text, settings.tlscert.value], ['9', '10', null])
+  // What waits is said each time, what was taken once.
+  assert.deepEqual(compareSettings(settings, read).taken, {})
+  assert.deepEqual(compareSettings(settings, read).later, later)
+  const other = settingsOf('PLENUM_ORIGIN=*\nPLENUM_TLSCERT=/c\nPLENUM_TLSKEY=/other')
+  assert.deepEqual(compareSettings(settingsOf(`PLENUM_ORIGIN=*\n${tls}`), other), {
+    taken: { tlskey: '/other' },
+    later: [],
+    settings: other,
+  })
+  for (const { name, live } of flags)
+    assert.equal(
+      live,
+      [
+        'origin',
+        'rate',
+        'maxconnections',
+        'maxperaddress',
+        'maxpending',
+        'requesttimeout',
+        'tlscert',
+        'tlskey',
+      ].includes(name),
+      name,
+    )
 })
 
 test('the usage text has every flag, its twin and its default', () => {

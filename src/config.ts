@@ -1,10 +1,13 @@
-import { parseDatabaseUrl } from './db/conninfo.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { databaseVariables, parseDatabaseUrl, unsupportedVariables } from './db/conninfo.ts'
 import type { DatabaseOptions, Env, Host } from './db/conninfo.ts'
 import { collide, maxSocketPathBytes, parseAddress } from './edge/address.ts'
 import type { ListenAddress } from './edge/address.ts'
 import { type LogFormat, type LogLevel, logLevels } from './edge/log.ts'
 import { noOrigins, parseOrigins } from './edge/origin.ts'
 import type { AllowedOrigins } from './edge/origin.ts'
+import type { CertificateFiles } from './edge/tls.ts'
+import { parseEnvFile } from './envfile.ts'
 
 export type { ListenAddress }
 
@@ -15,6 +18,8 @@ export type Config = Readonly<{
   database: DatabaseOptions
   listen: ListenAddress
   socketMode: number
+  /** What `listen` speaks TLS with; null is plain HTTP. */
+  tls: CertificateFiles | null
   adminListen: ListenAddress | null
   profileListen: ListenAddress | null
   graceMs: number
@@ -36,10 +41,13 @@ export type Config = Readonly<{
 }>
 
 export type Invocation =
-  | { command: 'serve' | 'migrate' | 'check' | 'health'; config: Config }
+  | { command: 'serve' | 'migrate' | 'check' | 'health'; config: Config; settings: Settings }
   | { command: 'unban'; config: Config; meeting: number; member: number }
   | { command: 'version' }
   | { command: 'help' }
+
+/** What each flag is set to, by whichever way, as it was written and as it was understood. May hold a password. */
+export type Settings = Readonly<Record<Name, Readonly<{ text: string | null; value: unknown }>>>
 
 /** The command line or the environment cannot be used; the message is one line and repeats no value. */
 export class UsageError extends Error {}
@@ -52,10 +60,15 @@ type Flag<T> = Readonly<{
   help: string
   /** Ends the sentence 'the flag takes ...'. */
   takes: string
+  /** Whether a running server takes a new value (SIGHUP). No such value is secret: it is logged. */
+  live?: true
   parse: (text: string, context: Context) => T
 }>
 
-type Context = Readonly<{ env: Env; host: Host }>
+type Context = Readonly<{ env: Env; host: Host; file: SettingsFile | null }>
+
+/** What -config names: variables of the environment, for those that are not in it. */
+type SettingsFile = Readonly<{ path: string; variables: ReadonlyMap<string, string> }>
 
 /** A reason that is worth telling beyond what the flag takes, and safe to tell. */
 class Reason extends Error {}
@@ -88,6 +101,7 @@ const table = {
   origin: flag({
     value: 'ORIGIN',
     default: null,
+    live: true,
     help: 'Origin of the pages that may connect: one or several, comma-separated, or * for all',
     takes: 'an origin like https://www.example.org, several separated by commas, or *',
     parse: (text) => withReason(() => parseOrigins(text)),
@@ -125,6 +139,22 @@ const table = {
     takes: 'permissions in octal, for example 0660',
     parse: parseMode,
   }),
+  tlscert: flag({
+    value: 'FILE',
+    default: '',
+    live: true,
+    help: 'certificate in PEM, with its chain: -listen speaks TLS then (https, wss)',
+    takes: 'a file with a certificate in PEM',
+    parse: parseFile,
+  }),
+  tlskey: flag({
+    value: 'FILE',
+    default: '',
+    live: true,
+    help: 'its key in PEM, without a passphrase',
+    takes: 'a file with the key of -tlscert in PEM',
+    parse: parseFile,
+  }),
   adminlisten: flag({
     value: 'ADDR',
     default: '',
@@ -157,6 +187,7 @@ const table = {
   rate: flag({
     value: 'N',
     default: '5',
+    live: true,
     help: 'commands a second that a client may send; 0 is without limit',
     takes: 'a number of commands a second, 0 for no limit',
     parse: (text) => parseDecimal(text, 0, maxRate),
@@ -164,21 +195,25 @@ const table = {
   maxconnections: flag({
     ...wholeNumber(0, mostConnections),
     default: '20000',
+    live: true,
     help: 'websockets in all; 0 is without limit',
   }),
   maxperaddress: flag({
     ...wholeNumber(0, mostConnections),
     default: '1000',
+    live: true,
     help: 'websockets from one address (IPv6: /64 network), this machine excepted; 0 is without limit',
   }),
   maxpending: flag({
     ...wholeNumber(1, mostConnections),
     default: '5000',
+    live: true,
     help: 'connections that are no websockets (yet); past it the oldest is cut',
   }),
   requesttimeout: flag({
     ...seconds(0.1),
     default: '10',
+    live: true,
     help: 'how long a connection may take to send a request',
   }),
   timezone: flag({
@@ -209,6 +244,13 @@ const table = {
     takes: logFormats.join(', '),
     parse: (text) => oneOf(logFormats, text),
   }),
+  config: flag({
+    value: 'FILE',
+    default: '',
+    help: 'file of such variables, a NAME=value a line, for those that are not set; SIGHUP reads it again',
+    takes: 'a file of NAME=value lines',
+    parse: parseFile,
+  }),
 } as const
 
 type Table = typeof table
@@ -216,6 +258,7 @@ type Name = keyof Table
 type Values = { [K in Name]: ReturnType<Table[K]['parse']> | null }
 
 const names = Object.keys(table) as Name[]
+const fileVariables = new Set([...names.map(envTwin), ...databaseVariables, ...unsupportedVariables])
 export const commands = ['serve', 'migrate', 'check', 'health', 'unban', 'version', 'help'] as const
 export type Command = (typeof commands)[number]
 
@@ -226,16 +269,18 @@ export const flags: readonly Readonly<{
   value: string | null
   default: string | null
   help: string
+  live: boolean
 }>[] = names.map((name) => ({
   name,
   env: envTwin(name),
   value: table[name].value,
   default: table[name].default,
   help: table[name].help,
+  live: isLive(name),
 }))
 
 /**
- * Reads the command line and the environment (meeting door spec, Command line). The syntax is that of Go's flag
+ * Reads the command line, the environment and the file of -config (meeting door spec, Command line). The syntax is that of Go's flag
  * package, except that flags may also stand behind positional arguments.
  *
  * @param args without the names of runtime and script
@@ -250,8 +295,8 @@ export function parseInvocation(args: readonly string[], env: Env, host: Host): 
   const told = asked ?? command
   if (told === 'version' || told === 'help') return { command: told }
   checkPositional(told, positional)
-  const config = readConfig(told, texts, { env, host })
-  if (told !== 'unban') return { command: told, config }
+  const { config, settings } = readConfig(told, texts, withFile(texts, env, host))
+  if (told !== 'unban') return { command: told, config, settings }
   const [meeting = 0, member = 0] = positional.map((text) => parseId(text))
   return { command: told, config, meeting, member }
 }
@@ -277,10 +322,68 @@ ${lines.join('\n')}
 `
 }
 
-function readConfig(command: Command, texts: Partial<Record<Name, string>>, context: Context): Config {
-  const values = Object.fromEntries(
-    names.map((name) => [name, readValue(name, texts[name], context)]),
-  ) as Values
+/**
+ * What has changed between two readings of the settings: `taken` has what a running server takes, with its new value,
+ * `later` what it takes at its next start. `settings` is what the server runs with once the former are taken.
+ */
+export function compareSettings(
+  running: Settings,
+  read: Settings,
+): { taken: Record<string, string>; later: string[]; settings: Settings } {
+  const changed = names.filter((name) => !isDeepStrictEqual(running[name].value, read[name].value))
+  // A server that speaks TLS may be given other files; whether it does is settled when it starts.
+  const takes = (name: Name): boolean =>
+    isLive(name) &&
+    (!['tlscert', 'tlskey'].includes(name) || (running[name].value === null) === (read[name].value === null))
+  const taken = changed.filter(takes)
+  return {
+    taken: Object.fromEntries(taken.map((name) => [name, read[name].text ?? ''])),
+    later: changed.filter((name) => !takes(name)),
+    settings: { ...running, ...Object.fromEntries(taken.map((name) => [name, read[name]])) },
+  }
+}
+
+function withFile(texts: Partial<Record<Name, string>>, env: Env, host: Host): Context {
+  const none = { env, host, file: null }
+  const { value: path } = readSetting('config', texts.config, none)
+  if (typeof path !== 'string') return none
+  const where = texts.config === undefined ? ` (from ${envTwin('config')})` : ''
+  const refuse = (reason: string): never => {
+    throw new UsageError(`-config${where} takes ${table.config.takes}: ${path}${reason}`)
+  }
+  const text = host.readFile(path) ?? refuse(' cannot be read')
+  const variables = new Map<string, string>()
+  try {
+    for (const { name, value, line } of parseEnvFile(text)) {
+      if (!fileVariables.has(name) || name === envTwin('config')) refuse(`: ${unknownVariable(name, line)}`)
+      variables.set(name, value)
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    refuse(`: ${error instanceof Error ? error.message : 'unusable'}`)
+  }
+  const merged = Array.from(fileVariables, (name) => [name, env[name] || variables.get(name)])
+  return { env: Object.fromEntries(merged) as Env, host, file: { path, variables } }
+}
+
+function unknownVariable(name: string, line: number): string {
+  const what = /^[A-Z][A-Z0-9_]{0,30}$/.test(name) ? name : 'what it sets'
+  return `line ${line}: ${what} is no variable of Plenum's or PostgreSQL's that may stand there`
+}
+
+function readConfig(
+  command: Command,
+  texts: Partial<Record<Name, string>>,
+  context: Context,
+): { config: Config; settings: Settings } {
+  const settings = Object.fromEntries(
+    names.map((name) => [name, readSetting(name, texts[name], context)]),
+  ) as Settings
+  const values = Object.fromEntries(names.map((name) => [name, settings[name].value])) as Values
+  return { config: toConfig(command, values), settings }
+}
+
+function toConfig(command: Command, values: Values): Config {
   const needsOrigin = command === 'serve' || command === 'check'
   if (needsOrigin && values.origin === null)
     throw new UsageError(`-origin is required and takes ${table.origin.takes}`)
@@ -292,6 +395,7 @@ function readConfig(command: Command, texts: Partial<Record<Name, string>>, cont
     database: required(values, 'dburl'),
     listen: required(values, 'listen'),
     socketMode: required(values, 'socketmode'),
+    tls: readFiles(values),
     adminListen: values.adminlisten,
     profileListen: values.profilelisten,
     graceMs: required(values, 'grace'),
@@ -315,16 +419,24 @@ function required<K extends Name>(values: Values, name: K): NonNullable<Values[K
   return value
 }
 
+function readFiles({ tlscert: cert, tlskey: key }: Values): CertificateFiles | null {
+  if (cert && key) return { cert, key }
+  if (!cert && !key) return null
+  const [given, missing] = cert ? (['tlscert', 'tlskey'] as const) : (['tlskey', 'tlscert'] as const)
+  throw new UsageError(`-${missing} takes ${table[missing].takes}: -${given} is not given without it`)
+}
+
 /** The flag, else its environment twin unless that is empty, else the default. */
-function readValue(name: Name, given: string | undefined, context: Context): unknown {
+function readSetting(name: Name, given: string | undefined, context: Context): Settings[Name] {
   const flag: Flag<unknown> = table[name]
   const twin = context.env[envTwin(name)] || undefined
   const text = given ?? twin ?? flag.default
-  if (text === null) return null
+  if (text === null) return { text, value: null }
   try {
-    return flag.parse(text, context)
+    return { text, value: flag.parse(text, context) }
   } catch (error) {
-    const where = given === undefined && twin !== undefined ? ` (from ${envTwin(name)})` : ''
+    const inFile = context.file?.variables.get(envTwin(name)) === twin ? ` in ${context.file?.path}` : ''
+    const where = given === undefined && twin !== undefined ? ` (from ${envTwin(name)}${inFile})` : ''
     const reason = error instanceof Reason ? `: ${error.message}` : ''
     throw new UsageError(`-${name}${where} takes ${flag.takes}${reason}`, { cause: error })
   }
@@ -392,6 +504,11 @@ function checkListeners({ listen, adminlisten, profilelisten }: Values): void {
   }
 }
 
+function isLive(name: Name): boolean {
+  const flag: Flag<unknown> = table[name]
+  return flag.live ?? false
+}
+
 function flag<T>(definition: Flag<T>): Flag<T> {
   return definition
 }
@@ -448,6 +565,11 @@ function parseTimezone(text: string): string | null {
   // PostgreSQL takes offsets for what they are in POSIX, the other way round.
   if (!/^[a-z]/i.test(text)) throw new Error('not a name')
   return Intl.DateTimeFormat('en', { timeZone: text }) && text
+}
+
+function parseFile(text: string): string | null {
+  if (text.includes('\0') || text.includes('\n')) throw new Error('no path')
+  return text === '' ? null : text
 }
 
 function parseListener(text: string): ListenAddress {

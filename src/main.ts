@@ -2,11 +2,13 @@ import { fstatSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import process from 'node:process'
 import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './commands.ts'
-import { type Config, type Invocation, parseInvocation, usage, UsageError } from './config.ts'
+import { type Config, type Invocation, parseInvocation, type Settings, usage, UsageError } from './config.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
 import { createLog, type Log, type LogFormat, stackOf } from './edge/log.ts'
 import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
+import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
+import { createReload } from './reload.ts'
 import { startServer } from './server.ts'
 
 /** Set by the build. */
@@ -55,7 +57,7 @@ function fail(error: unknown): never {
   process.exit(1)
 }
 
-async function serve(config: Config): Promise<void> {
+async function serve(config: Config, settings: Settings, certificate: Certificate | null): Promise<void> {
   const write = createLog((line) => process.stderr.write(line), {
     format: config.logFormat === 'auto' ? suitingFormat() : config.logFormat,
     least: config.logLevel,
@@ -73,13 +75,32 @@ async function serve(config: Config): Promise<void> {
   process.on('unhandledRejection', (error) => {
     log({ level: 'error', event: 'unexpected', where: 'unhandled rejection', error: stackOf(error) })
   })
+  // Unheard this signal ends the process: whoever sends it too early has it done as soon as it can be.
+  let reload = (): void => {
+    asked = true
+  }
+  let asked = false
+  process.on('SIGHUP', () => reload())
   const running = await startServer(config, {
     version: PLENUM_VERSION,
     runtime: runtimeName(),
     inherited: inheritedSocket(),
+    certificate,
     log,
     onFatal: fail,
   })
+  reload = createReload(settings, {
+    read() {
+      const invocation = parse()
+      // The command line is what it was.
+      if (invocation.command !== 'serve') throw new Error('the command line has changed')
+      return invocation
+    },
+    readCertificate: (files) => readCertificate(files, readFile),
+    running,
+    log: running.log,
+  })
+  if (asked) reload()
   supervisor.ready()
   let signals = 0
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -98,14 +119,14 @@ async function finish(outcome: Promise<Outcome>): Promise<void> {
   process.exitCode = ok ? 0 : 1
 }
 
-async function run(invocation: Invocation): Promise<void> {
+async function run({ invocation, certificate }: Prepared): Promise<void> {
   switch (invocation.command) {
     case 'serve':
-      return await serve(invocation.config)
+      return await serve(invocation.config, invocation.settings, certificate)
     case 'migrate':
       return await finish(runMigrate(invocation.config))
     case 'check':
-      return await finish(runCheck(invocation.config))
+      return await finish(runCheck(invocation.config, certificate))
     case 'health':
       return await finish(runHealth(invocation.config))
     case 'unban':
@@ -131,9 +152,28 @@ function attempt<T>(read: () => T): T | null {
   }
 }
 
-function readInvocation(): Invocation {
+type Prepared = { invocation: Invocation; certificate: Certificate | null }
+
+function parse(): Invocation {
+  return parseInvocation(process.argv.slice(2), process.env, { ...account(), readFile })
+}
+
+function prepareCertificate(invocation: Invocation): Certificate | null {
+  if (invocation.command !== 'serve' && invocation.command !== 'check') return null
+  const { tls } = invocation.config
+  if (!tls) return null
   try {
-    return parseInvocation(process.argv.slice(2), process.env, { ...account(), readFile })
+    return readCertificate(tls, readFile)
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    throw new UsageError(error.message, { cause: error })
+  }
+}
+
+function prepare(): Prepared {
+  try {
+    const invocation = parse()
+    return { invocation, certificate: prepareCertificate(invocation) }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`plenum: ${error.message}\n\n${usage()}`)
@@ -141,4 +181,4 @@ function readInvocation(): Invocation {
   }
 }
 
-run(readInvocation()).catch((error: unknown) => fail(error))
+run(prepare()).catch((error: unknown) => fail(error))

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
 import type { Config } from './config.ts'
@@ -12,6 +13,7 @@ import { describeAddress, listen } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
 import { Metrics } from './edge/metrics.ts'
 import { profileRoutes } from './edge/profile.ts'
+import { type Certificate, tlsTerms } from './edge/tls.ts'
 import { MeetingHub } from './meeting/hub.ts'
 
 /** The lease's connection is the tenth. */
@@ -25,11 +27,21 @@ const nobody = { meetings: {}, people: { here: 0, away: 0 }, queuedCommands: 0 }
 export type Running = {
   /** Commits and sends what is under way, ends all connections and gives everything back. */
   stop: () => Promise<void>
+  /** Origins and limits are those of `config` from now on; whoever is in stays. */
+  adjust: (config: Pick<Config, AdjustableName>) => void
+  /** New connections of a server that speaks TLS get this certificate. */
+  certify: (certificate: Certificate) => void
+  /** The log, with the entries counted. */
+  log: Log
 }
+
+type AdjustableName =
+  'origins' | 'ratePerSecond' | 'maxConnections' | 'maxPerAddress' | 'maxPending' | 'requestTimeoutMs'
 
 /**
  * Starts the server. Resolves when it listens; it serves the meetings when the database answers and no other process
- * does. `onFatal` hears of what only the operator can mend.
+ * does. `onFatal` hears of what only the operator can mend. With a certificate `config.listen` speaks TLS, the others do
+ * not.
  */
 export async function startServer(
   config: Config,
@@ -37,12 +49,14 @@ export async function startServer(
     version: string
     runtime: string
     inherited: number | null
+    certificate: Certificate | null
     log: Log
     onFatal: (error: Error) => void
   },
 ): Promise<Running> {
   const { version, runtime } = deps
   const clock = (): number => performance.now()
+  let adjusted: Pick<Config, AdjustableName> = config
   const upsince = new Date()
   let databaseConnections = 0
   const database = {
@@ -73,6 +87,8 @@ export async function startServer(
 
   const { app, admin, attach } = createApps({
     ...config,
+    origins: () => adjusted.origins,
+    ratePerSecond: () => adjusted.ratePerSecond,
     proxy: config,
     clock,
     log,
@@ -103,13 +119,16 @@ export async function startServer(
     serves: typeof app,
     address: Config['listen'],
     inherited: number | null,
-  ): Promise<Server> => {
-    const server = createAdaptorServer({ fetch: serves.fetch }) as Server
+    certificate: Certificate | null = null,
+  ): Promise<Server | TlsServer> => {
+    const secured = certificate && { createServer: createTlsServer, serverOptions: toTls(certificate) }
+    const server = createAdaptorServer({ fetch: serves.fetch, ...secured }) as Server | TlsServer
     server.headersTimeout = config.requestTimeoutMs
     stops.push(await listen(server, address, config.socketMode, inherited))
     return server
   }
-  const server = await open(app, config.listen, deps.inherited)
+  const server = await open(app, config.listen, deps.inherited, deps.certificate)
+  // Of TLS too this is the TCP connection, before its handshake.
   server.on('connection', (socket) => admission.connected(socket))
   for (const event of ['request', 'upgrade'])
     server.on(event, ({ socket }: IncomingMessage) => admission.requested(socket))
@@ -176,6 +195,16 @@ export async function startServer(
   prepare().catch((error: unknown) => deps.onFatal(error instanceof Error ? error : new Error(String(error))))
 
   return {
+    log,
+    adjust(config) {
+      if (stopping) return
+      adjusted = config
+      admission.limit(config)
+      server.headersTimeout = config.requestTimeoutMs
+    },
+    certify(certificate) {
+      if ('setSecureContext' in server) server.setSecureContext(toTls(certificate))
+    },
     async stop() {
       stopping = true
       for (const stop of stops) await stop()
@@ -188,4 +217,8 @@ export async function startServer(
       log({ level: 'info', event: 'stopped' })
     },
   }
+}
+
+function toTls({ cert, key }: Certificate): { cert: string; key: string } & typeof tlsTerms {
+  return { cert, key, ...tlsTerms }
 }

@@ -37,6 +37,7 @@ const unusable: Record<string, string> = {
   rate: 'fast',
   timezone: 'Mars/Olympus',
   joinwindow: 'soon',
+  config: '/nowhere/plenum',
 }
 
 /** The line that names what is wrong, of an end with status 2. */

@@ -50,12 +50,10 @@ const environment: readonly (readonly [variable: string, keyword: string])[] = [
 ]
 
 /** The variables of libpq that say where and how to connect, as far as the connection string does not. */
-export function databaseVariables(): string[] {
-  return environment.map(([variable]) => variable)
-}
+export const databaseVariables: readonly string[] = environment.map(([variable]) => variable)
 
-// To go on without these would connect elsewhere, or less safely, than the operator believes.
-const unsupportedVariables = [
+/** To go on without these would connect elsewhere, or less safely, than the operator believes. */
+export const unsupportedVariables: readonly string[] = [
   'PGHOSTADDR',
   'PGSERVICE',
   'PGREQUIREAUTH',
@@ -64,6 +62,7 @@ const unsupportedVariables = [
   'PGSSLCRL',
   'PGSSLCRLDIR',
 ]
+
 const unsupportedKeywords = new Set([
   'hostaddr',
   'service',

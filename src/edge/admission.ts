@@ -1,4 +1,5 @@
 import type { Socket as NetSocket } from 'node:net'
+import { transportOf } from './tls.ts'
 import { clientAddress, clientNetwork, type ProxyTrust } from './remote.ts'
 
 export type AdmissionLimits = Readonly<{
@@ -17,31 +18,40 @@ export type AdmissionLimits = Readonly<{
  * by their number. Whoever is refused finds no page that gives up: browsers come back.
  */
 export class Admission {
-  readonly #limits: AdmissionLimits & ProxyTrust
+  readonly #proxy: ProxyTrust
+  #limits: AdmissionLimits
   readonly #clock: () => number
   /** By the time of their beginning, or of their last request: the oldest first. */
   readonly #pending = new Map<NetSocket, { since: number; network: string | null }>()
   readonly #pendingPerNetwork = new Map<string, number>()
   readonly #perNetwork = new Map<string, number>()
   #connections = 0
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout
 
   constructor(limits: AdmissionLimits & ProxyTrust, clock: () => number) {
+    this.#proxy = limits
     this.#limits = limits
     this.#clock = clock
-    this.#timer = setInterval(() => this.#sweep(), Math.min(1000, limits.requestTimeoutMs / 4))
+    this.#timer = this.#sweeping()
+  }
+
+  /** From now on these hold. Nobody who is here is cut for them, but for taking too long to ask. */
+  limit(limits: AdmissionLimits): void {
+    this.#limits = limits
+    clearInterval(this.#timer)
+    this.#timer = this.#sweeping()
   }
 
   /**
-   * A connection has been made. From a client that has too many it is cut; where there are too many in all, it is the one
+   * A connection has been made, of which a TLS handshake may be still to come. From a client that has too many it is cut; where there are too many in all, it is the one
    * that has kept us waiting for longest.
    */
   connected(socket: NetSocket): void {
-    const { maxPending, maxPerAddress, behindProxy } = this.#limits
+    const { maxPending, maxPerAddress } = this.#limits
     // What a proxy passes on is counted when it has said for whom.
-    const network = behindProxy
+    const network = this.#proxy.behindProxy
       ? null
-      : clientNetwork(clientAddress(socket.remoteAddress, undefined, this.#limits))
+      : clientNetwork(clientAddress(socket.remoteAddress, undefined, this.#proxy))
     this.#pending.set(socket, { since: this.#clock(), network })
     count(this.#pendingPerNetwork, network, 1)
     const ofClient = (): number => (network === null ? 0 : (this.#pendingPerNetwork.get(network) ?? 0))
@@ -55,7 +65,8 @@ export class Admission {
   }
 
   /** It has sent a request: it may take its time for the next one anew. */
-  requested(socket: NetSocket): void {
+  requested(asking: NetSocket): void {
+    const socket = transportOf(asking)
     const pending = this.#pending.get(socket)
     if (!pending) return
     this.#pending.delete(socket)
@@ -75,7 +86,7 @@ export class Admission {
 
   /** The connection has become a websocket. */
   opened(socket: NetSocket, address: string): void {
-    this.#forget(socket)
+    this.#forget(transportOf(socket))
     this.#connections++
     count(this.#perNetwork, clientNetwork(address), 1)
   }
@@ -96,6 +107,10 @@ export class Admission {
 
   close(): void {
     clearInterval(this.#timer)
+  }
+
+  #sweeping(): NodeJS.Timeout {
+    return setInterval(() => this.#sweep(), Math.min(1000, this.#limits.requestTimeoutMs / 4))
   }
 
   #forget(socket: NetSocket): void {

@@ -29,6 +29,10 @@ export type LogEntry =
   | { level: 'info'; event: 'refused'; meeting: number; address: string; request: string; reason: string }
   | { level: 'info'; event: 'stateChanged'; meeting: number; state: string }
   | { level: 'info'; event: 'databaseBack' }
+  | { level: 'info'; event: 'reloaded'; settings: Record<string, string>; certificate?: string }
+  | { level: 'info'; event: 'nothingToReload'; reason: string }
+  | { level: 'warn'; event: 'restartNeeded'; settings: string[]; reason: string }
+  | { level: 'error'; event: 'reloadFailed'; error: string }
   | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'originRefused'; address: string; request: string }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { RateLimit } from './rate.ts'
 
 test('a burst passes, then as many as the rate allows', () => {
-  const limit = new RateLimit(3, 2)
+  const limit = new RateLimit(3, () => 2)
   assert.deepEqual(
     [0, 0, 0, 0, 499, 500, 500, 10_000, 10_000, 10_000, 10_000].map((now) => limit.pass(now)),
     [true, true, true, false, false, true, false, true, true, true, false],
@@ -11,6 +11,17 @@ test('a burst passes, then as many as the rate allows', () => {
 })
 
 test('a rate of 0 is no limit', () => {
-  const limit = new RateLimit(1, 0)
+  const limit = new RateLimit(1, () => 0)
   assert.ok(Array.from({ length: 1000 }, () => limit.pass(0)).every(Boolean))
+})
+
+test('a new rate counts from then on', () => {
+  let rate = 0
+  const limit = new RateLimit(1, () => rate)
+  assert.ok([0, 0, 0].every((now) => limit.pass(now)))
+  rate = 1
+  assert.deepEqual(
+    [0, 0, 1000, 1000].map((now) => limit.pass(now)),
+    [true, false, true, false],
+  )
 })

@@ -1,11 +1,11 @@
-/** A token bucket: `burst` at once, `perSecond` on; 0 a second is without limit. */
+/** A token bucket: `burst` at once, `perSecond` on, as it says at the time; 0 a second is without limit. */
 export class RateLimit {
   readonly #burst: number
-  readonly #perSecond: number
+  readonly #perSecond: () => number
   #tokens: number
   #at: number | null = null
 
-  constructor(burst: number, perSecond: number) {
+  constructor(burst: number, perSecond: () => number) {
     this.#burst = burst
     this.#perSecond = perSecond
     this.#tokens = burst
@@ -13,8 +13,9 @@ export class RateLimit {
 
   /** Whether one more may pass at `now` (milliseconds of a clock that never goes back). */
   pass(now: number): boolean {
-    if (this.#perSecond === 0) return true
-    const refill = this.#at === null ? 0 : ((now - this.#at) / 1000) * this.#perSecond
+    const perSecond = this.#perSecond()
+    if (perSecond === 0) return true
+    const refill = this.#at === null ? 0 : ((now - this.#at) / 1000) * perSecond
     this.#tokens = Math.min(this.#burst, this.#tokens + refill)
     this.#at = now
     if (this.#tokens < 1) return false

@@ -12,7 +12,7 @@ import { closeCodes } from './rejection.ts'
 import { Session, type SessionDeps } from './session.ts'
 
 export type MeetingRouteDeps = SessionDeps & {
-  origins: AllowedOrigins
+  origins: () => AllowedOrigins
   log: Log
   keepalive: Keepalive
   admission: Admission
@@ -41,7 +41,7 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
       if (!isUpgrade(c)) return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
       // Not from the adapter's copy, in which an empty header is none.
       const { origin } = (c.env as HttpBindings).incoming.headers
-      if (!isAllowedOrigin(deps.origins, origin)) {
+      if (!isAllowedOrigin(deps.origins(), origin)) {
         log({ level: 'warn', event: 'originRefused', ...callerOf(c) })
         return c.text('origin not allowed\n', 403)
       }

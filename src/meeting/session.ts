@@ -13,7 +13,7 @@ import {
 } from './protocol.ts'
 import { closeCodeOf, closeCodes, type DisconnectText, reject, type Rejection } from './rejection.ts'
 
-export type SessionDeps = { ratePerSecond: number; clock: () => number; metrics: Metrics }
+export type SessionDeps = { ratePerSecond: () => number; clock: () => number; metrics: Metrics }
 
 /** What a session needs of the room that it is in. */
 export type SessionRoom = {

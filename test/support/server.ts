@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { get } from 'node:http'
+import { get as getSecurely } from 'node:https'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -52,13 +53,17 @@ export interface PlenumOptions extends LaunchOptions {
   /** An address to listen on instead of a free port: '127.0.0.1:1234' or the path of a Unix socket. */
   listen?: string
   origin?: string
+  /** Only `flags` are given: the database, the origin and the address are set by another way. */
+  bare?: boolean
   /** Seconds before an absence becomes a departure. */
   grace?: number
   /** Seconds between two looks at the site's tables. */
   poll?: number
   /** False: do not wait until it is ready. */
   ready?: boolean
-  /** Where /readyz is asked if not on `listen` (with -adminlisten). */
+  /** What its clients have to trust, where it speaks TLS. */
+  certificate?: Buffer
+  /** Where /readyz is asked if not on `listen` (with -adminlisten), in plain HTTP. */
   readyAt?: string
 }
 
@@ -78,6 +83,8 @@ export type LogLine = Record<string, unknown>
 /** A server in a process of its own. It is killed when the test's process ends, at the latest. */
 export class Plenum {
   readonly listen: string
+  /** What its clients have to trust, where it speaks TLS. */
+  readonly certificate?: Buffer
   /** Every line of stderr as it came. */
   readonly stderr: string[] = []
   /** The lines that are JSON objects, parsed. */
@@ -86,9 +93,10 @@ export class Plenum {
   readonly #child: ChildProcess
   readonly #exited: Promise<Exit>
 
-  constructor(child: ChildProcess, listen: string) {
+  constructor(child: ChildProcess, listen: string, certificate?: Buffer) {
     this.#child = child
     this.listen = listen
+    if (certificate) this.certificate = certificate
     this.#exited = new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code, signal) => resolve({ code, signal }))
@@ -124,11 +132,13 @@ export class Plenum {
 
   /** The URL for the `ws` package, which reaches Unix sockets by a scheme of its own. */
   socketUrl(path: string): string {
-    return this.listen.startsWith('/') ? `ws+unix://${this.listen}:${path}` : `ws://${this.listen}${path}`
+    const secure = this.certificate ? 's' : ''
+    if (this.listen.startsWith('/')) return `ws${secure}+unix://${this.listen}:${path}`
+    return `ws${secure}://${this.listen}${path}`
   }
 
   get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
-    return fetchFrom(this.listen, path, headers)
+    return fetchFrom(this.listen, path, headers, this.certificate)
   }
 
   signal(name: NodeJS.Signals): void {
@@ -186,19 +196,14 @@ export async function startPlenum(options: PlenumOptions): Promise<Plenum> {
     const listen = options.listen ?? `127.0.0.1:${await freePort()}`
     const args = [
       ...flags,
-      '-origin',
-      origin,
-      '-dburl',
-      options.database,
-      '-listen',
-      listen,
+      ...(options.bare ? [] : ['-origin', origin, '-dburl', options.database, '-listen', listen]),
       ...(grace === undefined ? [] : ['-grace', String(grace)]),
       ...(poll === undefined ? [] : ['-poll', String(poll)]),
     ]
-    const plenum = new Plenum(launch(args, options), listen)
+    const plenum = new Plenum(launch(args, options), listen, options.certificate)
     if (options.ready === false) return plenum
     try {
-      await untilReady(plenum, options.readyAt ?? listen)
+      await untilReady(plenum, options.readyAt ?? listen, options.readyAt ? undefined : options.certificate)
       return plenum
     } catch (error) {
       // Somebody may have taken the free port between our look and the server's.
@@ -220,16 +225,20 @@ export async function runPlenum(
   return { code, stdout: plenum.stdout.join('\n'), stderr: plenum.stderr.join('\n') }
 }
 
-/** A plain HTTP request to an address as -listen takes it. */
+/** An HTTP request to an address as -listen takes it, over TLS where there is a certificate to trust. */
 export function fetchFrom(
   listen: string,
   path: string,
   headers: Record<string, string> = {},
+  certificate?: Buffer,
 ): Promise<Answer> {
   const [host = '', port] = listen.split(':')
   const target = listen.startsWith('/') ? { socketPath: listen } : { host, port: Number(port) }
   return new Promise((resolve, reject) => {
-    const request = get({ ...target, path, headers, agent: false, timeout: 10_000 }, (response) => {
+    const options = { ...target, path, headers, agent: false as const, timeout: 10_000 }
+    const ask: typeof get = certificate ? getSecurely : get
+    const trust = certificate ? { ca: certificate, servername: 'localhost' } : {}
+    const request = ask({ ...options, ...trust }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => (body += chunk))
@@ -277,11 +286,11 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
   })
 }
 
-async function untilReady(plenum: Plenum, address: string): Promise<void> {
+async function untilReady(plenum: Plenum, address: string, certificate?: Buffer): Promise<void> {
   let last = 'nothing'
   for (const deadline = Date.now() + 20_000; Date.now() < deadline && !plenum.hasExited; await wait(15)) {
     try {
-      const { status, body } = await fetchFrom(address, '/readyz')
+      const { status, body } = await fetchFrom(address, '/readyz', {}, certificate)
       if (status === 200) return
       last = `${status} ${body}`
     } catch (error) {

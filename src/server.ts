@@ -74,6 +74,7 @@ export async function startServer(
   let stopping = false
   const metrics = new Metrics({ version, runtime }, () => ({
     connections: admission.connections,
+    maxConnections: adjusted.maxConnections,
     pending: admission.pending,
     unsentBytes: keepalive.unsentBytes,
     databaseConnections,

@@ -76,6 +76,8 @@ test('a meeting is counted, and nobody in it is named', async () => {
   assert.ok(grown('plenum_fan_out_seconds_count') >= 4)
   for (const [name, value] of [
     ['plenum_connections', 2],
+    ['plenum_connections_limit', 5],
+    ['plenum_database_failures_total', 0],
     ['plenum_people{presence="here"}', 2],
     ['plenum_people{presence="away"}', 0],
     ['plenum_meetings{state="open"}', 1],
@@ -105,6 +107,24 @@ test('a meeting is counted, and nobody in it is named', async () => {
   const text = await scrape()
   for (const secret of [meeting.name(0), meeting.key(0), 'Shall we', '127.0.0.1'])
     assert.ok(!text.includes(secret), secret)
+})
+
+test('what the database fails is counted', async () => {
+  const meeting = await gather(db.sql, plenum, 1, { state: 1 })
+  const failures = async (): Promise<number> => (await samples()).get('plenum_database_failures_total') ?? -1
+  const chair = await meeting.enter(0)
+  await settle(chair)
+  const before = await failures()
+  await db.sql`alter table membership_meetingmessagelog rename to away`
+  chair.say('to nobody')
+  await until('it is counted', async () => (await failures()) > before)
+  await db.sql`alter table away rename to membership_meetingmessagelog`
+  await until('it is stored again', async () => {
+    chair.say('again')
+    return (await meeting.record()).some(({ text }) => text === 'again')
+  })
+  await chair.close()
+  await until('he is gone', async () => (await samples()).get('plenum_connections') === 0)
 })
 
 test('refused upgrades are counted by why', async () => {

@@ -6,6 +6,8 @@ import type { LogEntry } from './log.ts'
 /** What there is at the moment, asked for at each scrape. */
 export type Census = {
   connections: number
+  /** How many there may be; 0 is without limit. */
+  maxConnections: number
   pending: number
   unsentBytes: number
   databaseConnections: number
@@ -16,6 +18,8 @@ export type Census = {
 }
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+/** Counted from 0 on: an alert on growth does not see a series begin. */
+const refusals = ['origin', 'too many connections', 'too many connections from this address']
 const quantiles = [0.5, 0.9, 0.99]
 
 /**
@@ -37,6 +41,10 @@ export class Metrics {
   readonly #refused = this.#counter('connections_refused', 'Upgrades refused, by why', ['reason'])
   readonly #logEntries = this.#counter('log_entries', 'Entries of the log', ['level', 'event'])
   readonly #slowReaders = this.#counter('slow_readers', 'Connections cut because too much was left unread')
+  readonly #databaseFailures = this.#counter(
+    'database_failures',
+    'Commits, look-ups of who enters and looks at the site that the database failed',
+  )
   readonly #commits = this.#histogram('commit_seconds', 'How long commits took')
   readonly #fanOuts = this.#histogram(
     'fan_out_seconds',
@@ -50,11 +58,15 @@ export class Metrics {
   constructor(build: { version: string; runtime: string }, census: () => Census) {
     this.#census = census
     this.#now = census()
+    for (const reason of refusals) this.#refused.inc({ reason }, 0)
     this.#gauge('build_info', 'What is running', ['version', 'runtime'], (set) => set(1, build))
     this.#gauge('serving', '1 where this process serves the meetings', [], (set) =>
       set(Number(this.#now.serving)),
     )
     this.#gauge('connections', 'Websockets', [], (set) => set(this.#now.connections))
+    this.#gauge('connections_limit', 'How many websockets there may be; 0 is without limit', [], (set) =>
+      set(this.#now.maxConnections),
+    )
     this.#gauge('connections_pending', 'Connections that are no websockets, or not yet', [], (set) =>
       set(this.#now.pending),
     )
@@ -101,12 +113,17 @@ export class Metrics {
     else if (event === 'connectionRefused') this.#refused.inc({ reason: entry.reason })
     else if (event === 'originRefused') this.#refused.inc({ reason: 'origin' })
     else if (event === 'slowReader') this.#slowReaders.inc()
+    else if (event === 'entryFailed') this.databaseFailed()
   }
 
   committed(milliseconds: number, { lines, votes }: { lines: number; votes: number }): void {
     this.#commits.observe(milliseconds / 1000)
     this.#lines.inc(lines)
     this.#votes.inc(votes)
+  }
+
+  databaseFailed(): void {
+    this.#databaseFailures.inc()
   }
 
   fannedOut(milliseconds: number): void {

@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
+import type { Metrics } from '../edge/metrics.ts'
 import type { Room } from './room.ts'
 import { readSite, type Zone } from './store.ts'
 
@@ -9,6 +10,7 @@ const maxBackoffMs = 5000
 type PollerDeps = {
   sql: Sql
   log: Log
+  metrics: Metrics
   pollMs: number
   rooms: () => ReadonlyMap<number, Room>
   /** Gives a meeting that has none its room. */
@@ -48,7 +50,7 @@ export class Poller {
   }
 
   async #poll(): Promise<void> {
-    const { sql, log, rooms, open, onZone } = this.#deps
+    const { sql, log, metrics, rooms, open, onZone } = this.#deps
     const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
     const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
     try {
@@ -65,6 +67,7 @@ export class Poller {
     } catch (error) {
       if (this.#closed) return
       this.#failures++
+      metrics.databaseFailed()
       if (this.#failures === 1) log({ level: 'warn', event: 'databaseLost', error: describeError(error) })
     }
   }

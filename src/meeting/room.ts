@@ -754,6 +754,7 @@ export class Room implements SessionRoom {
     if (codeOf(error) === fencedState) return this.#deps.onFenced()
     // What has a code comes from the database or from the way to it; all else is an error of ours.
     if (!isConflict(error) && codeOf(error) === null) throw error
+    if (!isConflict(error)) this.#deps.metrics.databaseFailed()
     this.#distrustView(error)
     for (const job of run) {
       if (job.type === 'command' && job.session.open) job.session.reply(unavailable, job.id)

@@ -151,6 +151,7 @@ export async function startServer(
       async gained(epoch) {
         const gained = new MeetingHub(epoch, {
           ...config,
+          ratePerSecond: () => adjusted.ratePerSecond,
           version,
           sql,
           clock,

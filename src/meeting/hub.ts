@@ -17,7 +17,7 @@ export type HubDeps = {
   graceMs: number
   pollMs: number
   joinWindowMs: number | null
-  ratePerSecond: number
+  ratePerSecond: () => number
   version: string
   /** A write was refused because another process serves the meetings. */
   onFenced: () => void

@@ -216,7 +216,7 @@ export function welcomeFrame(
     timezone: string
     utcOffset: number
     graceMs: number
-    ratePerSecond: number
+    ratePerSecond: () => number
   },
 ): Buffer {
   const { version, now, timezone, utcOffset, graceMs, ratePerSecond } = server
@@ -239,7 +239,7 @@ export function welcomeFrame(
       answers: maxAnswers,
       minutes: maxMinutes,
       burst,
-      perSecond: ratePerSecond,
+      perSecond: ratePerSecond(),
     },
   })
 }

@@ -97,7 +97,7 @@ export type RoomDeps = {
   clock: () => number
   graceMs: number
   joinWindowMs: number | null
-  ratePerSecond: number
+  ratePerSecond: () => number
   version: string
   zone: () => Zone
   log: Log

@@ -8,19 +8,25 @@ const folder = 'src/page/client'
 /**
  * Builds each page of src/page/client that has a main.tsx (its style.css beside it) into one HTML document that asks for
  * nothing else, compressed, with the Content-Security-Policy that lets its own script and style run and no others.
+ * `metafiles` say what is in them.
  */
 export async function buildPages() {
   const names = readdirSync(folder)
     .filter((name) => existsSync(`${folder}/${name}/main.tsx`))
     .sort()
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await buildPage(name)])))
+  const built = await Promise.all(names.map(buildPage))
+  return {
+    pages: Object.fromEntries(built.map(({ page }, index) => [names[index], page])),
+    metafiles: built.map(({ metafile }) => metafile),
+  }
 }
 
 async function buildPage(name) {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: { script: `${folder}/${name}/main.tsx`, style: `${folder}/${name}/style.css` },
     outdir: 'out',
     write: false,
+    metafile: true,
     bundle: true,
     minify: true,
     format: 'iife',
@@ -53,7 +59,7 @@ async function buildPage(name) {
 </body>
 </html>
 `)
-  return {
+  const page = {
     policy: policyFor(script, style),
     tag: createHash('sha256').update(html).digest('base64url').slice(0, 22),
     size: html.length,
@@ -65,6 +71,7 @@ async function buildPage(name) {
     }).toString('base64'),
     gzip: gzipSync(html, { level: 9 }).toString('base64'),
   }
+  return { page, metafile }
 }
 
 /** 'self' in connect-src is this host by http(s) and ws(s), where the page's websocket is. */

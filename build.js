@@ -26,7 +26,7 @@ const require = createRequire('file:///');
 `
 
 patchPostgres()
-const pages = await buildPages()
+const { pages, metafiles } = await buildPages()
 
 const { metafile } = await build({
   entryPoints: ['src/main.ts'],
@@ -47,4 +47,12 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 await chmod(bundle, 0o755)
-if (contents) await writeFile(contents, JSON.stringify(metafile))
+if (contents) {
+  const [whole] = Object.values(metafile.outputs)
+  delete whole.inputs['<define:PLENUM_PAGES>']
+  for (const { inputs, outputs } of metafiles) {
+    Object.assign(metafile.inputs, inputs)
+    for (const part of Object.values(outputs)) Object.assign(whole.inputs, part.inputs)
+  }
+  await writeFile(contents, JSON.stringify(metafile))
+}

@@ -95,7 +95,7 @@ function licenceOnDebian({ licence, licenceText }: BundledPackage): string {
 /** A unit of deploy/ for where the package has the program, without the words on where to copy it by hand. */
 async function unit(name: string): Promise<string> {
   const text = await readFile(new URL(name, deploy), 'utf8')
-  if (name.endsWith('.service') && !text.includes(`ExecStart=${handmade}\n`))
+  if (name.endsWith('.service') && !text.includes(`ExecStart=${handmade} `))
     throw new Error(`deploy/${name} does not start ${handmade}`)
   return text.slice(text.indexOf('[Unit]')).replaceAll(handmade, '/usr/bin/plenum')
 }

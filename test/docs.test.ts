@@ -14,6 +14,7 @@ import { denoPermissions, runPlenum, startPlenum } from './support/server.ts'
 const read = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
 const readme = read('README.md')
+const operations = read('docs/operations.md')
 const protocol = read('docs/protocol.md')
 
 /** The cells of the first table below a heading, without its first two rows. */
@@ -46,8 +47,8 @@ test('the README lists the flags of the command line, with their defaults and en
   )
 })
 
-test('the README names the permissions that the server is tested with under Deno', () => {
-  const command = /^ *deno run (.*)$/m.exec(readme)?.[1] ?? ''
+test('docs/operations.md names the permissions that the server is tested with under Deno', () => {
+  const command = /^ *deno run (.*)$/m.exec(operations)?.[1] ?? ''
   assert.deepEqual(command.replaceAll("'", '').match(/--allow-\S+/g), denoPermissions)
 })
 
@@ -137,7 +138,7 @@ before(async () => {
 })
 after(() => database.drop())
 
-test('with the rights that the README grants and no other a meeting can be held, with frames like the documented ones', async () => {
+test('with the rights that docs/operations.md grants and no other a meeting can be held, with frames like the documented ones', async () => {
   const { sql, name, url } = database
   const role = `role_${randomBytes(6).toString('hex')}`
   await sql.unsafe(`create role ${role} login password 'x'`)
@@ -153,7 +154,7 @@ test('with the rights that the README grants and no other a meeting can be held,
     alter table ${log} alter column id drop identity;
     create sequence ${log}_id_seq owned by ${log}.id;
     alter table ${log} alter column id set default nextval('${log}_id_seq')`)
-  const [grants = ''] = blocks(readme, 'sql')
+  const [grants = ''] = blocks(operations, 'sql')
   await sql.unsafe(grants.replace(/\bmeetings\b/g, role).replace(/\bpostgresqleu\b/g, name))
   const checked = await runPlenum(check)
   assert.equal(checked.code, 0, checked.stderr)
@@ -200,4 +201,35 @@ test('with the rights that the README grants and no other a meeting can be held,
   for (const example of examples)
     if (!isCommand(example))
       assert.ok(seen.has(shape(example)), `nothing was like ${JSON.stringify(example)}`)
+})
+
+test('a role that does not own the schema is told what it lacks, and what docs/operations.md grants will do', async (t) => {
+  const own = await createDatabase()
+  t.after(() => own.drop())
+  const role = `role_${randomBytes(6).toString('hex')}`
+  await own.sql.unsafe(`create role ${role} login password 'x'`)
+  const address = new URL(own.url)
+  address.username = role
+  address.password = 'x'
+  const check = (): ReturnType<typeof runPlenum> =>
+    runPlenum(['check', '-origin', '*', '-dburl', address.href])
+  const [grants = '', further = ''] = blocks(operations, 'sql').map((text) =>
+    text.replace(/\bmeetings\b/g, role).replace(/^CREATE SCHEMA .*$|^GRANT USAGE ON SEQUENCE .*$/gm, ''),
+  )
+  assert.equal((await runPlenum(['migrate', '-dburl', own.url])).code, 0)
+  await own.sql.unsafe(grants)
+  assert.match((await check()).stderr, /as its owner run: GRANT USAGE ON SCHEMA plenum TO/)
+  await own.sql.unsafe(further)
+  const checked = await check()
+  assert.equal(checked.code, 0, checked.stderr)
+
+  await own.sql.unsafe(`revoke insert on plenum.command from ${role}`)
+  const { stderr } = await check()
+  assert.match(stderr, /rights on Plenum's own tables are missing/)
+  await own.sql.unsafe(/run: (.*)/.exec(stderr)?.[1] ?? '')
+  assert.equal((await check()).code, 0)
+  await own.sql.unsafe(`revoke usage on schema plenum from ${role}`)
+  // A table of a later version.
+  await own.sql.unsafe(`grant usage on schema plenum to ${role}; create table plenum.later (id integer)`)
+  assert.equal((await check()).code, 0)
 })

@@ -276,7 +276,7 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
     assert.equal(await readFile(join(tree, 'DEBIAN/conffiles'), 'utf8'), '/etc/default/plenum\n')
     assert.ok((await readFile(join(tree, 'usr/share/plenum/plenum.js'))).equals(await readFile(builtBundle)))
     const unit = await readFile(join(tree, 'usr/lib/systemd/system/plenum.service'), 'utf8')
-    assert.match(unit, /^ExecStart=\/usr\/bin\/plenum$/m)
+    assert.match(unit, /^ExecStart=\/usr\/bin\/plenum -config \/etc\/default\/plenum$/m)
     assert.equal(unit.includes('/usr/local'), false)
     await run('md5sum', ['--check', '--strict', 'DEBIAN/md5sums'], { cwd: tree })
   })
@@ -315,7 +315,7 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
       )
       assert.match(await ask('getent passwd plenum'), /^plenum:.*:\/nonexistent:\/usr\/sbin\/nologin$/m)
       assert.equal(await ask('dpkg --verify plenum'), '')
-      assert.match(await ask(`ls -l ${settings}`), /^-rw------- 1 root root /)
+      assert.match(await ask(`ls -l ${settings}`), /^-rw------- 1 plenum root /)
       assert.notEqual((await machine.run('ls /etc/systemd/system/*/plenum.service')).status, 0)
 
       await ask(`sed -i s/www.example.org/meetings.example.org/ ${settings}`)

@@ -91,7 +91,7 @@ export function createLog(
 function words(entry: LogEntry): string {
   const values = Object.entries(entry).filter(([name]) => name !== 'level' && name !== 'event')
   const shown = values.map(([name, value]) => {
-    const text = String(value)
+    const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
     return `${name}=${/^[^\s"=\p{C}]+$/u.test(text) ? text : JSON.stringify(text)}`
   })
   return [entry.event, ...shown].join(' ')

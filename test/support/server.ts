@@ -13,7 +13,7 @@ import { tether } from '../../demo/tether.ts'
 export type Runtime = 'node' | 'deno'
 
 /**
- * What the server needs under Deno, wherever its sockets are; the README tells operators the same list. For given
+ * What the server needs under Deno, wherever its sockets are; docs/operations.md tells operators the same list. For given
  * addresses it can be less: see bundle.test.ts.
  */
 export const denoPermissions = [

@@ -22,11 +22,8 @@ export interface Socket {
   allowBacklog(bytes: number): void
   /** Resolves when nearly all that was written has left this process, or when the connection is gone. */
   drained(): Promise<void>
-  /**
-   * Sends what was written, then ends the connection: by a close frame with `code` where a subprotocol is spoken, else
-   * without a close frame, which browsers see as code 1006.
-   */
-  end(code: number): void
+  /** Sends what was written, then ends the connection: by a close frame with `code`, or without one (browsers: 1006). */
+  end(code: number | null): void
   /** Ends the TCP connection at once. */
   destroy(): void
 }
@@ -153,10 +150,10 @@ export class LiveSocket implements Socket {
     })
   }
 
-  end(code: number): void {
+  end(code: number | null): void {
     if (!this.#open) return
     this.#open = false
-    if (this.protocol === '') this.#net.end()
+    if (code === null) this.#net.end()
     else this.#raw.farewell(code)
     setTimeout(() => this.#raw.terminate(), lingerMs).unref()
   }

@@ -8,7 +8,6 @@ import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
 import { Connection, LiveSocket, type SocketDeps } from '../edge/socket.ts'
 import { isUpgrade, type UpgradeWebSocket } from '../edge/websocket.ts'
 import type { MeetingHub } from './hub.ts'
-import { closeCodes } from './rejection.ts'
 import { Session, type SessionDeps } from './session.ts'
 
 export type MeetingRouteDeps = SessionDeps & {
@@ -65,7 +64,7 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
             socket.handle(session)
             const serving = hub()
             if (serving) serving.enter({ session, meeting: toId(meeting), key, first: toId(first) })
-            else socket.end(closeCodes.forNow)
+            else session.end()
           },
         }
       },

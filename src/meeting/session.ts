@@ -103,11 +103,11 @@ export class Session implements SocketHandlers {
     this.end(closeCodeOf(text))
   }
 
-  /** Ends the connection without a word: the stock page comes back, and so do others that get such a `code`. */
+  /** Ends the connection without a word: the stock page comes back. Clients of `plenum.v1` get a close frame with `code`. */
   end(code: number = closeCodes.forNow): void {
     this.#open = false
     this.#decided()
-    this.socket.end(code)
+    this.socket.end(this.newer ? code : null)
   }
 
   #decided(): void {

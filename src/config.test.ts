@@ -55,6 +55,8 @@ test('what is not given has the documented defaults', () => {
     requestTimeoutMs: 10_000,
     timezone: null,
     joinWindowMs: null,
+    logLevel: 'info',
+    logFormat: 'auto',
   })
   assert.ok(Object.isFrozen(config([])))
 })

@@ -240,7 +240,7 @@ const table = {
   logformat: flag({
     value: 'FORMAT',
     default: 'auto',
-    help: 'json; plain; journal (plain with priorities); auto is plain on a terminal, journal under journald, else json',
+    help: 'json, plain or journal (plain with priorities); auto is what suits where the log goes',
     takes: logFormats.join(', '),
     parse: (text) => oneOf(logFormats, text),
   }),

@@ -1,0 +1,51 @@
+import { createContext } from 'preact'
+import { useContext, useEffect, useState } from 'preact/hooks'
+import type { Vault } from '../kit/vault.ts'
+import type { MeetingSession } from './session.ts'
+import type { Texts } from './texts/texts.ts'
+
+/** What every part of the page needs. */
+export type Tools = { texts: Texts; language: string; session: MeetingSession; vault: Vault }
+
+export const ToolsContext = createContext<Tools>(null as never)
+export const useTools = (): Tools => useContext(ToolsContext)
+
+/** The current time, drawn anew so often. */
+export function useNow(everyMs: number): number {
+  const [now, set] = useState(Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => set(Date.now()), everyMs)
+    return () => clearInterval(timer)
+  }, [everyMs])
+  return now
+}
+
+/** Whether a media query holds. */
+export function useMedia(query: string): boolean {
+  const [matches, set] = useState(() => matchMedia(query).matches)
+  useEffect(() => {
+    const list = matchMedia(query)
+    const change = (): void => set(list.matches)
+    list.addEventListener('change', change)
+    return () => list.removeEventListener('change', change)
+  }, [query])
+  return matches
+}
+
+/** A value that the browser keeps. */
+export function useKept<Value>(name: string, first: Value): [Value, (value: Value) => void] {
+  const { vault } = useTools()
+  const [value, set] = useState(() => vault.read(name, first))
+  return [
+    value,
+    (next) => {
+      set(next)
+      vault.write(name, next)
+    },
+  ]
+}
+
+const colors = new Set(Array.from({ length: 10 }, (_, digit) => String(digit)))
+
+/** The class for a member's color: only a digit ever becomes part of one. */
+export const colorClass = (color: string): string => (colors.has(color) ? `c${color}` : 'c0')

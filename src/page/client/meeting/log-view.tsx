@@ -1,0 +1,244 @@
+import type { ComponentChildren, JSX } from 'preact'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { findLinks } from '../kit/links.ts'
+import { memo } from '../kit/memo.ts'
+import { colorClass, useTools } from './hooks.ts'
+import type { Chunk, Log, LogLine } from './log.ts'
+import type { Texts } from './texts/texts.ts'
+
+/** So near to the end one is at the end. */
+const nearPx = 48
+
+type LogViewProps = {
+  log: Log
+  seen: number | null
+  unseen: number
+  /** The id of the reader. */
+  you: number | null
+  children: ComponentChildren
+}
+
+/** What was said, in pieces that a browser need not lay out before they are scrolled to. */
+export function LogView({ log, seen, unseen, you, children }: LogViewProps): JSX.Element {
+  const { texts, session, language } = useTools()
+  const box = useRef<HTMLDivElement>(null)
+  const content = useRef<HTMLDivElement>(null)
+  const follows = useRef(true)
+  const [isAtEnd, setAtEnd] = useState(true)
+
+  const toEnd = (): void => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight
+  }
+  const lookAgain = (): void => {
+    const { current } = box
+    if (!current || current.clientHeight === 0) return session.look(false)
+    session.look(follows.current && document.visibilityState === 'visible' && document.hasFocus())
+  }
+  const scrolled = (): void => {
+    const { current } = box
+    if (!current || current.clientHeight === 0) return
+    follows.current = current.scrollHeight - current.scrollTop - current.clientHeight < nearPx
+    setAtEnd(follows.current)
+    lookAgain()
+  }
+
+  // Whoever is at the end stays there, whatever makes the log longer or its box smaller; nobody else is moved.
+  useLayoutEffect(() => {
+    if (follows.current) toEnd()
+  })
+  useEffect(() => {
+    const observer = new ResizeObserver(() => {
+      if (follows.current) toEnd()
+      lookAgain()
+    })
+    for (const one of [box.current, content.current]) if (one) observer.observe(one)
+    for (const event of ['focus', 'blur']) window.addEventListener(event, lookAgain)
+    document.addEventListener('visibilitychange', lookAgain)
+    return () => {
+      observer.disconnect()
+      for (const event of ['focus', 'blur']) window.removeEventListener(event, lookAgain)
+      document.removeEventListener('visibilitychange', lookAgain)
+    }
+  }, [])
+
+  const today = format(Date.now(), language, wholeDay)
+  const markIn =
+    seen !== null && seen < log.last
+      ? log.chunks.find(({ lines }) => (lines.at(-1)?.id ?? 0) > seen)?.key
+      : undefined
+  return (
+    <div class="scroll">
+      <div
+        class="log"
+        role="log"
+        aria-live="off"
+        aria-label={texts.log}
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by keyboard
+        tabIndex={0}
+        ref={box}
+        onScroll={scrolled}
+      >
+        <div ref={content}>
+          {log.count === 0 && <p class="empty">{texts.empty}</p>}
+          {log.chunks.map((chunk) => (
+            <ChunkView
+              key={chunk.key}
+              chunk={chunk}
+              markAfter={chunk.key === markIn ? seen : null}
+              you={you}
+              today={today}
+              isPast={chunk.key < (log.chunks.at(-2)?.key ?? 0)}
+            />
+          ))}
+          {children}
+        </div>
+      </div>
+      {!isAtEnd && (
+        <button
+          type="button"
+          class="to-end"
+          onClick={() => {
+            follows.current = true
+            toEnd()
+            box.current?.focus({ preventScroll: true })
+          }}
+        >
+          {texts.toEnd(unseen)} ↓
+        </button>
+      )}
+    </div>
+  )
+}
+
+type ChunkProps = {
+  chunk: Chunk
+  markAfter: number | null
+  you: number | null
+  isPast: boolean
+  /** Which day it is: at midnight the headings of days change. */
+  today: string
+}
+
+const ChunkView = memo(function ChunkView({ chunk, markAfter, you, isPast, today }: ChunkProps): JSX.Element {
+  const { texts, language } = useTools()
+  const marked = markAfter === null ? undefined : chunk.lines.find(({ id }) => id > markAfter)
+  return (
+    <div class={isPast ? 'chunk past' : 'chunk'}>
+      {chunk.lines.map((line, index) => (
+        <LineView
+          key={line.id}
+          line={line}
+          isMarked={line === marked}
+          isNamed={line.named || (index === 0 && line.kind === 'said')}
+          isOwn={line.from === you}
+          today={today}
+          texts={texts}
+          language={language}
+        />
+      ))}
+    </div>
+  )
+})
+
+/**
+ * The marks that turn the direction of text. What members say has a block of its own; but a name or an answer that has
+ * such a mark must not turn around what the system says of it.
+ */
+const directions = /[\u202a-\u202e\u2066-\u2069]/g
+
+type LineProps = {
+  line: LogLine
+  isMarked: boolean
+  isNamed: boolean
+  isOwn: boolean
+  today: string
+  texts: Texts
+  language: string
+}
+
+const LineView = memo(function LineView({
+  line,
+  isMarked,
+  isNamed,
+  isOwn,
+  today,
+  texts,
+  language,
+}: LineProps): JSX.Element {
+  const { at, kind, name, color, text, date, time } = line
+  const { zone } = useTools().session.state.clock
+  return (
+    <>
+      {line.newDay && (
+        <h3 class="day">
+          <span>{dayText(at, today, language, texts)}</span>
+        </h3>
+      )}
+      {isMarked && (
+        <p class="new">
+          <span>{texts.newLines}</span>
+        </p>
+      )}
+      <div class={`line is-${kind}${isNamed ? ' named' : ''}${isOwn ? ' own' : ''}`}>
+        <time dateTime={new Date(at).toISOString()} title={texts.inZone(`${date} ${time}`, zone.name)}>
+          {clock.format(at)}
+        </time>
+        <div class="body">
+          {kind === 'said' && (
+            <p class={isNamed ? `name ${colorClass(color)}` : 'hidden'}>
+              <bdi>{name}</bdi>
+              {isNamed ? '' : ': '}
+            </p>
+          )}
+          <p class="text" dir="auto">
+            <Linked text={kind === 'said' ? text : text.replace(directions, '')} />
+          </p>
+        </div>
+      </div>
+    </>
+  )
+})
+
+/** A text of somebody: nothing of it is ever markup, and only addresses of the web become links. */
+export function Linked({ text }: { text: string }): JSX.Element {
+  if (!text.includes('://')) return <>{text}</>
+  return (
+    <>
+      {findLinks(text).map(({ text, href }, index) =>
+        href === undefined ? (
+          text
+        ) : (
+          <a key={index} href={href} target="_blank" rel="noopener noreferrer nofollow">
+            {text}
+          </a>
+        ),
+      )}
+    </>
+  )
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function format(at: number, language: string, options: Intl.DateTimeFormatOptions): string {
+  const key = `${language} ${JSON.stringify(options)}`
+  let found = formats.get(key)
+  if (!found) formats.set(key, (found = new Intl.DateTimeFormat(language, options)))
+  return found.format(at)
+}
+
+const wholeDay: Intl.DateTimeFormatOptions = {
+  weekday: 'long',
+  day: 'numeric',
+  month: 'long',
+  year: 'numeric',
+}
+
+// Of one width in every language, and as the record has it.
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+
+function dayText(at: number, today: string, language: string, texts: Texts): string {
+  const day = format(at, language, wholeDay)
+  if (day === today) return `${texts.today}, ${day}`
+  const isYesterday = day === format(Date.now() - 86_400_000, language, wholeDay)
+  return isYesterday ? `${texts.yesterday}, ${day}` : day
+}

@@ -1,0 +1,120 @@
+import type { WallClock } from '../kit/zone.ts'
+import type { Line } from './protocol.ts'
+
+/** How a line of the system looks; what members say is `said`. */
+export type LineKind = 'said' | 'milestone' | 'poll' | 'vote' | 'presence' | 'system'
+
+export type LogLine = {
+  id: number
+  /** Milliseconds since 1970. */
+  at: number
+  /** As it came: the meeting's own wall clock. */
+  date: string
+  time: string
+  from: number
+  name: string
+  color: string
+  text: string
+  kind: LineKind
+  /** Whether the speaker's name is to stand above: not for what somebody goes on saying. */
+  named: boolean
+  /** Whether it is the first one of a day in the reader's zone. */
+  newDay: boolean
+}
+
+/** So many lines that a browser lays out and skips as one. */
+export type Chunk = { readonly key: number; readonly lines: readonly LogLine[] }
+
+export type Log = {
+  readonly chunks: readonly Chunk[]
+  /** The highest id, with which one comes back. */
+  readonly last: number
+  readonly count: number
+}
+
+export const emptyLog: Log = { chunks: [], last: 0, count: 0 }
+
+const chunkSize = 100
+/** A pause after which a speaker is named again. */
+const pauseMs = 300_000
+
+/** Which day an instant is on for the reader. */
+export type DayOf = (instant: number) => string
+
+/** Adds lines in the order of their ids; those that it has are left out. */
+export function addLines(log: Log, lines: readonly Line[], clock: WallClock, dayOf: DayOf): Log {
+  const chunks = [...log.chunks]
+  let { last, count } = log
+  let before = chunks.at(-1)?.lines.at(-1)
+  let open: LogLine[] = []
+  let isOurs = false
+  for (const line of lines) {
+    if (line.id <= last) continue
+    const added = read(line, before, clock, dayOf)
+    if (!isOurs || open.length >= chunkSize) {
+      // What others hold is not changed: the first chunk that is added to is a copy.
+      const current = chunks.at(-1)
+      if (!isOurs && current && current.lines.length < chunkSize) {
+        open = [...current.lines]
+        chunks[chunks.length - 1] = { key: current.key, lines: open }
+      } else {
+        open = []
+        chunks.push({ key: line.id, lines: open })
+      }
+      isOurs = true
+    }
+    open.push(added)
+    before = added
+    last = line.id
+    count++
+  }
+  return count === log.count ? log : { chunks, last, count }
+}
+
+function read(line: Line, before: LogLine | undefined, clock: WallClock, dayOf: DayOf): LogLine {
+  const { id, date, time, from, fromname, color, message } = line
+  const at = clock.instant(date, time, before?.at)
+  const newDay = !before || dayOf(before.at) !== dayOf(at)
+  const kind = kindOf(line)
+  const goesOn = !newDay && before?.kind === 'said' && before.from === from && at - before.at < pauseMs
+  return {
+    id,
+    at,
+    date,
+    time,
+    from,
+    name: fromname,
+    color,
+    text: message,
+    kind,
+    named: kind === 'said' && !goesOn,
+    newDay,
+  }
+}
+
+function kindOf({ from, message }: Line): LineKind {
+  if (from !== -1) return 'said'
+  if (/^This meeting is now (open|finished)$/.test(message)) return 'milestone'
+  if (
+    /^(A new poll has been posted for |All attendees have voted|Poll has completed|Answer "|The current poll has)/.test(
+      message,
+    )
+  )
+    return 'poll'
+  if (/^Member .*( joined the meeting| left the meeting|\(through proxy .*\))$/s.test(message))
+    return 'presence'
+  if (/ (voted|changed their vote to) /.test(message)) return 'vote'
+  return 'system'
+}
+
+/** The lines after an id, oldest first, as far back as they are many. */
+export function linesAfter(log: Log, id: number): LogLine[] {
+  const found: LogLine[] = []
+  for (let index = log.chunks.length - 1; index >= 0; index--) {
+    const lines = log.chunks[index]?.lines ?? []
+    const newer = lines.filter((line) => line.id > id)
+    found.unshift(...newer)
+    if (newer.length < lines.length) break
+  }
+  return found
+}

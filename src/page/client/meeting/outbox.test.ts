@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as box from './outbox.ts'
+import type { Outbox } from './outbox.ts'
+import type { Command } from './protocol.ts'
+
+const say = (message: string): Command => ({ type: 'message', message })
+const vote = (poll: number, vote: number): Command => ({ type: 'vote', poll, question: 'q', vote })
+const ids = (outbox: Outbox) => outbox.map(({ id }) => id)
+const hour = 3_600_000
+
+test('what waits keeps its order: nothing overtakes what is to be tried again later', () => {
+  let outbox: Outbox = []
+  for (const id of ['a', 'b', 'c']) outbox = box.enqueue(outbox, id, say(id), 0)
+  outbox = box.again(box.sent(outbox, 'b', 10), 'b', 10)
+  assert.deepEqual(ids(box.due(outbox, 20)), ['a'])
+  assert.deepEqual(ids(box.due(outbox, 5000)), ['a', 'b', 'c'])
+})
+
+test('of votes that were not sent the last one counts', () => {
+  let outbox = box.enqueue([], 'a', vote(8, 0), 0)
+  outbox = box.enqueue(outbox, 'b', vote(8, 1), 1)
+  assert.deepEqual(ids(outbox), ['b'])
+  outbox = box.enqueue(box.sent(outbox, 'b', 2), 'c', vote(8, 0), 3)
+  assert.deepEqual(ids(outbox), ['b', 'c'])
+  assert.deepEqual(box.votesOnlyFor(outbox, 9), [])
+})
+
+test('what was sent is not sent again on the same connection, and is on the next one', () => {
+  let outbox = box.sent(box.enqueue([], 'a', say('a'), 0), 'a', 5)
+  assert.deepEqual(box.due(outbox, 10), [])
+  assert.equal(box.waitingSince(outbox), 5)
+  outbox = box.entered(box.lost(outbox), 20, hour, null)
+  assert.deepEqual(ids(box.due(outbox, 20)), ['a'])
+})
+
+test('what the server may have forgotten asks first, and so does a chair’s command after a minute', () => {
+  let outbox = box.sent(box.enqueue([], 'old', say('old'), 0), 'old', 0)
+  outbox = box.enqueue(outbox, 'new', say('new'), hour)
+  outbox = box.enqueue(outbox, 'finish', { type: 'finish' }, hour - 100_000)
+  outbox = box.entered(box.lost(outbox), hour + 1, hour, null)
+  assert.deepEqual(
+    outbox.map(({ id, asks }) => [id, asks]),
+    [
+      ['old', true],
+      ['new', false],
+      ['finish', true],
+    ],
+  )
+  assert.deepEqual(ids(box.due(outbox, hour + 2)), ['new'])
+  const insisted = box.insisted(outbox, 'old', 'other', hour + 3)
+  assert.deepEqual(ids(box.due(insisted, hour + 3)), ['other', 'new'])
+  assert.deepEqual(ids(box.answered(insisted, 'new')), ['other', 'finish'])
+})

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { faultOf, keep, move, remove, tidy } from './prepared.ts'
+import type { Prepared } from './prepared.ts'
+import { clockText, secondsLeft, sharesOf } from './results.ts'
+
+const limits = { question: 500, answer: 200, answers: 5, minutes: 120 }
+const prepared = (id: string): Prepared => ({
+  id,
+  question: id,
+  answers: ['Yes', 'No'],
+  minutes: 5,
+  held: false,
+})
+
+test('prepared polls are kept, changed in their place, moved and removed', () => {
+  const polls = ['a', 'b', 'c'].map(prepared)
+  const ids = (list: readonly Prepared[]) => list.map(({ id }) => id).join('')
+  assert.equal(ids(keep(polls, prepared('d'))), 'abcd')
+  assert.equal(keep(polls, { ...prepared('b'), question: 'B' })[1]?.question, 'B')
+  assert.equal(ids(move(polls, 'b', -1)), 'bac')
+  assert.equal(ids(move(polls, 'b', 1)), 'acb')
+  assert.equal(ids(move(polls, 'a', -1)), 'abc')
+  assert.equal(ids(move(polls, 'c', 1)), 'abc')
+  assert.equal(ids(remove(polls, 'b')), 'ac')
+})
+
+test('a draft is checked as the server would', () => {
+  const fault = (question: string, answers: string[], minutes = 5) =>
+    faultOf(tidy({ question, answers, minutes }), limits)
+  assert.equal(fault('Accept?', ['Yes', 'No', '']), null)
+  assert.equal(fault('  ', ['Yes', 'No']), 'question')
+  assert.equal(fault('Accept?', ['Yes', ' ']), 'answers')
+  assert.equal(fault('Accept?', ['Yes', ' Yes ']), 'equal')
+  assert.equal(fault('Accept?', ['Yes', 'No'], 0), 'minutes')
+  assert.equal(fault('Accept?', ['Yes', 'No'], 1.5), 'minutes')
+  assert.equal(fault('é'.repeat(501), ['Yes', 'No']), 'long')
+  assert.equal(fault('😀'.repeat(500), ['Yes', 'No']), null)
+})
+
+test('shares are parts of all votes', () => {
+  assert.deepEqual(
+    sharesOf(['a', 'b', 'c'], [3, 1, 0]).map(({ part }) => part),
+    [0.75, 0.25, 0],
+  )
+  assert.deepEqual(
+    sharesOf(['a', 'b'], [0, 0]).map(({ part }) => part),
+    [0, 0],
+  )
+})
+
+test('the countdown is in the server’s time, and ends at zero', () => {
+  assert.equal(secondsLeft(60_000, 0, 0), 60)
+  assert.equal(secondsLeft(60_000, 5000, 5000), 60)
+  assert.equal(secondsLeft(60_000, -2000, 57_500), 1)
+  assert.equal(secondsLeft(60_000, 0, 99_000), 0)
+  assert.deepEqual([0, 9, 65, 3600, 7199].map(clockText), ['0:00', '0:09', '1:05', '1:00:00', '1:59:59'])
+})

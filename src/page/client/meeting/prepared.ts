@@ -1,0 +1,48 @@
+import type { Draft } from './protocol.ts'
+
+/** A poll that the chair has prepared. `held`: it was started once. */
+export type Prepared = Draft & { id: string; held: boolean }
+
+export type PreparedPolls = readonly Prepared[]
+
+/** Puts a poll at the end, or in the place of the one with its id. */
+export function keep(polls: PreparedPolls, poll: Prepared): PreparedPolls {
+  return polls.some(({ id }) => id === poll.id)
+    ? polls.map((one) => (one.id === poll.id ? poll : one))
+    : [...polls, poll]
+}
+
+/** Moves one up (-1) or down (1). */
+export function move(polls: PreparedPolls, id: string, by: -1 | 1): PreparedPolls {
+  const from = polls.findIndex((poll) => poll.id === id)
+  const [moved, other] = [polls[from], polls[from + by]]
+  if (!moved || !other) return polls
+  return polls.with(from, other).with(from + by, moved)
+}
+
+export const remove = (polls: PreparedPolls, id: string): PreparedPolls =>
+  polls.filter((poll) => poll.id !== id)
+
+/** What the server would refuse: the name of the field that is wrong, the answer's index behind it. */
+export type Fault = 'question' | 'answers' | 'equal' | 'minutes' | 'long'
+
+/** The draft as it is to be sent: white space folded, empty answers left out. */
+export function tidy({ question, answers, minutes }: Draft): Draft {
+  const fold = (text: string): string => text.replace(/\s+/gu, ' ').trim()
+  return { question: fold(question), answers: answers.map(fold).filter((text) => text !== ''), minutes }
+}
+
+/** The first thing that is wrong with a tidy draft. */
+export function faultOf(
+  { question, answers, minutes }: Draft,
+  limits: { question: number; answer: number; answers: number; minutes: number },
+): Fault | null {
+  const length = (text: string): number => Array.from(text).length
+  if (question === '') return 'question'
+  if (answers.length < 2 || answers.length > limits.answers) return 'answers'
+  if (new Set(answers).size < answers.length) return 'equal'
+  if (length(question) > limits.question || answers.some((text) => length(text) > limits.answer))
+    return 'long'
+  if (!Number.isInteger(minutes) || minutes < 1 || minutes > limits.minutes) return 'minutes'
+  return null
+}

@@ -1,0 +1,247 @@
+import { WallClock, zoneOf } from '../kit/zone.ts'
+import { addLines, emptyLog, linesAfter } from './log.ts'
+import type { DayOf, Log } from './log.ts'
+import * as box from './outbox.ts'
+import type { Entry, Outbox } from './outbox.ts'
+import { isFinal } from './protocol.ts'
+import type { Command, Frame, Limits, Meeting, Person, Poll, Result } from './protocol.ts'
+
+/** How one stands to the server. */
+export type Phase =
+  | { type: 'connecting'; again: boolean }
+  | { type: 'in' }
+  | { type: 'waiting'; until: number; offline: boolean }
+  | { type: 'ended'; code: number; text: string }
+  | { type: 'left' }
+
+/** A command that was refused, to be told to who has given it. */
+export type Refusal = { key: string; text: string; command: Command | null }
+
+export type State = {
+  phase: Phase
+  you: Person | null
+  meeting: Meeting | null
+  /** Whether a whole entry has been received, ever. */
+  wasIn: boolean
+  /** The poll as the frames of an entry tell it, until they are complete. */
+  entering: { poll: Poll | null; vote: number | null } | null
+  people: ReadonlyMap<number, Person>
+  log: Log
+  clock: WallClock
+  poll: Poll | null
+  /** The own vote, as the index of an answer, and in which poll. */
+  vote: { poll: number; answer: number } | null
+  /** The highest id of a poll that was seen: one that is told once more is not a new one. */
+  newestPoll: number
+  result: Result | null
+  limits: Limits
+  rememberedMs: number
+  /** By how much the own clock is ahead of the server's, at most. */
+  skew: number
+  outbox: Outbox
+  refusals: readonly Refusal[]
+  farewell: string
+  /** The last line that was on the screen while somebody looked; null: there was none. */
+  seen: number | null
+  looking: boolean
+  /** What members have said since. */
+  unseen: number
+}
+
+export type Given = { outbox: Outbox; seen: number | null; looking: boolean }
+
+/** What the page knows before it is told anything. */
+export function firstState({ outbox, seen, looking }: Given): State {
+  return {
+    phase: { type: 'connecting', again: false },
+    you: null,
+    meeting: null,
+    wasIn: false,
+    entering: null,
+    people: new Map(),
+    log: emptyLog,
+    clock: new WallClock(zoneOf('UTC', 0)),
+    poll: null,
+    vote: null,
+    newestPoll: 0,
+    result: null,
+    limits: {
+      message: 10_000,
+      question: 500,
+      answer: 200,
+      answers: 5,
+      minutes: 120,
+      burst: 20,
+      perSecond: 5,
+    },
+    rememberedMs: 3_600_000,
+    skew: 0,
+    outbox: box.lost(outbox),
+    refusals: [],
+    farewell: '',
+    seen,
+    looking,
+    unseen: 0,
+  }
+}
+
+/** What a frame of the server makes of what the page knows. */
+export function receive(state: State, frame: Frame, now: number, dayOf: DayOf): State {
+  switch (frame.type) {
+    case 'welcome': {
+      const { you, meeting, timezone, utcOffset, vote, result, limits, rememberedSeconds } = frame.data
+      const sameZone = state.clock.zone.name === timezone && state.wasIn
+      return {
+        ...state,
+        you,
+        meeting,
+        clock: sameZone ? state.clock : new WallClock(zoneOf(timezone, utcOffset)),
+        entering: { poll: null, vote },
+        result,
+        limits,
+        rememberedMs: rememberedSeconds * 1000,
+        skew: now - frame.data.now,
+      }
+    }
+    case 'users':
+      return { ...state, people: new Map(frame.data.users.map((person) => [person.id, person])) }
+    case 'adduser':
+      return { ...state, people: new Map(state.people).set(frame.data.id, frame.data) }
+    case 'removeuser': {
+      const people = new Map(state.people)
+      people.delete(frame.data.id)
+      return { ...state, people }
+    }
+    case 'meeting':
+      return { ...state, meeting: frame.data }
+    case 'poll':
+      return takePoll(state, frame.data, now)
+    case 'pollend': {
+      const { id } = frame.data
+      const outbox = state.outbox.filter(({ command }) => command.type !== 'vote' || command.poll !== id)
+      return { ...state, result: frame.data, outbox }
+    }
+    case 'message':
+      return takeLines(state, [frame.data], dayOf)
+    case 'messages': {
+      const taken = takeLines(state, frame.data, dayOf)
+      return taken.entering ? completeEntry(taken, taken.entering, now) : taken
+    }
+    case 'ack': {
+      const { id } = frame.data
+      const entry = find(state, id)
+      const outbox = box.answered(state.outbox, id)
+      if (entry?.command.type !== 'vote') return { ...state, outbox }
+      return { ...state, outbox, vote: { poll: entry.command.poll, answer: entry.command.vote } }
+    }
+    case 'error':
+      return takeError(state, frame, now)
+    case 'disconnect':
+      return { ...state, farewell: frame.data.message }
+    default:
+      // A later version's: to be ignored.
+      return state
+  }
+}
+
+function takePoll(state: State, poll: Poll | null, now: number): State {
+  if (!poll) return state.entering ? { ...state, entering: { ...state.entering, poll } } : { ...state, poll }
+  const skew = Math.min(state.skew, now - poll.now)
+  if (state.entering) return { ...state, skew, entering: { ...state.entering, poll } }
+  return showPoll({ ...state, skew }, poll)
+}
+
+function showPoll(state: State, poll: Poll): State {
+  const outbox = poll.id === state.poll?.id ? state.outbox : box.votesOnlyFor(state.outbox, poll.id)
+  return { ...state, poll, outbox, newestPoll: Math.max(state.newestPoll, poll.id) }
+}
+
+function completeEntry(
+  state: State,
+  { poll, vote }: { poll: Poll | null; vote: number | null },
+  now: number,
+): State {
+  const inside: State = {
+    ...state,
+    phase: { type: 'in' },
+    wasIn: true,
+    entering: null,
+    farewell: '',
+    poll: null,
+    vote: poll && vote !== null ? { poll: poll.id, answer: vote } : null,
+    outbox: box.entered(state.outbox, now, state.rememberedMs, poll?.id ?? null),
+  }
+  return poll ? showPoll(inside, poll) : inside
+}
+
+function takeLines(state: State, lines: Parameters<typeof addLines>[1], dayOf: DayOf): State {
+  const log = addLines(state.log, lines, state.clock, dayOf)
+  if (log === state.log) return state
+  // Who looks has seen it; who has never looked here before has missed nothing.
+  if (state.looking) return { ...state, log, seen: state.seen }
+  const said = linesAfter(log, Math.max(state.log.last, state.seen ?? Infinity)).filter(
+    ({ from }) => from !== -1 && from !== state.you?.id,
+  )
+  return { ...state, log, unseen: state.unseen + said.length }
+}
+
+function takeError(state: State, { msg, id, again }: Frame & { type: 'error' }, now: number): State {
+  const entry = id === undefined ? undefined : find(state, id)
+  if (entry && again) return { ...state, outbox: box.again(state.outbox, entry.id, now) }
+  const refusal = {
+    key: id ?? `at ${now} of ${state.refusals.length}`,
+    text: msg,
+    command: entry?.command ?? null,
+  }
+  const outbox = entry ? box.answered(state.outbox, entry.id) : state.outbox
+  return { ...state, outbox, refusals: [...state.refusals, refusal].slice(-5) }
+}
+
+/** The connection has ended with this close code; `until` is when the next attempt is made. */
+export function disconnected(state: State, code: number, until: number, offline: boolean): State {
+  const outbox = box.lost(state.outbox)
+  const next: State = { ...state, outbox, entering: null }
+  if (state.phase.type === 'left') return next
+  if (isFinal(code)) return { ...next, phase: { type: 'ended', code, text: state.farewell } }
+  return { ...next, phase: { type: 'waiting', until, offline } }
+}
+
+/** Somebody begins or ceases to look at the end of the log. */
+export function look(state: State, looking: boolean): State {
+  if (looking === state.looking) return state
+  // The mark stays where it is while one looks, and goes to the end when one ceases to.
+  return looking
+    ? { ...state, looking, unseen: 0 }
+    : { ...state, looking, seen: state.log.last || state.seen }
+}
+
+/** Gives a command to the server, now or when it can be reached. */
+export function command(state: State, id: string, command: Command, now: number): State {
+  return { ...state, outbox: box.enqueue(state.outbox, id, command, now) }
+}
+
+export const isChair = ({ you, meeting }: State): boolean =>
+  you !== null && meeting !== null && meeting.admins.includes(you.id)
+
+/** The vote that has not been confirmed yet. */
+export function pendingVote({ outbox, poll }: State): number | null {
+  const entry = outbox.findLast(({ command }) => command.type === 'vote' && command.poll === poll?.id)
+  return entry?.command.type === 'vote' ? entry.command.vote : null
+}
+
+/** The answer that one has voted for in the poll under way. */
+export const ownVote = ({ vote, poll }: State): number | null =>
+  vote !== null && vote.poll === poll?.id ? vote.answer : null
+
+/** Whether a command of this kind is under way. */
+export const isUnderWay = ({ outbox }: State, type: Command['type']): boolean =>
+  outbox.some((entry) => entry.command.type === type && !entry.asks)
+
+/** Those present who have not voted, as far as one may know it; null: not known. */
+export function missingVoters({ poll, people }: State): Person[] | null {
+  if (!poll?.voted) return null
+  const voted = new Set(poll.voted)
+  return [...people.values()].filter(({ id }) => !voted.has(id))
+}
+
+const find = (state: State, id: string): Entry | undefined => state.outbox.find((entry) => entry.id === id)

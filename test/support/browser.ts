@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { AxeResults } from 'axe-core'
+import { chromium } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Gathering } from './gathering.ts'
+import type { Plenum } from './server.ts'
+
+/** Where this machine has Chromium; where it has none, its tests have to be skipped. */
+export const chromiumPath = ['chromium', 'chromium-browser', 'google-chrome']
+  .map((name) => {
+    try {
+      return execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim()
+    } catch {
+      return ''
+    }
+  })
+  .find((path) => path !== '')
+
+export const noChromium =
+  chromiumPath === undefined && 'there is no Chromium here (package chromium of Debian)'
+
+const screens = fileURLToPath(new URL('../screens', import.meta.url))
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+export const phone = { width: 360, height: 740 }
+export const desktop = { width: 1280, height: 800 }
+
+export async function launchChromium(): Promise<Browser> {
+  await mkdir(screens, { recursive: true })
+  return await chromium.launch({
+    executablePath: chromiumPath ?? '',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--enable-precise-memory-info'],
+  })
+}
+
+export type Visit = BrowserContextOptions & {
+  /** What the page may say in the console. */
+  mayComplain?: RegExp
+  /** By how much the clock of this device is wrong, in milliseconds. */
+  clockError?: number
+}
+
+/**
+ * Opens the meeting page in a browser profile of its own, for a member or by any path. It fails the test if it complains
+ * (its policy would be broken by what is not allowed, for one), or asks any other host for anything.
+ */
+export async function visit(
+  t: TestContext,
+  browser: Browser,
+  plenum: Plenum,
+  meeting: Gathering,
+  index: number,
+  { mayComplain, clockError, ...options }: Visit = {},
+): Promise<Page> {
+  const context = await browser.newContext({ locale: 'en-GB', viewport: desktop, ...options })
+  const page = await context.newPage()
+  if (clockError !== undefined)
+    await page.addInitScript(`{ const { now } = Date; Date.now = () => now() + ${clockError} }`)
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`))
+  page.on('console', (message) => {
+    const text = message.text()
+    // The browser itself says so when a connection is lost.
+    if (message.type() !== 'error' || /WebSocket|ERR_INTERNET_DISCONNECTED/.test(text)) return
+    if (!mayComplain?.test(text)) complaints.push(text)
+  })
+  page.on('request', (request) => {
+    const { protocol, host } = new URL(request.url())
+    if (protocol !== 'data:' && host !== plenum.listen) complaints.push(`asked ${host}`)
+  })
+  t.after(async () => {
+    await context.close()
+    assert.deepEqual(complaints, [])
+  })
+  await page.goto(plenum.url(`/meeting/${meeting.id}/${meeting.key(index)}`))
+  return page
+}
+
+/** Keeps a picture of what is on the screen, for people to look at. */
+export async function picture(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: `${screens}/${name}.png`, animations: 'disabled' })
+}
+
+/** Fails if axe-core finds anything wrong with the page, in light and in dark. */
+export async function assertAccessible(page: Page, what: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    // Not as a script of the page, which its policy forbids.
+    await page.evaluate(axeSource)
+    const { violations } = await page.evaluate<AxeResults>(
+      'axe.run(document, { runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] } })',
+    )
+    const found = violations.map(
+      ({ id, help, nodes }) =>
+        `${id}: ${help}\n    ${nodes.map(({ html, failureSummary }) => `${html}\n      ${failureSummary}`).join('\n    ')}`,
+    )
+    assert.deepEqual(found, [], `${what}, ${colorScheme}`)
+  }
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null })
+}

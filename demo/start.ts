@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { ensureAssociation } from './association.ts'
 import type { SampleMeeting } from './association.ts'
-import { linkFor, servePage } from './page.ts'
 import { freePort } from './port.ts'
 import { FolderInUse, openPostgres } from './postgres.ts'
 import type { Postgres } from './postgres.ts'
@@ -50,13 +49,11 @@ async function start(): Promise<void> {
   await sql.end()
 
   const serverPort = await freePort(8199)
-  const pagePort = await freePort(serverPort + 1)
-  const child = launchServer(database.url('plenum'), pagePort, serverPort)
+  const child = launchServer(database.url('plenum'), serverPort)
   server = child
   await untilReady(child, serverPort)
   child.once('exit', (code, signal) => void reportEnd(code ?? signal))
-  await servePage(pagePort, meeting, serverPort)
-  if (!isStopping) printLinks(meeting, pagePort, database.folder)
+  if (!isStopping) printLinks(meeting, serverPort, database.folder)
 }
 
 async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
@@ -66,10 +63,10 @@ async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
   if (found.length === 0) await cluster.exec('postgres', `create database ${name}`)
 }
 
-function launchServer(databaseUrl: string, pagePort: number, serverPort: number): ChildProcess {
+function launchServer(databaseUrl: string, port: number): ChildProcess {
   const log = openSync(logFile, 'w')
-  const origin = `http://127.0.0.1:${pagePort},http://localhost:${pagePort}`
-  const args = ['-origin', origin, '-listen', `127.0.0.1:${serverPort}`]
+  const origin = `http://127.0.0.1:${port},http://localhost:${port}`
+  const args = ['-origin', origin, '-listen', `127.0.0.1:${port}`]
   const child = spawn(process.execPath, [bundle, ...args], {
     stdio: ['ignore', log, log],
     detached: true, // Ctrl-C is for us: the server must end before its database does
@@ -104,8 +101,9 @@ function printLinks(meeting: SampleMeeting, port: number, data: string): void {
   const seats = [...meeting.seats.filter((seat) => seat.isChair), ...members.slice(0, 2), ...withProxy]
   console.log(`${meeting.name}: open each link in a window of its own.\n`)
   for (const seat of seats) {
+    const link = `http://127.0.0.1:${port}/meeting/${meeting.id}/${seat.key}`
     const role = seat.isChair ? 'chair ' : seat.proxyName ? 'proxy ' : 'member'
-    console.log(`  ${role}  ${seat.name.padEnd(width)}  ${linkFor(port, meeting.id, seat.key)}`)
+    console.log(`  ${role}  ${seat.name.padEnd(width)}  ${link}`)
   }
   const inside = relative('.', data)
   console.log(`\nCtrl-C stops everything, and the next start goes on with this meeting until it is finished.`)

@@ -9,10 +9,11 @@ import { isLiteralPath } from './edge/target.ts'
 import { createWebSockets, isUpgrade } from './edge/websocket.ts'
 import type { MeetingStatus } from './meeting/hub.ts'
 import { subprotocol } from './meeting/protocol.ts'
+import { type RecordRouteDeps, recordRoutes } from './meeting/record-routes.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
 import { pageRoutes } from './page/routes.ts'
 
-export type AppDeps = Omit<MeetingRouteDeps, 'callerOf'> & {
+export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf'> & {
   proxy: ProxyTrust
   readiness: Readiness
   status: () => {
@@ -65,6 +66,7 @@ export function createApps(deps: AppDeps): {
     })
   }
   app.route('/', meetingRoutes({ ...deps, callerOf }, upgradeWebSocket))
+  app.route('/', recordRoutes({ ...deps, callerOf }))
   app.route('/', pageRoutes())
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())

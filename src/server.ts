@@ -8,6 +8,7 @@ import { Lease } from './db/lease.ts'
 import { describeError, isUnavailable, openPool } from './db/pool.ts'
 import { checkRights, migrate } from './db/schema.ts'
 import { Admission } from './edge/admission.ts'
+import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import { describeAddress, listen } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
@@ -68,6 +69,7 @@ export async function startServer(
   const sql = openPool(config.database, { ...database, max: poolSize })
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
   const admission = new Admission(config, clock)
+  const guesses = new Guesses(clock)
   let lease: Lease | null = null
   let hub: MeetingHub | null = null
   let waitsFor = 'the database has not answered yet'
@@ -91,12 +93,15 @@ export async function startServer(
     origins: () => adjusted.origins,
     ratePerSecond: () => adjusted.ratePerSecond,
     proxy: config,
+    sql,
     clock,
     log,
+    guesses,
     keepalive,
     admission,
     metrics,
     hub: () => (stopping ? null : hub),
+    prepared: () => lease !== null && !stopping,
     adminApart: config.adminListen !== null,
     async readiness() {
       if (stopping) return 'draining'
@@ -157,6 +162,7 @@ export async function startServer(
           clock,
           log,
           metrics,
+          guesses,
           onFenced: () => lease?.fenced(),
         })
         await gained.ready

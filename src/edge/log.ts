@@ -35,6 +35,7 @@ export type LogEntry =
   | { level: 'error'; event: 'reloadFailed'; error: string }
   | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
+  | { level: 'warn'; event: 'recordFailed'; meeting: number; error: string }
   | { level: 'warn'; event: 'originRefused'; address: string; request: string }
   | { level: 'warn'; event: 'connectionRefused'; address: string; request: string; reason: string }
   | { level: 'warn'; event: 'slowReader'; address: string; request: string }

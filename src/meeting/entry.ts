@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { describeError } from '../db/pool.ts'
+import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
-import { clientNetwork } from '../edge/remote.ts'
 import { type Credential, type Meeting, refusal } from './meeting.ts'
 import { closeCodes, disconnects } from './rejection.ts'
 import type { Entrant } from './room.ts'
@@ -11,10 +11,6 @@ import { findCredentials } from './store.ts'
 
 export type Wish = { session: Session; meeting: number; key: string; first: number }
 
-const failuresPerMinute = 10
-const minuteMs = 60_000
-const penaltyMs = 1000
-const maxAddresses = 10_000
 const maxGatherMs = 500
 const lookUpEveryMs = 20
 const maxId = 2 ** 31 - 1
@@ -23,6 +19,7 @@ type EntryDeps = {
   sql: Sql
   clock: () => number
   log: Log
+  guesses: Guesses
   joinWindowMs: number | null
   utcOffset: () => number
   viewOf: (meeting: number) => Meeting | null
@@ -35,7 +32,6 @@ type EntryDeps = {
  */
 export class EntryDesk {
   readonly #deps: EntryDeps
-  readonly #failures = new Map<string, { count: number; since: number }>()
   /** Meetings that are just letting in some, and those who are next there. */
   readonly #entering = new Map<number, Entrant[]>()
   #waiting: Wish[] = []
@@ -119,30 +115,13 @@ export class EntryDesk {
       session.end()
       return null
     }
-    const { log, utcOffset, viewOf, joinWindowMs } = this.#deps
+    const { log, guesses, utcOffset, viewOf, joinWindowMs } = this.#deps
     const refused = refusal(credential, viewOf(meeting), joinWindowMs)
     if (credential && !refused) return { session, first, credential }
     const reason = refused ?? disconnects.notAllowed
     const { remote: address, request } = session.socket
     log({ level: 'info', event: 'refused', meeting, address, request, reason })
-    const tell = (): void => session.disconnect(reason, utcOffset())
-    if (this.#failsOften(address)) setTimeout(tell, penaltyMs)
-    else tell()
+    guesses.refuse(address, () => session.disconnect(reason, utcOffset()))
     return null
-  }
-
-  #failsOften(address: string): boolean {
-    const now = this.#deps.clock()
-    const client = clientNetwork(address) ?? address
-    const known = this.#failures.get(client)
-    if (known && now - known.since < minuteMs) return ++known.count > failuresPerMinute
-    // Kept in the order of their minutes' beginnings: the oldest go first.
-    this.#failures.delete(client)
-    this.#failures.set(client, { count: 1, since: now })
-    for (const [oldest, { since }] of this.#failures) {
-      if (this.#failures.size <= maxAddresses && now - since < minuteMs) break
-      this.#failures.delete(oldest)
-    }
-    return false
   }
 }

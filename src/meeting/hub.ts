@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
@@ -14,6 +15,7 @@ export type HubDeps = {
   clock: () => number
   log: Log
   metrics: Metrics
+  guesses: Guesses
   graceMs: number
   pollMs: number
   joinWindowMs: number | null

@@ -129,7 +129,8 @@ export type Decision = { write: Write; events: (committed: Committed) => Event[]
 const decision = (write: Write, ...events: Event[]): Decision => ({ write, events: () => events })
 const system = (text: string): LineDraft => ({ sender: null, text })
 
-const marks = {
+/** The two lines by which the site finds the permanent record. */
+export const marks = {
   open: 'This meeting is now open',
   finished: 'This meeting is now finished',
 }

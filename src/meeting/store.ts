@@ -12,7 +12,8 @@ import { type MemberId, type PollEnding, sameQuestionMs } from './poll.ts'
 
 const states: readonly MeetingState[] = ['pending', 'open', 'finished', 'closed']
 
-function stateOf(code: number): MeetingState {
+/** The state that a code of the site means. */
+export function stateOf(code: number): MeetingState {
   return states[code] ?? 'closed'
 }
 

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { gunzipSync } from 'node:zlib'
 import { type Context, Hono } from 'hono'
+import { documentHeaders } from '../edge/document.ts'
 
 /** What build-pages.js makes of each page of `client/`. */
 type BuiltPage = {
@@ -16,23 +17,6 @@ type BuiltPage = {
 type PageName = 'meeting'
 
 declare const PLENUM_PAGES: Record<PageName, BuiltPage>
-
-const secured = {
-  'content-type': 'text/html; charset=utf-8',
-  // Asked for each time, and mostly answered by 304: a new build is there at the next reload.
-  'cache-control': 'no-cache',
-  vary: 'accept-encoding',
-  // The address holds the key.
-  'referrer-policy': 'no-referrer',
-  'x-robots-tag': 'noindex',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-  'permissions-policy':
-    'camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()',
-}
 
 /**
  * The pages that Plenum brings. A page is one document for everyone: whose key the address holds is found out when its
@@ -57,7 +41,13 @@ function servePage(name: PageName): (c: Context) => Response {
 
   return function page(c) {
     const encoding = chooseEncoding(c.req.header('accept-encoding') ?? '')
-    const headers = { ...secured, 'content-security-policy': policy, etag: `"${tag}-${encoding}"` }
+    const headers = {
+      ...documentHeaders(policy),
+      // Asked for each time, and mostly answered by 304: a new build is there at the next reload.
+      'cache-control': 'no-cache',
+      vary: 'accept-encoding',
+      etag: `"${tag}-${encoding}"`,
+    }
     // Any encoding's will do: it is the same document.
     if (c.req.header('if-none-match')?.includes(`"${tag}-`)) return c.body(null, 304, headers)
     const body = encoding === 'identity' ? plain() : bodies[encoding]

@@ -11,7 +11,8 @@ import type { MeetingStatus } from './meeting/hub.ts'
 import { subprotocol } from './meeting/protocol.ts'
 import { type RecordRouteDeps, recordRoutes } from './meeting/record-routes.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
-import { pageRoutes } from './page/routes.ts'
+import type { StatusReport } from './page/client/status/report.ts'
+import { pageRoutes, statusPageRoutes } from './page/routes.ts'
 
 export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf'> & {
   proxy: ProxyTrust
@@ -22,6 +23,7 @@ export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf'> & {
     runtime: Record<string, string>
     meetings: MeetingStatus[]
   }
+  report: () => StatusReport
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
 }
@@ -71,6 +73,8 @@ export function createApps(deps: AppDeps): {
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())
   admin.get('/__meetingstatus', (c) => c.json(deps.status()))
+  admin.get('/status.json', (c) => c.json(deps.report(), 200, { 'cache-control': 'no-store' }))
+  admin.route('/', statusPageRoutes())
 
   for (const each of new Set([app, admin])) {
     each.notFound((c) => c.text('not found\n', 404))

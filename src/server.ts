@@ -12,8 +12,10 @@ import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import { describeAddress, listen } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
-import { Metrics } from './edge/metrics.ts'
+import { type Census, Metrics } from './edge/metrics.ts'
 import { profileRoutes } from './edge/profile.ts'
+import { Pulse } from './edge/pulse.ts'
+import { RecentEntries } from './edge/recent.ts'
 import { type Certificate, tlsTerms } from './edge/tls.ts'
 import { MeetingHub } from './meeting/hub.ts'
 
@@ -74,7 +76,7 @@ export async function startServer(
   let hub: MeetingHub | null = null
   let waitsFor = 'the database has not answered yet'
   let stopping = false
-  const metrics = new Metrics({ version, runtime }, () => ({
+  const census = (): Census => ({
     connections: admission.connections,
     maxConnections: adjusted.maxConnections,
     pending: admission.pending,
@@ -82,10 +84,21 @@ export async function startServer(
     databaseConnections,
     serving: hub !== null,
     ...(hub?.census() ?? nobody),
-  }))
+  })
+  const pulse = new Pulse(census)
+  const metrics = new Metrics({ version, runtime }, census, pulse)
+  const recent = new RecentEntries(() => new Date())
   const log: Log = (entry) => {
     metrics.count(entry)
+    recent.add(entry)
     deps.log(entry)
+  }
+
+  /** Why the meetings are not served here; null while they are. */
+  const waiting = (): string | null => {
+    if (stopping) return 'draining'
+    if (!lease) return waitsFor
+    return hub ? null : (lease.waitsFor ?? 'the meetings are being read')
   }
 
   const { app, admin, attach } = createApps({
@@ -104,12 +117,12 @@ export async function startServer(
     prepared: () => lease !== null && !stopping,
     adminApart: config.adminListen !== null,
     async readiness() {
-      if (stopping) return 'draining'
-      if (!lease) return waitsFor
-      if (!hub) return lease.waitsFor ?? 'the meetings are being read'
-      return await sql`select 1`.then(
-        () => null,
-        () => 'the database does not answer',
+      return (
+        waiting() ??
+        (await sql`select 1`.then(
+          () => null,
+          () => 'the database does not answer',
+        ))
       )
     },
     status: () => ({
@@ -118,6 +131,22 @@ export async function startServer(
       runtime: { version, runtime },
       meetings: hub?.status() ?? [],
     }),
+    report() {
+      const { people, meetings: _, serving: __, ...figures } = census()
+      const { rss: residentBytes, heapUsed: heapBytes } = process.memoryUsage()
+      return {
+        waitsFor: waiting(),
+        version,
+        runtime,
+        upSince: upsince.getTime(),
+        now: Date.now(),
+        maxDatabaseConnections: poolSize + 1,
+        figures: { ...figures, ...people, residentBytes, heapBytes },
+        history: pulse.history(),
+        meetings: hub?.overview() ?? [],
+        recent: recent.list(),
+      }
+    },
   })
 
   const stops: (() => Promise<void>)[] = []
@@ -221,6 +250,7 @@ export async function startServer(
       keepalive.close()
       admission.close()
       metrics.close()
+      pulse.close()
       await Promise.all([lease?.close(), sql.end({ timeout: 1 })])
       log({ level: 'info', event: 'stopped' })
     },

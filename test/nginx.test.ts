@@ -126,13 +126,25 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
 
   test('status, health and metrics cannot be had from outside', async (t) => {
     const { nginx } = await open(t)
-    for (const path of ['/__meetingstatus', '/livez', '/readyz', '/healthz', '/metrics', '/', '/ws'])
+    for (const path of [
+      '/__meetingstatus',
+      '/status',
+      '/status.json',
+      '/livez',
+      '/readyz',
+      '/healthz',
+      '/metrics',
+      '/',
+      '/ws',
+    ])
       assert.equal(await statusOf(nginx, path), 404, path)
     // As nginx understands a path, so it is passed on.
     for (const path of [
       '/ws/meeting/../../__meetingstatus',
       '/ws/meeting/%2e%2e/%2e%2e/__meetingstatus',
       '/meeting/../__meetingstatus',
+      '/meeting/../status',
+      '/meeting/%2e%2e/status.json',
       '/meeting/%2e%2e/__meetingstatus',
     ])
       assert.equal(await statusOf(nginx, path), 404, path)

@@ -114,7 +114,14 @@ suite('status', { concurrency: 4 }, () => {
         status: 200,
         body: 'ok\n',
       })
-    for (const path of ['/', '/status', '/__meetingstatus/', '/ws/meeting', '/debug/pprof/heap'])
+    for (const path of [
+      '/',
+      '/status/',
+      '/status.json/',
+      '/__meetingstatus/',
+      '/ws/meeting',
+      '/debug/pprof/heap',
+    ])
       assert.equal((await plenum.get(path)).status, 404, path)
   })
 })

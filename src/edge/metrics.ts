@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { LogEntry } from './log.ts'
+import type { Pulse } from './pulse.ts'
 
 /** What there is at the moment, asked for at each scrape. */
 export type Census = {
@@ -50,13 +51,17 @@ export class Metrics {
     'fan_out_seconds',
     'How long it took to hand frames to all in a meeting',
   )
+  readonly #deliveries = this.#counter('deliveries', 'Frames handed to connections, each of them counted')
   readonly #census: () => Census
+  readonly #pulse: Pulse
   /** Taken once a scrape, for all that asks for it. */
   #now: Census
   readonly #loop = monitorEventLoopDelay({ resolution: 10 })
 
-  constructor(build: { version: string; runtime: string }, census: () => Census) {
+  /** `pulse` hears of all that is counted by the second. */
+  constructor(build: { version: string; runtime: string }, census: () => Census, pulse: Pulse) {
     this.#census = census
+    this.#pulse = pulse
     this.#now = census()
     for (const reason of refusals) this.#refused.inc({ reason }, 0)
     this.#gauge('build_info', 'What is running', ['version', 'runtime'], (set) => set(1, build))
@@ -120,14 +125,17 @@ export class Metrics {
     this.#commits.observe(milliseconds / 1000)
     this.#lines.inc(lines)
     this.#votes.inc(votes)
+    this.#pulse.committed(milliseconds, { lines, votes })
   }
 
   databaseFailed(): void {
     this.#databaseFailures.inc()
   }
 
-  fannedOut(milliseconds: number): void {
+  fannedOut(milliseconds: number, deliveries: number): void {
     this.#fanOuts.observe(milliseconds / 1000)
+    this.#deliveries.inc(deliveries)
+    this.#pulse.fannedOut(milliseconds, deliveries)
   }
 
   /** `reason` is one of the texts that members get, of which there are so many and no more. */

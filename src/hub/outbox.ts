@@ -21,12 +21,15 @@ type Entry = { to: Audience; frame: Buffer | null; newer: Buffer | null }
  */
 export class Outbox {
   readonly #recipients: ReadonlyMap<unknown, Recipient>
-  readonly #flushed: (milliseconds: number) => void
+  readonly #flushed: (milliseconds: number, deliveries: number) => void
   #queue: Entry[] = []
   #scheduled: NodeJS.Immediate | null = null
 
-  /** `flushed` is told how long each flush took (milliseconds). */
-  constructor(recipients: ReadonlyMap<unknown, Recipient>, flushed: (milliseconds: number) => void) {
+  /** `flushed` is told how long each flush took (milliseconds), and how many frames it handed to sockets. */
+  constructor(
+    recipients: ReadonlyMap<unknown, Recipient>,
+    flushed: (milliseconds: number, deliveries: number) => void,
+  ) {
     this.#recipients = recipients
     this.#flushed = flushed
   }
@@ -44,24 +47,29 @@ export class Outbox {
     if (queue.length === 0) return
     this.#queue = []
     const begun = performance.now()
-    const shares = new Map<string, readonly Buffer[]>()
+    const shares = new Map<string, Share>()
+    let deliveries = 0
     for (const { socket, admin, behind, newer } of this.#recipients.values()) {
       const audience = `${admin ? 'admins' : 'members'}${behind === null ? '' : ' behind'}${newer ? ' newer' : ''}`
-      let frames = shares.get(audience)
-      if (!frames) {
-        frames = join(queue, [admin ? 'admins' : 'members', behind === null ? 'readers' : 'everyone'], newer)
-        shares.set(audience, frames)
+      let share = shares.get(audience)
+      if (!share) {
+        share = join(queue, [admin ? 'admins' : 'members', behind === null ? 'readers' : 'everyone'], newer)
+        shares.set(audience, share)
       }
-      if (frames.length > 0) socket.write(frames)
+      if (share.frames > 0) socket.write(share.bytes)
+      deliveries += share.frames
     }
-    this.#flushed(performance.now() - begun)
+    this.#flushed(performance.now() - begun, deliveries)
   }
 }
 
-function join(queue: readonly Entry[], audiences: readonly Audience[], isNewer: boolean): Buffer[] {
+/** What an audience gets in a flush. */
+type Share = { bytes: Buffer[]; frames: number }
+
+function join(queue: readonly Entry[], audiences: readonly Audience[], isNewer: boolean): Share {
   const frames = queue.flatMap(({ to, frame, newer }) => {
     const own = isNewer ? newer : frame
     return own && (to === 'everyone' || audiences.includes(to)) ? [own] : []
   })
-  return frames.length > 1 ? [Buffer.concat(frames)] : frames
+  return { bytes: frames.length > 1 ? [Buffer.concat(frames)] : frames, frames: frames.length }
 }

@@ -35,6 +35,16 @@ export type MeetingStatus = {
   disconnectedmembers: StatusPerson[]
 }
 
+export type MeetingOverview = {
+  id: number
+  name: string
+  state: MeetingState
+  here: number
+  away: number
+  pollUnderWay: boolean
+  queuedCommands: number
+}
+
 /** The meetings of this process by id, while it is the one that serves them. */
 export class MeetingHub {
   readonly #deps: HubDeps
@@ -92,6 +102,17 @@ export class MeetingHub {
       for (const { id, name, admin, remote } of view.departed.values())
         disconnectedmembers.push({ uid: id, name, admin, remote })
       return [{ id: view.id, state: view.state, members, disconnectedmembers }]
+    })
+  }
+
+  /** What an operator sees of each meeting, without naming anybody. */
+  overview(): MeetingOverview[] {
+    return Array.from(this.#rooms.values()).flatMap(({ view, queued }) => {
+      if (!view) return []
+      const { id, name, state, poll, attendees } = view
+      const people = { here: 0, away: 0 }
+      for (const { presence } of attendees.values()) people[presence.type]++
+      return [{ id, name, state, ...people, pollUnderWay: poll !== null, queuedCommands: queued }]
     })
   }
 

@@ -154,7 +154,9 @@ export class Room implements SessionRoom {
   constructor(id: number, deps: RoomDeps) {
     this.id = id
     this.#deps = deps
-    this.#outbox = new Outbox(this.#seats, (milliseconds) => deps.metrics.fannedOut(milliseconds))
+    this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
+      deps.metrics.fannedOut(milliseconds, deliveries),
+    )
     this.#mailbox = new Mailbox<Job>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) => this.#fail(error),

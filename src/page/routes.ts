@@ -14,7 +14,7 @@ type BuiltPage = {
 }
 
 /** Each folder of `client/` that has a main.tsx. */
-type PageName = 'meeting'
+type PageName = 'meeting' | 'status'
 
 declare const PLENUM_PAGES: Record<PageName, BuiltPage>
 
@@ -25,6 +25,13 @@ declare const PLENUM_PAGES: Record<PageName, BuiltPage>
 export function pageRoutes(): Hono {
   const app = new Hono()
   app.get('/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}', servePage('meeting'))
+  return app
+}
+
+/** The page for the operator: to be served where status and health are. */
+export function statusPageRoutes(): Hono {
+  const app = new Hono()
+  app.get('/status', servePage('status'))
   return app
 }
 

@@ -1,9 +1,8 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Durations } from './durations.ts'
 
 const everyMs = 5000
 const kept = 120
-const loopResolutionMs = 20
+const lookEveryMs = 50
 
 /** What a sample takes from elsewhere. */
 export type PulseCensus = {
@@ -23,7 +22,8 @@ export type Sample = {
   commitP99: number | null
   fanOutP50: number | null
   fanOutP99: number | null
-  loopP99: number
+  /** How late a timer was. */
+  loopP99: number | null
   cpuPercent: number
   connections: number
   people: number
@@ -48,8 +48,9 @@ export class Pulse {
   readonly #samples: Sample[] = []
   readonly #commits = new Durations()
   readonly #fanOuts = new Durations()
-  readonly #loop = monitorEventLoopDelay({ resolution: loopResolutionMs })
-  readonly #timer: NodeJS.Timeout
+  readonly #delays = new Durations()
+  readonly #timers: NodeJS.Timeout[]
+  #looked = performance.now()
   #lines = 0
   #votes = 0
   #deliveries = 0
@@ -59,9 +60,8 @@ export class Pulse {
 
   constructor(census: () => PulseCensus) {
     this.#census = census
-    this.#loop.enable()
-    this.#timer = setInterval(() => this.#take(), everyMs)
-    this.#timer.unref()
+    this.#timers = [setInterval(() => this.#take(), everyMs), setInterval(() => this.#look(), lookEveryMs)]
+    for (const timer of this.#timers) timer.unref()
   }
 
   committed(milliseconds: number, { lines, votes }: { lines: number; votes: number }): void {
@@ -85,8 +85,14 @@ export class Pulse {
   }
 
   close(): void {
-    clearInterval(this.#timer)
-    this.#loop.disable()
+    for (const timer of this.#timers) clearInterval(timer)
+  }
+
+  /** Not by monitorEventLoopDelay: the runtimes do not mean the same by it. */
+  #look(): void {
+    const now = performance.now()
+    this.#delays.add(Math.max(0, now - this.#looked - lookEveryMs))
+    this.#looked = now
   }
 
   #take(): void {
@@ -104,8 +110,7 @@ export class Pulse {
       commitP99: round(this.#commits.quantile(0.99)),
       fanOutP50: round(this.#fanOuts.quantile(0.5)),
       fanOutP99: round(this.#fanOuts.quantile(0.99)),
-      // What it measures is the time from one look to the next.
-      loopP99: round(Math.max(0, this.#loop.percentile(99) / 1e6 - loopResolutionMs)),
+      loopP99: round(this.#delays.quantile(0.99)),
       cpuPercent: round((user + system) / 1e4 / seconds),
       connections,
       people: people.here + people.away,
@@ -121,7 +126,7 @@ export class Pulse {
     this.#deliveries = 0
     this.#commits.clear()
     this.#fanOuts.clear()
-    this.#loop.reset()
+    this.#delays.clear()
     this.#cpu = process.cpuUsage()
     this.#began = now
     this.#at = Date.now()

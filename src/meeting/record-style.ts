@@ -84,17 +84,17 @@ footer { margin-top: 4rem; padding-top: 1.2rem; border-top: 1px solid var(--rule
   ol li { display: block; padding: .4rem 0; }
   li time { display: block; padding: 0; font-size: .75rem; line-height: 1.5; }
 }
-@page {
-  size: A4; margin: 20mm 20mm 22mm;
-  @bottom-right { content: counter(page) ' / ' counter(pages); font: 8.5pt system-ui, sans-serif; color: #555; }
-}
+/* No room for the browser's own header and footer, which would put the address on paper, and with it the key. */
+@page { size: A4; margin: 0; }
 @media print {
   :root {
     color-scheme: light;
     --paper: #fff; --ink: #000; --quiet: #444; --rule: #bbb; --track: #e8e8e8; --accent: #1d4e80; --pale: #93a8bf;
     --notice: #fff; --notice-ink: #000;
   }
-  body { max-width: none; padding: 0; font-size: 10.5pt; line-height: 1.42; overflow-wrap: break-word; }
+  body {
+    max-width: none; padding: 18mm 20mm 20mm; -webkit-box-decoration-break: clone; box-decoration-break: clone; font-size: 10.5pt; line-height: 1.42; overflow-wrap: break-word;
+  }
   nav, footer { display: none; }
   h1 { font-size: 25pt; }
   .provisional { padding: 6pt 9pt; border: 1pt solid #000; border-radius: 0; }

@@ -97,11 +97,7 @@ export function Figures({ report }: { report: StatusReport }) {
           <Plot
             every={every}
             name="Websockets"
-            note={
-              figures.pending === 1
-                ? 'and 1 other connection'
-                : `and ${number(figures.pending)} other connections`
-            }
+            note={`other connections: ${number(figures.pending)}`}
             now={number(figures.connections)}
             series={series('connections')}
             show={number}

@@ -174,7 +174,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
         )}
       </main>
       <Announcer />
-      {ask && <Asking ask={ask} state={state} onClose={() => setAsk(null)} />}
+      {ask && !isGone && <Asking ask={ask} state={state} onClose={() => setAsk(null)} />}
     </div>
   )
 }

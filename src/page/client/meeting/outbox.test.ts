@@ -23,14 +23,15 @@ test('of votes that were not sent the last one counts', () => {
   assert.deepEqual(ids(outbox), ['b'])
   outbox = box.enqueue(box.sent(outbox, 'b', 2), 'c', vote(8, 0), 3)
   assert.deepEqual(ids(outbox), ['b', 'c'])
-  assert.deepEqual(box.votesOnlyFor(outbox, 9), [])
+  assert.deepEqual(ids(box.lateVotes(outbox, 9)), ['c'])
+  assert.deepEqual(ids(box.lateVotes(outbox, 8)), [])
 })
 
 test('what was sent is not sent again on the same connection, and is on the next one', () => {
   let outbox = box.sent(box.enqueue([], 'a', say('a'), 0), 'a', 5)
   assert.deepEqual(box.due(outbox, 10), [])
   assert.equal(box.waitingSince(outbox), 5)
-  outbox = box.entered(box.lost(outbox), 20, hour, null)
+  outbox = box.entered(box.lost(outbox), 20, hour)
   assert.deepEqual(ids(box.due(outbox, 20)), ['a'])
 })
 
@@ -38,7 +39,7 @@ test('what the server may have forgotten asks first, and so does a chair’s com
   let outbox = box.sent(box.enqueue([], 'old', say('old'), 0), 'old', 0)
   outbox = box.enqueue(outbox, 'new', say('new'), hour)
   outbox = box.enqueue(outbox, 'finish', { type: 'finish' }, hour - 100_000)
-  outbox = box.entered(box.lost(outbox), hour + 1, hour, null)
+  outbox = box.entered(box.lost(outbox), hour + 1, hour)
   assert.deepEqual(
     outbox.map(({ id, asks }) => [id, asks]),
     [

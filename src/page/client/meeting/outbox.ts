@@ -52,11 +52,11 @@ export function lost(outbox: Outbox): Outbox {
 }
 
 /**
- * One is in again. Votes for a poll that is over are dropped; what the server may have forgotten asks before it is sent,
- * and so does what has grown old unsent: nobody expects his words of yesterday to be said now.
+ * One is in again. What the server may have forgotten asks before it is sent, and so does what has grown old unsent:
+ * nobody expects his words of yesterday to be said now.
  */
-export function entered(outbox: Outbox, now: number, rememberedMs: number, poll: number | null): Outbox {
-  return votesOnlyFor(outbox, poll).map((entry) => {
+export function entered(outbox: Outbox, now: number, rememberedMs: number): Outbox {
+  return outbox.map((entry) => {
     const limit = isDesk(entry.command) ? Math.min(deskMs, rememberedMs) : rememberedMs
     const age = now - (entry.sentAt ?? entry.madeAt)
     return age > limit ? { ...entry, onWire: false, asks: true } : { ...entry, onWire: false, waitUntil: now }
@@ -84,8 +84,15 @@ export function insisted(outbox: Outbox, id: string, newId: string, now: number)
   }))
 }
 
-export function votesOnlyFor(outbox: Outbox, poll: number | null): Outbox {
-  return outbox.filter(({ command }) => command.type !== 'vote' || command.poll === poll)
+/**
+ * Votes that have come too late, now that this poll is under way, or none. One that was sent is not: the server knows
+ * whether it has counted it, and says so when it gets it again.
+ */
+export function lateVotes(outbox: Outbox, poll: number | null): Entry[] {
+  return outbox.filter(
+    ({ command, sentAt, asks }) =>
+      command.type === 'vote' && command.poll !== poll && (sentAt === null || asks),
+  )
 }
 
 /** Since when the oldest command that was sent on this connection has been waiting for its answer. */

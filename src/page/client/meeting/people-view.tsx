@@ -99,6 +99,7 @@ const PersonView = memo(function PersonView({
           type="button"
           class="bare"
           aria-label={texts.removePerson(name)}
+          title={texts.removePerson(name)}
           onClick={() => onRemove(person)}
         >
           <Cross />

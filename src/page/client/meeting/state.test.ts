@@ -140,9 +140,28 @@ test('a vote is shown as cast when it is acknowledged, and dropped when its poll
   const cast = take(state, { type: 'ack', data: { id: 'v' } })
   assert.equal(states.ownVote(cast), 1)
   assert.equal(states.pendingVote(cast), null)
-  assert.deepEqual(take(lose(state), ...entry(poll(9))).outbox, [])
-  assert.deepEqual(take(lose(state), ...entry(null)).outbox, [])
   assert.equal(take(lose(state), ...entry(poll(8))).outbox.length, 1)
+})
+
+test('a vote that came too late is told; of one that was sent the server knows whether it has counted', () => {
+  const vote = { type: 'vote', poll: 8, question: 'Question 8?', vote: 1 } as const
+  const ended: Frame = {
+    type: 'pollend',
+    data: { id: 8, question: 'Question 8?', answers: ['Yes', 'No'], tally: [0, 1], ending: 'voted' },
+  }
+  const unsent = states.command(take(fresh(), ...entry(poll(8))), 'v', vote, now)
+  for (const frames of [entry(poll(9)), entry(null), [ended, { type: 'poll', data: null } as const]]) {
+    const late = take(lose(unsent), ...frames)
+    assert.deepEqual(late.outbox, [])
+    assert.match(late.refusals[0]?.text ?? '', /^The poll was over/)
+  }
+  // The last vote: the end of the poll comes before its answer.
+  const sent = { ...unsent, outbox: unsent.outbox.map((one) => ({ ...one, onWire: true, sentAt: now })) }
+  const over = take(sent, ended, { type: 'poll', data: null })
+  assert.equal(over.outbox.length, 1)
+  const answered = take(over, { type: 'ack', data: { id: 'v' } })
+  assert.deepEqual([answered.outbox, answered.refusals], [[], []])
+  assert.equal(take(lose(over), ...entry(null)).outbox.length, 1)
 })
 
 test('a refusal names what was refused; one to be tried again waits', () => {

@@ -50,6 +50,9 @@ export type State = {
 
 export type Given = { outbox: Outbox; seen: number | null; looking: boolean }
 
+/** Of the page itself, among the texts of refusals. */
+const lateText = 'The poll was over before your vote could be sent'
+
 /** What the page knows before it is told anything. */
 export function firstState({ outbox, seen, looking }: Given): State {
   return {
@@ -117,9 +120,7 @@ export function receive(state: State, frame: Frame, now: number, dayOf: DayOf): 
     case 'poll':
       return takePoll(state, frame.data, now)
     case 'pollend': {
-      const { id } = frame.data
-      const outbox = state.outbox.filter(({ command }) => command.type !== 'vote' || command.poll !== id)
-      return { ...state, result: frame.data, outbox }
+      return dropLateVotes({ ...state, result: frame.data }, null)
     }
     case 'message':
       return takeLines(state, [frame.data], dayOf)
@@ -152,8 +153,20 @@ function takePoll(state: State, poll: Poll | null, now: number): State {
 }
 
 function showPoll(state: State, poll: Poll): State {
-  const outbox = poll.id === state.poll?.id ? state.outbox : box.votesOnlyFor(state.outbox, poll.id)
-  return { ...state, poll, outbox, newestPoll: Math.max(state.newestPoll, poll.id) }
+  const shown = { ...state, poll, newestPoll: Math.max(state.newestPoll, poll.id) }
+  return dropLateVotes(shown, poll.id)
+}
+
+/** Whoever has voted in vain is told. */
+function dropLateVotes(state: State, poll: number | null): State {
+  const late = new Set(box.lateVotes(state.outbox, poll))
+  if (late.size === 0) return state
+  const refusals = [...late].map(({ id, command }): Refusal => ({ key: id, text: lateText, command }))
+  return {
+    ...state,
+    outbox: state.outbox.filter((entry) => !late.has(entry)),
+    refusals: [...state.refusals, ...refusals].slice(-5),
+  }
 }
 
 function completeEntry(
@@ -169,9 +182,9 @@ function completeEntry(
     farewell: '',
     poll: null,
     vote: poll && vote !== null ? { poll: poll.id, answer: vote } : null,
-    outbox: box.entered(state.outbox, now, state.rememberedMs, poll?.id ?? null),
+    outbox: box.entered(state.outbox, now, state.rememberedMs),
   }
-  return poll ? showPoll(inside, poll) : inside
+  return poll ? showPoll(inside, poll) : dropLateVotes(inside, null)
 }
 
 function takeLines(state: State, lines: Parameters<typeof addLines>[1], dayOf: DayOf): State {

@@ -88,7 +88,10 @@ function WaitingView({ entry, state }: { entry: Entry; state: State }): JSX.Elem
         <p class="text" dir="auto">
           <Linked text={wordsOf(command, state, texts)} />
         </p>
-        <p class="hint">{asks ? texts.asks : isConnected ? texts.sending : texts.waiting}</p>
+        {/* Not for the moment in which it is answered. */}
+        {!(isConnected && entry.onWire) && (
+          <p class="hint">{asks ? texts.asks : isConnected ? texts.sending : texts.waiting}</p>
+        )}
         {(asks || (!isConnected && entry.sentAt === null)) && (
           <div class="row">
             {asks && (

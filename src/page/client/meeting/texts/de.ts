@@ -85,6 +85,8 @@ export const de: Texts = {
     kick: (name) => `${name} entfernen`,
   },
   refusals: {
+    'The poll was over before your vote could be sent':
+      'Die Abstimmung war vorbei, bevor Ihre Stimme gesendet werden konnte.',
     'Permission denied': 'Dazu sind Sie nicht berechtigt.',
     'This text is reserved for the meeting record': 'Dieser Text ist dem Protokoll vorbehalten.',
     'This meeting is closed': 'Die Versammlung ist geschlossen.',

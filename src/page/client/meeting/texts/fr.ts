@@ -85,6 +85,8 @@ export const fr: Texts = {
     kick: (name) => `Exclure ${name}`,
   },
   refusals: {
+    'The poll was over before your vote could be sent':
+      'Le vote était terminé avant que votre voix ait pu être envoyée.',
     'Permission denied': 'Vous n’en avez pas le droit.',
     'This text is reserved for the meeting record': 'Ce texte est réservé au procès-verbal.',
     'This meeting is closed': 'La réunion est close.',

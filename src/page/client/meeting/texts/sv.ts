@@ -84,6 +84,7 @@ export const sv: Texts = {
     kick: (name) => `Avlägsna ${name}`,
   },
   refusals: {
+    'The poll was over before your vote could be sent': 'Omröstningen var slut innan din röst kunde skickas.',
     'Permission denied': 'Det har du inte rätt till.',
     'This text is reserved for the meeting record': 'Den texten är förbehållen protokollet.',
     'This meeting is closed': 'Mötet är stängt.',

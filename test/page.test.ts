@@ -143,7 +143,14 @@ suite('the meeting page', { skip: noChromium }, () => {
     await picture(ben, 'lost-phone')
     await cleo.reload({ waitUntil: 'commit' }).catch(() => {})
     const second = await restart(house, plenum)
-    await cleo.goto(second.url(`/meeting/${meeting.id}/${meeting.key(2)}`))
+    const address = second.url(`/meeting/${meeting.id}/${meeting.key(2)}`)
+    // The browser may still be on its way to its own page of the failed reload, which interrupts this one.
+    const opened = () =>
+      cleo.goto(address).then(
+        () => true,
+        () => false,
+      )
+    await until('the page is opened again', opened)
     await cleo.getByText('You have voted “Yes”.').waitFor()
     await line(chair, 'said while the server was away').waitFor()
     for (const page of [chair, ben, cleo]) await connected(page)

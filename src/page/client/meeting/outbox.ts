@@ -30,16 +30,13 @@ export function enqueue(outbox: Outbox, id: string, command: Command, now: numbe
   return [...others, { id, command, madeAt: now, sentAt: null, onWire: false, waitUntil: now, asks: false }]
 }
 
-/** What can be sent now, in order: what waits has all after it wait, too. */
-export function due(outbox: Outbox, now: number): Entry[] {
-  const sendable = outbox.filter(({ onWire, asks }) => !onWire && !asks)
-  const first = sendable.findIndex(({ waitUntil }) => waitUntil > now)
-  return first < 0 ? sendable : sendable.slice(0, first)
-}
-
-/** When `due` has something at the earliest; null without anything to send. */
-export function nextDue(outbox: Outbox): number | null {
-  return outbox.find(({ onWire, asks }) => !onWire && !asks)?.waitUntil ?? null
+/**
+ * What is to be sent now: one after the other has been answered. Of two under way the first may be the one that has to
+ * be sent again, and then a vote would overrule the one that was given after it.
+ */
+export function due(outbox: Outbox, now: number): Entry | null {
+  const next = outbox.find(({ asks }) => !asks)
+  return next && !next.onWire && next.waitUntil <= now ? next : null
 }
 
 export function sent(outbox: Outbox, id: string, now: number): Outbox {

@@ -202,14 +202,11 @@ export class MeetingSession {
     const isLimited = perSecond > 0
     const left = this.#tokens.left + ((now - this.#tokens.at) / 1000) * perSecond
     this.#tokens = { left: Math.min(burst - 2, left), at: now }
-    let { outbox } = this.state
-    for (const { id, command } of box.due(outbox, now)) {
-      if (isLimited && this.#tokens.left < 1) break
-      this.#tokens.left--
-      socket.send(JSON.stringify({ ...command, id }))
-      outbox = box.sent(outbox, id, now)
-    }
-    if (outbox !== this.state.outbox) this.#update({ ...this.state, outbox })
+    const next = box.due(this.state.outbox, now)
+    if (!next || (isLimited && this.#tokens.left < 1)) return
+    this.#tokens.left--
+    socket.send(JSON.stringify({ ...next.command, id: next.id }))
+    this.#update({ ...this.state, outbox: box.sent(this.state.outbox, next.id, now) })
   }
 
   #update(state: State): void {

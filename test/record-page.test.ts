@@ -12,6 +12,7 @@ import { openForwarder } from './support/forwarder.ts'
 import { elsewhere, farewell, gather, settle } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
+import { rawConnection } from './support/raw.ts'
 import type { Answer, Plenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
@@ -394,6 +395,28 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
     assert.ok(!plenum.stderr.join('').includes(meeting.key(0)))
     assert.ok(plenum.stderr.every((line) => line.startsWith('{')))
   })
+
+  test('asked for its head alone it has no body; by HTTP/1.0 the body has no chunks', async (t) => {
+    const house = await openHouse(t)
+    const plenum = await house.start()
+    const meeting = await gather(house.db.sql, plenum, 1, { state: 1 })
+    await write(meeting, house.db, [{ text: 'This meeting is now open', after: 0 }])
+    for (const form of forms) {
+      const path = pathOf(meeting, form)
+      const { body } = await plenum.get(path)
+      const answer = async (request: string): Promise<string> => {
+        const received = await rawConnection(plenum.port, [
+          `${request}\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+        ]).ended
+        return Buffer.from(received, 'latin1').toString()
+      }
+      assert.match(await answer(`HEAD ${path} HTTP/1.1`), /^HTTP\/1\.1 200 [^]*\r\n\r\n$/)
+      const old = await answer(`GET ${path} HTTP/1.0`)
+      const plain = (text: string): string =>
+        text.replaceAll(/"asOf":"[^"]*"|<p class="provisional">.*?<\/p>/g, '')
+      assert.equal(plain(old.slice(old.indexOf('\r\n\r\n') + 4)), plain(body))
+    }
+  })
 })
 
 suite('who may read the record', { concurrency: 3 }, () => {
@@ -444,7 +467,8 @@ suite('who may read the record', { concurrency: 3 }, () => {
       assert.equal(status, 404)
       return performance.now() - begun
     }
-    const early = await Promise.all(Array.from({ length: 10 }, guess))
+    const early: number[] = []
+    for (let n = 0; n < 10; n++) early.push(await guess())
     assert.ok(Math.max(...early) < 900, early.join())
     assert.ok((await guess()) >= 990)
     const begun = performance.now()
@@ -531,7 +555,7 @@ suite('a record of 20,000 lines', () => {
       await member.line(`during ${n}`)
       slowest = Math.max(slowest, performance.now() - begun)
     }
-    assert.ok(slowest < 1000, `${slowest} ms`)
+    assert.ok(slowest < 2000, `${slowest} ms`)
     assert.ok(await isRead())
     for (const response of leavers) response.destroy()
     // Had they stayed, it would go on for longer.

@@ -101,7 +101,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
         await guesses.refused(callerOf(c).address)
         return refuse(404, words.refusedTitle, words.refused)
       }
-      const { socket } = (c.env as HttpBindings).incoming
+      const { socket, httpVersion } = (c.env as HttpBindings).incoming
       const body = streamOf(write(found, words), {
         // Who goes on reading is not taken for one who has nothing more to ask for.
         onRead: () => admission.requested(socket),
@@ -114,8 +114,8 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       return c.body(body, 200, {
         ...(file === null ? pageHeaders(words) : fileHeaders),
         'content-type': type,
-        // Without it the adapter reads ahead, and takes a failure there for the end.
-        'transfer-encoding': 'chunked',
+        // Without it the adapter reads ahead. HTTP/1.0 knows no chunks: there the end of the connection is the end.
+        ...(httpVersion === '1.0' ? {} : { 'transfer-encoding': 'chunked' }),
         ...(file === null
           ? {}
           : { 'content-disposition': `attachment; filename="meeting-${meeting}-${file}"` }),

@@ -36,7 +36,7 @@ export type LogEntry =
   | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'recordFailed'; meeting: number; error: string }
-  | { level: 'warn'; event: 'originRefused'; address: string; request: string }
+  | { level: 'warn'; event: 'originRefused'; origin: string; address: string; request: string }
   | { level: 'warn'; event: 'connectionRefused'; address: string; request: string; reason: string }
   | { level: 'warn'; event: 'slowReader'; address: string; request: string }
   | { level: 'warn'; event: 'waiting'; reason: string }
@@ -88,11 +88,17 @@ export function createLog(
   }
 }
 
-/** The event's name and its values, on one line: what is not plain is in quotes, as JSON has it. */
+/**
+ * The event's name and its values, on one line: what is not plain is in quotes, as JSON has it. Values that have names of
+ * their own go by these.
+ */
 function words(entry: LogEntry): string {
-  const values = Object.entries(entry).filter(([name]) => name !== 'level' && name !== 'event')
-  const shown = values.map(([name, value]) => {
-    const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const values = Object.entries(entry).flatMap(([name, value]) =>
+    typeof value === 'object' && !Array.isArray(value) ? Object.entries(value) : [[name, value] as const],
+  )
+  const shown = values.flatMap(([name, value]) => {
+    if (name === 'level' || name === 'event') return []
+    const text = String(value)
     return `${name}=${/^[^\s"=\p{C}]+$/u.test(text) ? text : JSON.stringify(text)}`
   })
   return [entry.event, ...shown].join(' ')
@@ -103,11 +109,18 @@ export function shortPath(path: string): string {
   return path.replace(/[^/]{24,}/g, '…')
 }
 
+/** What a client says in a header, as much of it as helps and without what could be a key. */
+export function shortHeader(text: string): string {
+  return withoutKeys(text).slice(0, 100)
+}
+
 /**
  * An error that nobody expected, with its stack. Not for errors of the database, whose texts may hold data. What could be
  * a meeting's key is left out: libraries quote the URL that they failed on.
  */
 export function stackOf(error: unknown): string {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return text.replace(/[\w-]{54,}/g, '…')
+  return withoutKeys(text)
 }
+
+const withoutKeys = (text: string): string => text.replace(/[\w-]{54,}/g, '…')

@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { Admission } from '../edge/admission.ts'
 import type { Keepalive } from '../edge/keepalive.ts'
-import { type Log, stackOf } from '../edge/log.ts'
+import { type Log, shortHeader, stackOf } from '../edge/log.ts'
 import type { Caller } from '../edge/remote.ts'
 import { type AllowedOrigins, isAllowedOrigin } from '../edge/origin.ts'
 import { Connection, LiveSocket, type SocketDeps } from '../edge/socket.ts'
@@ -41,7 +41,7 @@ export function meetingRoutes(deps: MeetingRouteDeps, upgradeWebSocket: UpgradeW
       // Not from the adapter's copy, in which an empty header is none.
       const { origin } = (c.env as HttpBindings).incoming.headers
       if (!isAllowedOrigin(deps.origins(), origin)) {
-        log({ level: 'warn', event: 'originRefused', ...callerOf(c) })
+        log({ level: 'warn', event: 'originRefused', origin: shortHeader(origin ?? ''), ...callerOf(c) })
         return c.text('origin not allowed\n', 403)
       }
       if (!hub()) return c.text('the meetings are not served here now\n', 503)

@@ -89,10 +89,14 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
     await settle(chair)
   })
 
-  test('the address is what nginx saw, whatever a client claims', async (t) => {
+  test('the address is what nginx saw, and the id of the request its own, whatever a client claims', async (t) => {
     const { db, nginx, plenum } = await open(t, { unix: true })
     const meeting = await gather(db.sql, plenum, 2)
-    await enter(nginx, meeting, 0, { headers: { origin, 'x-forwarded-for': '203.0.113.9, 198.51.100.7' } })
+    await enter(nginx, meeting, 0, {
+      headers: { origin, 'x-forwarded-for': '203.0.113.9, 198.51.100.7', 'x-request-id': 'f00d' },
+    })
+    const { request } = await plenum.logged(({ event }) => event === 'entered')
+    assert.match(String(request), /^[0-9a-f]{32}$/)
     const status = await meetingStatus(plenum, meeting.id)
     assert.deepEqual(
       status?.members.map(({ remote }) => remote),
@@ -104,6 +108,8 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
     const { db, nginx, plenum } = await open(t)
     const meeting = await gather(db.sql, plenum, 2)
     await assert.rejects(enter(nginx, meeting, 0, { headers: { origin: 'https://evil.example' } }), /403/)
+    const refused = await plenum.logged(({ event }) => event === 'originRefused')
+    assert.equal(refused['origin'], 'https://evil.example')
     assert.equal(await statusOf(nginx, `/ws/meeting/${meeting.id}/${meeting.key(0)}/0`), 426)
     const moved = await new Promise<string | undefined>((resolve) => {
       getPlain(

@@ -119,7 +119,8 @@ suite('under systemd', { concurrency: 3 }, () => {
       plenum.signal('SIGCONT')
       await until('it lives again', () => count('WATCHDOG=1') > lived)
       assert.equal(await plenum.stop(), 0)
-      await until('it has said that it stops', () => count('STOPPING=1') === 1)
+      await until('it has said that it stops', () => count('STOPPING=1 STATUS=') === 1)
+      assert.equal(messages.filter((message) => message.includes('STATUS=')).at(-1), 'STOPPING=1 STATUS=')
       assert.equal(count('READY=1'), 1)
     },
   )

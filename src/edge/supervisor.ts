@@ -34,10 +34,11 @@ export class Supervisor {
 
   stopping(): void {
     if (this.#timer) clearInterval(this.#timer)
-    this.#send('STOPPING=1')
+    // What it did is over, also in "systemctl status" of a service that has ended.
+    this.#send('STOPPING=1', 'STATUS=')
   }
 
-  #send(message: string): void {
+  #send(...message: string[]): void {
     const { socket } = this.#terms
     if (socket === null) return
     const failed = (error: unknown): void => {
@@ -46,7 +47,7 @@ export class Supervisor {
     }
     try {
       const env = { NOTIFY_SOCKET: socket, PATH: '/usr/bin:/bin' }
-      execFile('systemd-notify', [message], { env }, (error) => error && failed(error))
+      execFile('systemd-notify', message, { env }, (error) => error && failed(error))
     } catch (error) {
       failed(error)
     }

@@ -51,9 +51,14 @@ function suitingFormat(): LogFormat {
   return process.env['JOURNAL_STREAM'] === `${dev}:${ino}` ? 'journal' : 'json'
 }
 
+/** Why it ends. In the journal it is an error, and the one line that "systemctl status" shows last. */
+function complain(text: string, help = ''): void {
+  const inJournal = suitingFormat() === 'journal'
+  process.stderr.write(inJournal ? `<3>plenum: ${text}\n` : `plenum: ${text}\n${help}`)
+}
+
 function fail(error: unknown): never {
-  const text = error instanceof SetupError ? error.message : describeError(error)
-  process.stderr.write(`plenum: ${text}\n`)
+  complain(error instanceof SetupError ? error.message : describeError(error))
   process.exit(1)
 }
 
@@ -176,7 +181,7 @@ function prepare(): Prepared {
     return { invocation, certificate: prepareCertificate(invocation) }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    process.stderr.write(`plenum: ${error.message}\n\n${usage()}`)
+    complain(error.message, `\n${usage()}`)
     return process.exit(usageStatus)
   }
 }

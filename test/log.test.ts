@@ -7,6 +7,7 @@ import { gather } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import type { HouseOptions } from './support/house.ts'
+import { runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
@@ -65,6 +66,20 @@ suite('log', { concurrency: 3 }, () => {
       ),
     )
     assert.match(plenum.stderr[0] ?? '', /^<6>started version=\S+ runtime="(node|deno) /)
+  })
+
+  test('for journald why it ends is one line, and an error', async (t) => {
+    const stderrTo = 'journald'
+    const usage = await runPlenum(['-origin', '*', '-rate', 'fast'], { stderrTo })
+    assert.equal(usage.code, 2)
+    assert.match(usage.stderr, /^<3>plenum: -rate takes .*$/)
+    const house = await openHouse(t)
+    await house.db.sql`drop table membership_meetingmessagelog`
+    const failure = await runPlenum(['-origin', '*', '-dburl', house.db.url, '-listen', '127.0.0.1:0'], {
+      stderrTo,
+    })
+    assert.equal(failure.code, 1)
+    assert.match(failure.stderr, /^<3>plenum: .*membership_meetingmessagelog$/m)
   })
 
   test('on a terminal it is words with the time', async (t) => {

@@ -57,7 +57,6 @@ export type LogEntry =
   | { level: 'error'; event: 'leaseLost' }
   | { level: 'error'; event: 'roomFailed'; meeting: number; error: string }
   | { level: 'error'; event: 'unexpected'; where: string; error: string; request?: string }
-  | { level: 'error'; event: 'stoppedByError'; error: string }
 
 export type Log = (entry: LogEntry) => void
 

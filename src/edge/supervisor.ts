@@ -34,6 +34,8 @@ export class Supervisor {
 
   stopping(): void {
     if (this.#timer) clearInterval(this.#timer)
+    // systemd may end the messenger with the service.
+    this.#failed = true
     // What it did is over, also in "systemctl status" of a service that has ended.
     this.#send('STOPPING=1', 'STATUS=')
   }

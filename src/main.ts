@@ -73,7 +73,8 @@ async function serve(config: Config, settings: Settings, certificate: Certificat
   )
   const log: Log = (entry) => {
     write(entry)
-    if (entry.event === 'serving') supervisor.status('serving the meetings')
+    if (entry.event === 'serving' || entry.event === 'databaseBack') supervisor.status('serving the meetings')
+    if (entry.event === 'databaseLost') supervisor.status('the database does not answer')
     if (entry.event === 'waiting') supervisor.status(`waiting: ${entry.reason}`)
   }
   // Each await that a socket can reach has an owner; should one have been forgotten, the meeting goes on.

@@ -196,6 +196,7 @@ export async function startServer(
         })
         await gained.ready
         hub = gained
+        told = ''
         log({ level: 'info', event: 'serving', meetings: gained.size })
       },
       lost() {

@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createDatabase } from './support/database.ts'
+import type { Database } from './support/database.ts'
 import { currentRuntime, denoPermissions, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { commandOf, readSection } from './support/unit.ts'
@@ -83,8 +84,8 @@ const notifyPermissions = [
   '--allow-run=systemd-notify',
 ]
 
-async function start(t: TestContext, env: Record<string, string>): Promise<Plenum> {
-  const db = await createDatabase()
+async function start(t: TestContext, env: Record<string, string>, database?: Database): Promise<Plenum> {
+  const db = database ?? (await createDatabase())
   const plenum = await startPlenum({
     database: db.url,
     env,
@@ -124,6 +125,19 @@ suite('under systemd', { concurrency: 3 }, () => {
       assert.equal(count('READY=1'), 1)
     },
   )
+
+  test('its status is that of its database too', { skip: !speaks }, async (t) => {
+    const { socket, messages } = await supervise(t)
+    const db = await createDatabase()
+    await start(t, { NOTIFY_SOCKET: socket }, db)
+    const says = (text: string) => () =>
+      messages.findLast((message) => message.startsWith('STATUS='))?.trim() === `STATUS=${text}`
+    await until('it serves', says('serving the meetings'))
+    await db.sql`alter table membership_meeting rename to gone`
+    await until('it cannot read', says('the database does not answer'))
+    await db.sql`alter table gone rename to membership_meeting`
+    await until('it serves again', says('serving the meetings'))
+  })
 
   test('a watchdog for another process is not told', { skip: !speaks }, async (t) => {
     const { socket, messages } = await supervise(t)

@@ -155,7 +155,9 @@ test('with the rights that docs/operations.md grants and no other a meeting can 
     create sequence ${log}_id_seq owned by ${log}.id;
     alter table ${log} alter column id set default nextval('${log}_id_seq')`)
   const [grants = ''] = blocks(operations, 'sql')
-  await sql.unsafe(grants.replace(/\bmeetings\b/g, role).replace(/\bpostgresqleu\b/g, name))
+  await sql.unsafe(
+    grants.replace(/\b(TO|AUTHORIZATION) plenum\b/g, `$1 ${role}`).replace(/\bpostgresqleu\b/g, name),
+  )
   const checked = await runPlenum(check)
   assert.equal(checked.code, 0, checked.stderr)
 
@@ -214,7 +216,9 @@ test('a role that does not own the schema is told what it lacks, and what docs/o
   const check = (): ReturnType<typeof runPlenum> =>
     runPlenum(['check', '-origin', '*', '-dburl', address.href])
   const [grants = '', further = ''] = blocks(operations, 'sql').map((text) =>
-    text.replace(/\bmeetings\b/g, role).replace(/^CREATE SCHEMA .*$|^GRANT USAGE ON SEQUENCE .*$/gm, ''),
+    text
+      .replace(/\bTO plenum\b/g, `TO ${role}`)
+      .replace(/^CREATE SCHEMA .*$|^GRANT USAGE ON SEQUENCE .*$/gm, ''),
   )
   assert.equal((await runPlenum(['migrate', '-dburl', own.url])).code, 0)
   await own.sql.unsafe(grants)

@@ -255,6 +255,21 @@ suite('warm standby', { concurrency: 4 }, () => {
     await meeting.enter(0)
   })
 
+  test('one that waits again, after it has served, says so again', async (t) => {
+    const house = await openHouse(t)
+    const [first, second] = await openPair(house)
+    await first.stop()
+    await until('the second one serves', () => isReady(second), 15_000)
+    const third = await house.start({ ready: false })
+    await third.logged(({ event }) => event === 'waiting', 15_000)
+    second.signal('SIGSTOP')
+    await endLockSession(house.db.sql)
+    await until('the third one serves', () => isReady(third), 15_000)
+    second.signal('SIGCONT')
+    const waits = (): unknown[] => second.logs.filter(({ event }) => event === 'waiting')
+    await until('the second one says that it waits', () => waits().length === 2, 15_000)
+  })
+
   test('a takeover waits for the write that is under way, and knows of it', async (t) => {
     const house = await openHouse(t)
     const [former, successor] = await openPair(house)

@@ -8,7 +8,13 @@ test('warnings and errors, the newest first, those that are alike as one, and fi
   recent.add({ level: 'info', event: 'databaseBack' })
   recent.add({ level: 'error', event: 'leaseLost' })
   for (const address of ['192.0.2.1', '192.0.2.2'])
-    recent.add({ level: 'warn', event: 'originRefused', address, request: address })
+    recent.add({
+      level: 'warn',
+      event: 'originRefused',
+      origin: 'https://other.example',
+      address,
+      request: address,
+    })
   recent.add({ level: 'warn', event: 'waiting', reason: 'a' })
   recent.add({ level: 'warn', event: 'waiting', reason: 'b' })
   const { first, last, count, entry } = recent.list()[2] ?? {}
@@ -18,7 +24,13 @@ test('warnings and errors, the newest first, those that are alike as one, and fi
       '1970-01-01T00:00:02.000Z',
       '1970-01-01T00:00:03.000Z',
       2,
-      { level: 'warn', event: 'originRefused', address: '192.0.2.2', request: '192.0.2.2' },
+      {
+        level: 'warn',
+        event: 'originRefused',
+        origin: 'https://other.example',
+        address: '192.0.2.2',
+        request: '192.0.2.2',
+      },
     ],
   )
   assert.deepEqual(

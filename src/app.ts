@@ -14,7 +14,7 @@ import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
 import type { StatusReport } from './page/client/status/report.ts'
 import { pageRoutes, statusPageRoutes } from './page/routes.ts'
 
-export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf'> & {
+export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upgradeWebSocket'> & {
   proxy: ProxyTrust
   readiness: Readiness
   status: () => {
@@ -67,7 +67,7 @@ export function createApps(deps: AppDeps): {
       return await next()
     })
   }
-  app.route('/', meetingRoutes({ ...deps, callerOf }, upgradeWebSocket))
+  app.route('/', meetingRoutes({ ...deps, callerOf, upgradeWebSocket }))
   app.route('/', recordRoutes({ ...deps, callerOf }))
   app.route('/', pageRoutes())
   admin.route('/', healthRoutes(deps.readiness))

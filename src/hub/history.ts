@@ -1,3 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { codeOf } from '../db/pool.ts'
+import type { Socket } from '../edge/socket.ts'
+import { turn } from '../edge/turns.ts'
+
 /** A part of a room's record, as one frame: all lines from where it begins up to the one with id `last`. */
 export type Page = {
   frame: Buffer
@@ -8,6 +13,7 @@ export type Page = {
 
 const maxTailLength = 512 * 1024
 const maxCachedBytes = 32 * 1024 * 1024
+const retryMs = 1000
 
 /**
  * The newest lines of a room's record, encoded, without gaps and bounded. They are texts: a small buffer would keep the
@@ -98,5 +104,49 @@ export class PageCache {
       this.#pages.delete(oldest)
       this.#bytes -= bytes
     }
+  }
+}
+
+/**
+ * Tells one who lacks lines with ids above `behind` what there is up to the id `upTo`, page by page and as fast as he
+ * reads; then what has been said since, from where on he hears of each line with the others: `behind` is null then.
+ * Throws what is no error of the database's; those are tried again.
+ */
+export async function catchUp(
+  reader: { readonly socket: Socket; behind: number | null },
+  room: {
+    upTo: number
+    tail: Tail
+    isHere: () => boolean
+    read: (after: number) => Promise<Page>
+    toFrame: (text: string) => Buffer
+    /** Is to send what he must not get twice. */
+    beforeLive: () => void
+    onFailedRead: (error: unknown) => void
+  },
+): Promise<void> {
+  const { socket } = reader
+  const { upTo, tail, isHere } = room
+  while (isHere() && reader.behind !== null) {
+    if (reader.behind >= upTo && tail.covers(reader.behind)) {
+      room.beforeLive()
+      const lines = tail.since(reader.behind)
+      if (lines.length > 0) socket.write(lines.map(room.toFrame))
+      reader.behind = null
+      return
+    }
+    try {
+      const page = await room.read(reader.behind)
+      if (!isHere()) return
+      socket.write([page.frame])
+      reader.behind = page.last
+    } catch (error) {
+      // What has no code is an error of ours.
+      if (codeOf(error) === null) throw error
+      room.onFailedRead(error)
+      await wait(retryMs)
+    }
+    await socket.drained()
+    await turn()
   }
 }

@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import type { Socket } from '../edge/socket.ts'
 import { Outbox, type Recipient } from './outbox.ts'
 
-function room(people: Record<string, Omit<Recipient, 'socket'>>) {
+type Audience = 'readers' | 'admins' | 'members'
+
+function room(people: Record<string, Omit<Recipient<Audience>, 'socket'>>) {
   const writes: Record<string, string[]> = {}
-  const recipients = Object.entries(people).map(([name, person]): [string, Recipient] => {
+  const recipients = Object.entries(people).map(([name, person]): [string, Recipient<Audience>] => {
     writes[name] = []
     const socket: Socket = {
       id: 0,
@@ -25,8 +27,8 @@ function room(people: Record<string, Omit<Recipient, 'socket'>>) {
 }
 
 const frame = (text: string): Buffer => Buffer.from(text)
-const admin = { admin: true, behind: null, newer: false }
-const member = { admin: false, behind: null, newer: false }
+const admin = { audiences: ['admins', 'readers'], newer: false } as const
+const member = { audiences: ['members', 'readers'], newer: false } as const
 
 test('all frames of a turn reach each socket in one write, in their order', async () => {
   const { writes, outbox } = room({ ann: admin, bob: member })
@@ -40,9 +42,9 @@ test('all frames of a turn reach each socket in one write, in their order', asyn
 
 test('who still lacks older lines gets all but the new ones', () => {
   const { writes, outbox } = room({
-    ann: { ...admin, behind: 7 },
+    ann: { ...admin, audiences: ['admins'] },
     bob: member,
-    cid: { ...member, behind: 0 },
+    cid: { ...member, audiences: ['members'] },
   })
   outbox.send('everyone', frame('1'))
   outbox.send('readers', frame('2'))
@@ -63,7 +65,7 @@ test('a frame goes to those who were there when it was sent, if the room is flus
 })
 
 test('nothing is written where there is nothing to say', async () => {
-  const { writes, outbox } = room({ ann: admin, bob: member, cid: { ...member, behind: 1 } })
+  const { writes, outbox } = room({ ann: admin, bob: member, cid: { ...member, audiences: ['members'] } })
   outbox.send('admins', frame('a'))
   outbox.flush()
   outbox.send('readers', frame('r'))

@@ -1,3 +1,6 @@
+/** How many frames a client may send at once. */
+export const burst = 20
+
 /** A token bucket: `burst` at once, `perSecond` on, as it says at the time; 0 a second is without limit. */
 export class RateLimit {
   readonly #burst: number

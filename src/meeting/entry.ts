@@ -28,7 +28,7 @@ type EntryDeps = {
 
 /**
  * Looks up who wants to enter: all who ask while one look-up is under way, or within 20 ms, share the next. Those who may
- * not are told so here, and leave nothing behind; addresses that fail often are answered a second late.
+ * not are told so here, and leave nothing behind.
  */
 export class EntryDesk {
   readonly #deps: EntryDeps

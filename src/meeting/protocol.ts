@@ -1,14 +1,13 @@
 import * as v from 'valibot'
 import { textFrame } from '../edge/frame.ts'
+import { burst } from '../hub/rate.ts'
+import { cleanText, isAtMost } from '../hub/text.ts'
 import { type Command, isReserved, type Meeting, type Person, rememberedMs } from './meeting.ts'
 import { foldText, type MemberId, type Poll, type PollDraft, type PollResult, tally } from './poll.ts'
 import { type DisconnectText, reject, type Rejection } from './rejection.ts'
 
 /** The subprotocol for newer clients (docs/protocol.md, plenum.v1). */
 export const subprotocol = 'plenum.v1'
-
-/** How many frames a client may send at once. */
-export const burst = 20
 
 const maxMessage = 10_000
 const maxQuestion = 500
@@ -18,23 +17,14 @@ const maxAnswer = 200
 const maxMinutes = 120
 
 const atMost = (limit: number, message: string) =>
-  v.check<string, string>((text) => text.length <= limit || Array.from(text).length <= limit, message)
+  v.check<string, string>((text) => isAtMost(text, limit), message)
 
-/**
- * Control characters but newline and tab are removed, lone surrogates replaced: PostgreSQL stores neither NUL nor
- * broken UTF-16.
- */
-const clean = v.transform((text: string) =>
-  // oxlint-disable-next-line no-control-regex -- control characters are what it is about
-  text.toWellFormed().replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ''),
-)
-
-const cleanText = (invalid: string) => v.pipe(v.string(invalid), clean)
-const folded = (invalid: string) => v.pipe(cleanText(invalid), v.transform(foldText))
+const cleaned = (invalid: string) => v.pipe(v.string(invalid), v.transform(cleanText))
+const folded = (invalid: string) => v.pipe(cleaned(invalid), v.transform(foldText))
 
 const Message = v.object({
   message: v.pipe(
-    cleanText('Invalid or no message'),
+    cleaned('Invalid or no message'),
     v.trim(),
     atMost(maxMessage, `Message too long, at most ${maxMessage} characters`),
     v.check((text) => !isReserved(text), 'This text is reserved for the meeting record'),

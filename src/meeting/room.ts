@@ -1,14 +1,12 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
-import { turn } from '../edge/turns.ts'
-import { type Page, type PageCache, Tail } from '../hub/history.ts'
+import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { Outbox } from '../hub/outbox.ts'
+import { Outbox, type Recipient } from '../hub/outbox.ts'
 import {
   apply,
   type Attendee,
@@ -69,14 +67,40 @@ import {
 /** Someone who may enter, as far as the database knows, and his connection. `first`: the highest id that he has. */
 export type Entrant = { session: Session; credential: Credential; first: number }
 
-/** A connection of someone who is in the meeting. `behind`: the id after which he lacks lines; null if he has all. */
-type Seat = {
+/** `readers`: everyone but those who still lack older lines. */
+type Audience = 'readers' | 'admins' | 'members'
+
+const audiences = {
+  admin: { reads: ['admins', 'readers'], lags: ['admins'] },
+  member: { reads: ['members', 'readers'], lags: ['members'] },
+} as const satisfies Record<string, Record<string, readonly Audience[]>>
+
+/** A connection of someone who is in the meeting. */
+class Seat implements Recipient<Audience> {
   readonly session: Session
-  readonly socket: Socket
   readonly member: MemberId
-  readonly newer: boolean
   admin: boolean
+  /** The id after which he lacks lines; null if he has all. */
   behind: number | null
+
+  constructor(session: Session, member: MemberId, { admin, behind }: Pick<Seat, 'admin' | 'behind'>) {
+    this.session = session
+    this.member = member
+    this.admin = admin
+    this.behind = behind
+  }
+
+  get socket(): Socket {
+    return this.session.socket
+  }
+
+  get newer(): boolean {
+    return this.session.newer
+  }
+
+  get audiences(): readonly Audience[] {
+    return audiences[this.admin ? 'admin' : 'member'][this.behind === null ? 'reads' : 'lags']
+  }
 }
 
 type CommandJob = { type: 'command'; session: Session; command: Command; id: string | null }
@@ -133,7 +157,7 @@ export class Room implements SessionRoom {
   readonly id: number
   readonly #deps: RoomDeps
   readonly #mailbox: Mailbox<Job>
-  readonly #outbox: Outbox
+  readonly #outbox: Outbox<Audience>
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
   readonly #tail = new Tail()
@@ -428,12 +452,12 @@ export class Room implements SessionRoom {
     const greeted = admitted.map(({ entrant }) => {
       const { session, credential, first } = entrant
       const { id, admin } = credential
-      const { socket, newer } = session
+      const { newer } = session
       const kind = `${first} ${admin} ${newer}`
       const rest = rests.get(kind) ?? restOf(admin, first, newer)
       rests.set(kind, rest)
       const behind = this.#tail.covers(first) ? null : Math.min(first, upTo)
-      return { seat: { session, socket, member: id, newer, admin, behind }, rest }
+      return { seat: new Seat(session, id, { admin, behind }), rest }
     })
     // Those who were here get the new names and their lines in one write, those who come get the lines after the rest.
     const joined = this.#encode(lines)
@@ -467,36 +491,22 @@ export class Room implements SessionRoom {
     }
   }
 
-  /**
-   * Tells one who lacks older lines what there is up to the id `upTo`, page by page and as fast as he reads; then what
-   * has been said since, from where on he hears of each line with the others.
-   */
+  /** Tells one who lacks older lines what there is up to the id `upTo`, and lets him in among the readers. */
   async #catchUp(seat: Seat, upTo: number): Promise<void> {
-    const { socket } = seat
-    const tail = this.#tail
-    const isHere = (): boolean => this.#seats.get(socket.id) === seat
     try {
-      while (isHere() && seat.behind !== null) {
-        if (seat.behind >= upTo && tail.covers(seat.behind)) {
-          this.#outbox.flush()
-          socket.write(tail.since(seat.behind).map(messageFrame))
-          seat.behind = null
-          return
-        }
-        try {
-          const page = await this.#readPage(seat.behind, upTo)
-          if (!isHere()) return
-          socket.write([page.frame])
-          seat.behind = page.last
+      await catchUp(seat, {
+        upTo,
+        tail: this.#tail,
+        isHere: () => this.#seats.get(seat.socket.id) === seat,
+        read: async (after) => {
+          const page = await this.#readPage(after, upTo)
           this.#readsFail = false
-        } catch (error) {
-          if (codeOf(error) === null) throw error
-          this.#logFailedRead(error)
-          await wait(retryMs)
-        }
-        await socket.drained()
-        await turn()
-      }
+          return page
+        },
+        toFrame: messageFrame,
+        beforeLive: () => this.#outbox.flush(),
+        onFailedRead: (error) => this.#logFailedRead(error),
+      })
     } catch (error) {
       this.#fail(error)
     }

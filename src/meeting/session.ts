@@ -1,16 +1,8 @@
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
-import { RateLimit } from '../hub/rate.ts'
+import { burst, RateLimit } from '../hub/rate.ts'
 import type { Command } from './meeting.ts'
-import {
-  ackFrame,
-  burst,
-  disconnectFrame,
-  errorFrame,
-  isRejection,
-  parseRequest,
-  subprotocol,
-} from './protocol.ts'
+import { ackFrame, disconnectFrame, errorFrame, isRejection, parseRequest, subprotocol } from './protocol.ts'
 import { closeCodeOf, closeCodes, type DisconnectText, reject, type Rejection } from './rejection.ts'
 
 export type SessionDeps = { ratePerSecond: () => number; clock: () => number; metrics: Metrics }

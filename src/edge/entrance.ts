@@ -1,0 +1,80 @@
+import type { HttpBindings } from '@hono/node-server'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Admission } from './admission.ts'
+import type { Keepalive } from './keepalive.ts'
+import { type Log, shortHeader, stackOf } from './log.ts'
+import { type AllowedOrigins, isAllowedOrigin } from './origin.ts'
+import type { Caller } from './remote.ts'
+import { Connection, LiveSocket, type Socket, type SocketDeps, type SocketHandlers } from './socket.ts'
+import { isUpgrade, type UpgradeWebSocket } from './websocket.ts'
+
+/** What the websocket routes of all doors share. */
+export type EntranceDeps = {
+  origins: () => AllowedOrigins
+  clock: () => number
+  log: Log
+  keepalive: Keepalive
+  admission: Admission
+  callerOf: (context: Context) => Caller
+  upgradeWebSocket: UpgradeWebSocket
+}
+
+export type Door = {
+  /** For our own log. */
+  name: string
+  /** Why nobody can be let in now, in words; null if one can. */
+  closed: () => string | null
+  /** Called at the request: what it returns takes the connection once that is open. */
+  enter: (context: Context) => (socket: Socket) => SocketHandlers
+}
+
+/**
+ * The handlers of a door's websocket route: who asks for no upgrade gets 426, a page of a foreign origin 403, one too many
+ * 503, as does everyone while the door is closed.
+ */
+export function entrance(deps: EntranceDeps, door: Door): [MiddlewareHandler, MiddlewareHandler] {
+  const { clock, log, keepalive, admission, callerOf } = deps
+  const sockets: SocketDeps = {
+    clock,
+    keepalive,
+    admission,
+    onSlow: ({ remote, request }) => log({ level: 'warn', event: 'slowReader', address: remote, request }),
+    onError: (error) =>
+      log({ level: 'error', event: 'unexpected', where: `${door.name} socket`, error: stackOf(error) }),
+  }
+  const check: MiddlewareHandler = async function checkEntry(c, next) {
+    if (!isUpgrade(c)) return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
+    // Not from the adapter's copy, in which an empty header is none.
+    const { origin } = (c.env as HttpBindings).incoming.headers
+    if (!isAllowedOrigin(deps.origins(), origin)) {
+      log({ level: 'warn', event: 'originRefused', origin: shortHeader(origin ?? ''), ...callerOf(c) })
+      return c.text('origin not allowed\n', 403)
+    }
+    const closed = door.closed()
+    if (closed !== null) return c.text(`${closed}\n`, 503)
+    const full = admission.refusal(callerOf(c).address)
+    if (full !== null) {
+      log({ level: 'warn', event: 'connectionRefused', ...callerOf(c), reason: full })
+      return c.text(`${full}\n`, 503)
+    }
+    return await next()
+  }
+  const upgrade = deps.upgradeWebSocket(
+    (c) => {
+      const caller = callerOf(c)
+      const opened = door.enter(c)
+      return {
+        onOpen(_event, { raw }) {
+          if (!(raw instanceof Connection) || raw.readyState !== Connection.OPEN) return
+          const socket = new LiveSocket(raw, caller, sockets)
+          socket.handle(opened(socket))
+        },
+      }
+    },
+    {
+      onError: (error) =>
+        log({ level: 'error', event: 'unexpected', where: 'adapter', error: stackOf(error) }),
+    },
+  )
+  return [check, upgrade]
+}

@@ -2,6 +2,8 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
+import type { ChatHub } from './chat/hub.ts'
+import { chatRoutes } from './chat/routes.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
@@ -24,6 +26,8 @@ export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upg
     meetings: MeetingStatus[]
   }
   report: () => StatusReport
+  /** Null where there is no chat; its hub is null as long as it is not served. */
+  chat: { hub: () => ChatHub | null } | null
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
 }
@@ -67,9 +71,11 @@ export function createApps(deps: AppDeps): {
       return await next()
     })
   }
-  app.route('/', meetingRoutes({ ...deps, callerOf, upgradeWebSocket }))
-  app.route('/', recordRoutes({ ...deps, callerOf }))
-  app.route('/', pageRoutes())
+  const entrance = { ...deps, callerOf, upgradeWebSocket }
+  app.route('/', meetingRoutes(entrance))
+  app.route('/', recordRoutes(entrance))
+  if (deps.chat) app.route('/', chatRoutes({ ...entrance, ...deps.chat }))
+  app.route('/', pageRoutes(deps.chat ? ['meeting', 'chat'] : ['meeting']))
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())
   admin.get('/__meetingstatus', (c) => c.json(deps.status()))

@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
+import { checkChat, migrateChat } from './chat/schema.ts'
 import type { Config, ListenAddress } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
@@ -22,12 +23,16 @@ async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): 
   }
 }
 
-/** `plenum migrate`: brings schema plenum up to date. */
+/** `plenum migrate`: brings schema plenum up to date, and makes the chat's tables where they are asked for and missing. */
 export async function runMigrate(config: Config): Promise<Outcome> {
-  const steps = await withDatabase(config, migrate)
+  const { chat } = config
+  const { steps, made } = await withDatabase(config, async (sql) => ({
+    steps: await migrate(sql),
+    made: chat !== null && (await migrateChat(sql, chat.schema)),
+  }))
   const text =
     steps > 0 ? `schema plenum is up to date now (steps done: ${steps})` : 'schema plenum is up to date'
-  return { text, ok: true }
+  return { text: made ? `${text}; the chat's tables were made in schema ${chat?.schema}` : text, ok: true }
 }
 
 /**
@@ -35,15 +40,20 @@ export async function runMigrate(config: Config): Promise<Outcome> {
  * is needed.
  */
 export async function runCheck(config: Config, certificate: Certificate | null): Promise<Outcome> {
-  await withDatabase(config, async (sql) => {
+  const { chat } = config
+  const advice = await withDatabase(config, async (sql) => {
     await migrate(sql)
     await checkRights(sql)
+    if (!chat) return []
+    await migrateChat(sql, chat.schema)
+    return await checkChat(sql, chat.schema)
   })
   const until = certificate ? `; the certificate is valid until ${certificate.validTo.toISOString()}` : ''
   if (certificate && certificate.validTo.getTime() < Date.now())
     return { text: `-tlscert: the certificate has expired, ${certificate.validTo.toISOString()}`, ok: false }
+  const advised = advice.map((statement) => `\nnot needed, but faster: ${statement}`).join('')
   return {
-    text: `configuration and database are fine: ${describeDatabase(config.database)}${until}`,
+    text: `configuration and database are fine: ${describeDatabase(config.database)}${until}${advised}`,
     ok: true,
   }
 }

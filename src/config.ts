@@ -35,6 +35,8 @@ export type Config = Readonly<{
   timezone: string | null
   /** How long before a meeting's time its members may enter; null is at any time. */
   joinWindowMs: number | null
+  /** The chat's tables; null where it is not served. */
+  chat: Readonly<{ schema: string }> | null
   logLevel: LogLevel
   /** `auto`: what suits where the log goes. */
   logFormat: LogFormat | 'auto'
@@ -230,6 +232,20 @@ const table = {
     takes: 'off, or minutes, 0 or more',
     parse: (text) => (text === 'off' ? null : Math.round(parseDecimal(text, 0, longestMinutes) * 60_000)),
   }),
+  chat: flag({
+    value: null,
+    default: 'false',
+    help: 'serve the chat too, at /ws/chat and /chat, and to clients of nodejschat at /',
+    takes: 'true or false, after =',
+    parse: parseBoolean,
+  }),
+  'chat-schema': flag({
+    value: 'NAME',
+    default: 'chat',
+    help: 'schema of the tables of the chat, which may be those of a nodejschat',
+    takes: 'the name of a schema: small letters, digits and _',
+    parse: parseSchema,
+  }),
   loglevel: flag({
     value: 'LEVEL',
     default: 'info',
@@ -408,6 +424,7 @@ function toConfig(command: Command, values: Values): Config {
     requestTimeoutMs: required(values, 'requesttimeout'),
     timezone: values.timezone,
     joinWindowMs: values.joinwindow,
+    chat: values.chat ? { schema: required(values, 'chat-schema') } : null,
     logLevel: required(values, 'loglevel'),
     logFormat: required(values, 'logformat'),
   })
@@ -514,7 +531,7 @@ function flag<T>(definition: Flag<T>): Flag<T> {
 }
 
 function envTwin(name: string): string {
-  return `PLENUM_${name.toUpperCase()}`
+  return `PLENUM_${name.toUpperCase().replaceAll('-', '_')}`
 }
 
 /** For messages that are known to repeat no value. */
@@ -565,6 +582,12 @@ function parseTimezone(text: string): string | null {
   // PostgreSQL takes offsets for what they are in POSIX, the other way round.
   if (!/^[a-z]/i.test(text)) throw new Error('not a name')
   return Intl.DateTimeFormat('en', { timeZone: text }) && text
+}
+
+function parseSchema(text: string): string {
+  if (!/^(?!pg_)[a-z_][a-z0-9_]{0,62}$/.test(text)) throw new Error('no plain name')
+  if (text === 'plenum' || text === 'information_schema') throw new Reason('this one is taken')
+  return text
 }
 
 function parseFile(text: string): string | null {

@@ -2,9 +2,12 @@ import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
+import { ChatHub, channel } from './chat/hub.ts'
+import { checkChat, migrateChat } from './chat/schema.ts'
 import type { Config } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
+import { Listener } from './db/listen.ts'
 import { describeError, isUnavailable, openPool } from './db/pool.ts'
 import { checkRights, migrate } from './db/schema.ts'
 import { Admission } from './edge/admission.ts'
@@ -19,8 +22,8 @@ import { RecentEntries } from './edge/recent.ts'
 import { type Certificate, tlsTerms } from './edge/tls.ts'
 import { MeetingHub } from './meeting/hub.ts'
 
-/** The lease's connection is the tenth. */
-const poolSize = 9
+/** With the lease's connection, and the one that listens for the chat. */
+const mostDatabaseConnections = 10
 const retryMs = 1000
 /** With what comes after it, well below the 10 s within which the server ends. */
 const drainMs = 6000
@@ -68,12 +71,13 @@ export async function startServer(
       databaseConnections += change
     },
   }
-  const sql = openPool(config.database, { ...database, max: poolSize })
+  const sql = openPool(config.database, { ...database, max: mostDatabaseConnections - (config.chat ? 2 : 1) })
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
   const admission = new Admission(config, clock)
   const guesses = new Guesses(clock)
   let lease: Lease | null = null
   let hub: MeetingHub | null = null
+  let chat: { hub: ChatHub; listener: Listener } | null = null
   let waitsFor = 'the database has not answered yet'
   let stopping = false
   const census = (): Census => ({
@@ -84,6 +88,7 @@ export async function startServer(
     databaseConnections,
     serving: hub !== null,
     ...(hub?.census() ?? nobody),
+    chat: chat?.hub.census() ?? null,
   })
   const pulse = new Pulse(census)
   const metrics = new Metrics({ version, runtime }, census, pulse)
@@ -115,6 +120,7 @@ export async function startServer(
     metrics,
     hub: () => (stopping ? null : hub),
     prepared: () => lease !== null && !stopping,
+    chat: config.chat && { hub: () => (stopping ? null : (chat?.hub ?? null)) },
     adminApart: config.adminListen !== null,
     async readiness() {
       return (
@@ -140,7 +146,7 @@ export async function startServer(
         runtime,
         upSince: upsince.getTime(),
         now: Date.now(),
-        maxDatabaseConnections: poolSize + 1,
+        maxDatabaseConnections: mostDatabaseConnections,
         figures: { ...figures, ...people, residentBytes, heapBytes },
         history: pulse.history(),
         meetings: hub?.overview() ?? [],
@@ -211,12 +217,30 @@ export async function startServer(
     })
   }
 
+  const serveChat = async ({ schema }: { schema: string }): Promise<typeof chat> => {
+    await migrateChat(sql, schema)
+    for (const statement of await checkChat(sql, schema))
+      log({ level: 'warn', event: 'indexRecommended', statement })
+    const hub = new ChatHub({ ...config, sql, schema, clock, log, metrics, guesses })
+    const listener = new Listener(config.database, database, channel, {
+      listening() {
+        log({ level: 'info', event: 'listening', channel })
+        hub.listening()
+      },
+      notified: (payload) => hub.notified(payload),
+      lost: (reason) => log({ level: 'warn', event: 'listenLost', channel, reason }),
+    })
+    log({ level: 'info', event: 'chatServing', schema })
+    return { hub, listener }
+  }
+
   const prepare = async (): Promise<void> => {
     while (!stopping) {
       try {
         const steps = await migrate(sql)
         if (steps > 0) log({ level: 'info', event: 'migrated', steps })
         await checkRights(sql)
+        if (config.chat) chat = await serveChat(config.chat)
         lease = holdLease()
         return
       } catch (error) {
@@ -246,13 +270,13 @@ export async function startServer(
     async stop() {
       stopping = true
       for (const stop of stops) await stop()
-      const drained = (hub?.drain() ?? Promise.resolve()).then(() => keepalive.emptied())
+      const drained = Promise.all([hub?.drain(), chat?.hub.drain()]).then(() => keepalive.emptied())
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       keepalive.close()
       admission.close()
       metrics.close()
       pulse.close()
-      await Promise.all([lease?.close(), sql.end({ timeout: 1 })])
+      await Promise.all([lease?.close(), chat?.listener.close(), sql.end({ timeout: 1 })])
       log({ level: 'info', event: 'stopped' })
     },
   }

@@ -13,6 +13,8 @@ export type PoolOptions = Readonly<{
   statementTimeoutMs?: number
   /** Hears of each connection that is made (1) or lost (-1). */
   onConnection?: (change: 1 | -1) => void
+  /** Hears what is notified to the channels that its connections listen to. */
+  onNotify?: (channel: string, payload: string) => void
 }>
 
 const defaultStatementTimeoutMs = 10_000
@@ -48,6 +50,7 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
     max_pipeline: 100,
     backoff: (failures: number) => Math.min(0.05 * 2 ** failures, longestRetrySeconds),
     onnotice: () => {},
+    onnotify: pool.onNotify,
     ssl: false,
     sslnegotiation: null,
     target_session_attrs: undefined,

@@ -5,6 +5,8 @@ import { codeOf } from './pool.ts'
 export const lockSpace = 0x506c656e
 /** That of the locks around the writes of one meeting: the second integer is the meeting's id. */
 const meetingLockSpace = lockSpace + 1
+/** That of the locks around new lines of one chat room: the second integer is the room. */
+export const chatLockSpace = lockSpace + 2
 
 /** The second integer. `meetings` is held by the process that serves them, `meetingsFence` around each of its writes. */
 export const locks = { migration: 0, meetings: 1, meetingsFence: 2 } as const
@@ -224,4 +226,5 @@ export async function checkRights(sql: ISql): Promise<void> {
     throw new SetupError(`rights are missing; as the owner of the site's tables run: ${grants.join(' ')}`)
 }
 
-const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
+/** A name as SQL takes it whatever it is. */
+export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`

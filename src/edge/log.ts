@@ -28,6 +28,15 @@ export type LogEntry =
     }
   | { level: 'info'; event: 'refused'; meeting: number; address: string; request: string; reason: string }
   | { level: 'info'; event: 'stateChanged'; meeting: number; state: string }
+  | { level: 'info'; event: 'chatServing'; schema: string }
+  | { level: 'info'; event: 'chatEntered'; room: number; address: string; request: string }
+  | { level: 'info'; event: 'chatEnded'; room: number; address: string; request: string; how: string }
+  | { level: 'info'; event: 'chatRefused'; address: string; request: string }
+  | { level: 'warn'; event: 'chatNotStored'; room: number; lines: number; error: string }
+  | { level: 'warn'; event: 'chatReadFailed'; room: number; error: string }
+  | { level: 'info'; event: 'listening'; channel: string }
+  | { level: 'warn'; event: 'listenLost'; channel: string; reason: string }
+  | { level: 'warn'; event: 'indexRecommended'; statement: string }
   | { level: 'info'; event: 'databaseBack' }
   | { level: 'info'; event: 'reloaded'; settings: Record<string, string>; certificate?: string }
   | { level: 'info'; event: 'nothingToReload'; reason: string }

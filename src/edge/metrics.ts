@@ -16,6 +16,8 @@ export type Census = {
   meetings: Readonly<Record<string, number>>
   people: Readonly<Record<'here' | 'away', number>>
   queuedCommands: number
+  /** Null where there is no chat. */
+  chat: Readonly<{ rooms: number; queued: number }> | null
 }
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -92,6 +94,10 @@ export class Metrics {
       (set) => {
         for (const [presence, count] of Object.entries(this.#now.people)) set(count, { presence })
       },
+    )
+    this.#gauge('chat_rooms', 'Chat rooms in which somebody is', [], (set) => set(this.#now.chat?.rooms ?? 0))
+    this.#gauge('chat_queued_lines', 'Lines that wait to be stored in chat rooms', [], (set) =>
+      set(this.#now.chat?.queued ?? 0),
     )
     this.#loop.enable()
     this.#gauge(

@@ -14,17 +14,26 @@ type BuiltPage = {
 }
 
 /** Each folder of `client/` that has a main.tsx. */
-type PageName = 'meeting' | 'status'
+type PageName = 'meeting' | 'status' | 'chat'
+
+/** Those that members see. */
+export type MemberPage = Exclude<PageName, 'status'>
 
 declare const PLENUM_PAGES: Record<PageName, BuiltPage>
 
+const paths: Readonly<Record<MemberPage, string>> = {
+  meeting: '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}',
+  // Its key is in the query, which the page takes out of the address.
+  chat: '/chat',
+}
+
 /**
- * The pages that Plenum brings. A page is one document for everyone: whose key the address holds is found out when its
- * websocket enters, so that nothing is looked up here and no address tells more than another.
+ * The members' pages of those in `names`. A page is one document for everyone: whose key the address holds is found out
+ * when its websocket enters, so that nothing is looked up here and no address tells more than another.
  */
-export function pageRoutes(): Hono {
+export function pageRoutes(names: readonly MemberPage[]): Hono {
   const app = new Hono()
-  app.get('/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}', servePage('meeting'))
+  for (const name of names) app.get(paths[name], servePage(name))
   return app
 }
 

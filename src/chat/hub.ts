@@ -1,0 +1,152 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Sql } from 'postgres'
+import { describeError } from '../db/pool.ts'
+import { type Log, stackOf } from '../edge/log.ts'
+import type { Guesses } from '../edge/guesses.ts'
+import type { Metrics } from '../edge/metrics.ts'
+import { PageCache } from '../hub/history.ts'
+import { Mailbox } from '../hub/mailbox.ts'
+import { Feed } from './feed.ts'
+import { closeCodes } from './protocol.ts'
+import { ChatRoom } from './room.ts'
+import type { ChatSession } from './session.ts'
+import { type Identity, readSessions, type Store } from './store.ts'
+
+export type ChatHubDeps = {
+  sql: Sql
+  schema: string
+  clock: () => number
+  log: Log
+  metrics: Metrics
+  guesses: Guesses
+  pollMs: number
+}
+
+const lookUpEveryMs = 20
+const maxWaiting = 20_000
+
+/** What is written to the log, and by whom, is told on this channel by the id of the line. */
+export const channel = 'nodejschat'
+
+/** The chat rooms in which somebody is, in this process. Others may serve the same rooms. */
+export class ChatHub {
+  readonly #deps: ChatHubDeps
+  readonly #store: Store
+  readonly #rooms = new Map<number, ChatRoom>()
+  readonly #pages = new PageCache()
+  readonly #feed: Feed
+  /** Those who come: all who ask while one look-up is under way share the next. */
+  readonly #entry: Mailbox<ChatSession>
+  #timer: NodeJS.Timeout | null = null
+  #closed = false
+
+  constructor(deps: ChatHubDeps) {
+    this.#deps = deps
+    this.#store = { sql: deps.sql, schema: deps.schema }
+    this.#feed = new Feed({ ...deps, store: this.#store, rooms: () => this.#rooms })
+    this.#entry = new Mailbox<ChatSession>({
+      consume: (sessions) => this.#letIn([...sessions]),
+      onError: (error) =>
+        deps.log({ level: 'error', event: 'unexpected', where: 'chat entry', error: stackOf(error) }),
+      limit: maxWaiting,
+    })
+    this.#schedule()
+  }
+
+  enter(session: ChatSession): void {
+    if (this.#closed) session.end(closeCodes.stopping)
+    else if (this.#entry.full) session.end(closeCodes.unavailable)
+    else this.#entry.push(session)
+  }
+
+  /** Notifications may have been missed up to now. */
+  listening(): void {
+    this.#feed.lookSoon(true)
+  }
+
+  /** Somebody, we or others, has written the line with the id that `payload` is. */
+  notified(payload: string): void {
+    this.#feed.heard(payload)
+  }
+
+  census(): { rooms: number; queued: number } {
+    let queued = 0
+    for (const room of this.#rooms.values()) queued += room.queued
+    return { rooms: this.#rooms.size, queued }
+  }
+
+  /** Stores and sends what is under way, then ends all connections. */
+  async drain(): Promise<void> {
+    this.#closed = true
+    for (const session of this.#entry.close()) session.end(closeCodes.stopping)
+    await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
+    await this.#feed.look().catch(() => undefined)
+    this.#feed.close()
+    if (this.#timer) clearTimeout(this.#timer)
+    for (const room of this.#rooms.values()) room.close()
+    this.#rooms.clear()
+  }
+
+  async #letIn(sessions: readonly ChatSession[]): Promise<number> {
+    try {
+      const found = await readSessions(
+        this.#store,
+        sessions.map(({ wish }) => wish.key),
+      )
+      await this.#feed.prepare(Math.max(0, ...sessions.map(({ wish }) => wish.after ?? 0)))
+      for (const session of sessions) {
+        const identity = found.get(session.wish.key)
+        if (!session.open) continue
+        if (this.#closed) session.end(closeCodes.stopping)
+        else if (identity) this.#room(identity.room).enter(session, identity)
+        else this.#turnAway(session)
+      }
+    } catch (error) {
+      this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
+      for (const session of sessions) session.end(closeCodes.unavailable)
+    }
+    await wait(lookUpEveryMs)
+    return sessions.length
+  }
+
+  #turnAway(session: ChatSession): void {
+    const { remote: address, request } = session.socket
+    this.#deps.log({ level: 'info', event: 'chatRefused', address, request })
+    this.#deps.guesses.refuse(address, () => session.end(closeCodes.unknownKey))
+  }
+
+  #room(id: number): ChatRoom {
+    const known = this.#rooms.get(id)
+    if (known) return known
+    const room = new ChatRoom(id, {
+      ...this.#deps,
+      store: this.#store,
+      feed: this.#feed,
+      pages: this.#pages,
+      onIdle: () => {
+        if (this.#rooms.get(id) === room) this.#rooms.delete(id)
+      },
+    })
+    this.#rooms.set(id, room)
+    return room
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => void this.#poll().then(() => this.#schedule()), this.#deps.pollMs)
+  }
+
+  /** A notification that was lost is made up for here, and sessions that are gone are found out. */
+  async #poll(): Promise<void> {
+    if (this.#rooms.size === 0) return
+    this.#feed.lookSoon(true)
+    const identities = Array.from(this.#rooms.values()).flatMap((room) => room.identities())
+    const keys = new Set(identities.map(({ key }: Identity) => key))
+    try {
+      const valid = await readSessions(this.#store, Array.from(keys))
+      for (const room of this.#rooms.values()) room.endInvalid(valid, keys)
+    } catch {
+      // The look has the same to say, and says it.
+    }
+  }
+}

@@ -1,0 +1,321 @@
+import { codeOf, describeError, isUnavailable } from '../db/pool.ts'
+import { type Log, stackOf } from '../edge/log.ts'
+import type { Metrics } from '../edge/metrics.ts'
+import type { Ending, Socket } from '../edge/socket.ts'
+import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
+import { Mailbox } from '../hub/mailbox.ts'
+import { Outbox, type Recipient } from '../hub/outbox.ts'
+import type { Feed, FeedRoom } from './feed.ts'
+import { closeCodes, lineFrames, refusals } from './protocol.ts'
+import type { HistoryWish } from './query.ts'
+import type { ChatSession, ChatSessionRoom } from './session.ts'
+import {
+  appendLines,
+  type Draft,
+  findStart,
+  type Identity,
+  type Line,
+  readPage,
+  type Store,
+} from './store.ts'
+
+export type ChatRoomDeps = {
+  store: Store
+  clock: () => number
+  log: Log
+  metrics: Metrics
+  feed: Feed
+  /** Shared by all rooms. */
+  pages: PageCache
+  /** Nobody is here and nothing is under way: the room may be forgotten. */
+  onIdle: () => void
+}
+
+/** Everyone but those who still lack older lines. */
+type Audience = 'readers'
+
+const audiences = { reads: ['readers'], lags: [] } as const satisfies Record<string, readonly Audience[]>
+
+/** A connection of somebody who is in the room. */
+class Seat implements Recipient<Audience> {
+  readonly session: ChatSession
+  behind: number | null
+  /** What pages have left out because it was missing, up to `behind` and in the page that is being read. */
+  readonly #hidden = new Set<number>()
+  /** What of these has appeared while the page was being read. */
+  readonly #appeared = new Map<number, string>()
+
+  constructor(session: ChatSession, behind: number | null) {
+    this.session = session
+    this.behind = behind
+  }
+
+  get socket(): Socket {
+    return this.session.socket
+  }
+
+  get newer(): boolean {
+    return this.session.wish.ids
+  }
+
+  get audiences(): readonly Audience[] {
+    return this.behind === null ? audiences.reads : audiences.lags
+  }
+
+  /** Which ids a page is to leave out, where these are missing. */
+  hide(missing: readonly number[]): number[] {
+    for (const id of missing) this.#hidden.add(id)
+    return Array.from(this.#hidden).filter((id) => id > (this.behind ?? 0))
+  }
+
+  /** A line is new while he reads older ones: he gets it now if his pages have passed it, else with one of these. */
+  takeLate(id: number, json: string): void {
+    if (!this.#hidden.has(id)) return
+    if (id > (this.behind ?? 0)) this.#appeared.set(id, json)
+    else {
+      this.#hidden.delete(id)
+      this.socket.write([lineFrames([json], this.newer)])
+    }
+  }
+
+  /** What belongs behind a page that ends with the id `last`: it appeared after that had been read. */
+  completed(last: number): string[] {
+    const late = Array.from(this.#appeared).flatMap(([id, json]) => (id <= last ? [json] : []))
+    for (const id of this.#appeared.keys()) this.#hidden.delete(id)
+    for (const id of this.#hidden) if (id > last) this.#hidden.delete(id)
+    this.#appeared.clear()
+    return late
+  }
+}
+
+const everything: HistoryWish = { after: null, since: null, limit: null }
+
+type Job = Draft & { session: ChatSession }
+
+const maxQueued = 20_000
+const mostAtOnce = 500
+/** For so long a page serves all who ask for it: what the application deletes is gone from histories soon. */
+const pagesServeMs = 10_000
+
+/** One room in this process, while somebody is here: its connections, and the lines that they have said. */
+export class ChatRoom implements ChatSessionRoom, FeedRoom {
+  readonly id: number
+  readonly #deps: ChatRoomDeps
+  readonly #mailbox: Mailbox<Job>
+  readonly #outbox: Outbox<Audience>
+  /** By the id of the socket. */
+  readonly #seats = new Map<number, Seat>()
+  /** Those who still lack older lines. */
+  readonly #lagging = new Set<Seat>()
+  readonly #tail = new Tail()
+  /** The highest id that was told, or was there when the room was opened. */
+  #last: number
+  #readsFail = false
+  #draining = false
+
+  constructor(id: number, deps: ChatRoomDeps) {
+    this.id = id
+    this.#deps = deps
+    this.#last = deps.feed.seen
+    this.#tail.restart(this.#last)
+    this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
+      deps.metrics.fannedOut(milliseconds, deliveries),
+    )
+    this.#mailbox = new Mailbox<Job>({
+      consume: (jobs) => this.#store(jobs.slice(0, mostAtOnce)),
+      onError: (error) =>
+        deps.log({ level: 'error', event: 'unexpected', where: 'chat room', error: stackOf(error) }),
+      limit: maxQueued,
+    })
+  }
+
+  /** How many lines wait to be stored. */
+  get queued(): number {
+    return this.#mailbox.size
+  }
+
+  identities(): Identity[] {
+    return Array.from(this.#seats.values()).flatMap(({ session }) => session.identity ?? [])
+  }
+
+  enter(session: ChatSession, identity: Identity): void {
+    this.#log('chatEntered', session)
+    this.#outbox.flush()
+    session.admit(identity, this)
+    const { wish, socket } = session
+    const { seen } = this.#deps.feed
+    // What has not been there yet will come like everything else.
+    const after = Math.min(wish.after ?? 0, seen)
+    const seat = new Seat(session, after)
+    this.#seats.set(socket.id, seat)
+    const isAtHand = wish.limit === null && wish.since === null && this.#tail.covers(after)
+    void this.#catchUp(seat, isAtHand ? after : seen, wish)
+  }
+
+  say(session: ChatSession, message: string): void {
+    // As if it had come after the end: nobody was told that it was heard.
+    if (this.#draining || !session.identity) return
+    if (this.#mailbox.full) return session.reply(refusals.busy)
+    this.#mailbox.push({ session, message, user: session.identity.user })
+  }
+
+  ended(session: ChatSession, how: Ending): void {
+    if (!this.#seats.has(session.socket.id)) return
+    this.#log('chatEnded', session, how)
+    this.#outbox.flush()
+    this.#seats.delete(session.socket.id)
+    this.#forgetIfIdle()
+  }
+
+  take(lines: readonly Line[]): void {
+    const isInOrder = (lines[0]?.id ?? 0) > this.#last
+    for (const { id, json } of lines) {
+      for (const seat of this.#lagging) seat.takeLate(id, json)
+      this.#outbox.send('readers', lineFrames([json], false), lineFrames([json], true))
+      if (isInOrder) this.#tail.append(id, json)
+      this.#last = Math.max(this.#last, id)
+    }
+    if (!isInOrder) this.#tail.restart(this.#deps.feed.seen)
+  }
+
+  fallBehind(seen: number): void {
+    this.#outbox.flush()
+    this.#last = this.#deps.feed.seen
+    this.#tail.restart(this.#last)
+    for (const seat of this.#seats.values()) {
+      if (seat.behind !== null) continue
+      seat.behind = seen
+      void this.#catchUp(seat, this.#last, everything)
+    }
+  }
+
+  /** Ends the connections of those whose keys are in `asked` but not, as they were, in `found`. */
+  endInvalid(found: ReadonlyMap<string, Identity>, asked: ReadonlySet<string>): void {
+    for (const { session } of this.#seats.values()) {
+      const { identity } = session
+      const known = identity && found.get(identity.key)
+      if (!identity || !asked.has(identity.key)) continue
+      if (known?.user === identity.user && known.room === identity.room) continue
+      this.#dismiss(session, closeCodes.unknownKey)
+    }
+    this.#forgetIfIdle()
+  }
+
+  /** Takes no more lines, and resolves when all that were said have been stored. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#mailbox.idle()
+  }
+
+  /** Sends what is to be sent and ends all connections. */
+  close(): void {
+    this.#mailbox.close()
+    this.#outbox.flush()
+    for (const { session } of this.#seats.values()) this.#dismiss(session, closeCodes.stopping)
+  }
+
+  #dismiss(session: ChatSession, code: Parameters<ChatSession['end']>[0]): void {
+    this.#log('chatEnded', session, code === closeCodes.stopping ? 'dismissed' : 'the session was deleted')
+    this.#outbox.flush()
+    this.#seats.delete(session.socket.id)
+    session.end(code)
+  }
+
+  /** Writes all that has piled up; whatever becomes of it, it is done. */
+  async #store(run: readonly Job[]): Promise<number> {
+    const { store, clock, metrics, log } = this.#deps
+    const begun = clock()
+    try {
+      await appendLines(store, this.id, run)
+      metrics.committed(clock() - begun, { lines: run.length, votes: 0 })
+    } catch (error) {
+      if (codeOf(error) === null)
+        log({ level: 'error', event: 'unexpected', where: 'chat', error: stackOf(error) })
+      // What the database does not take of one must not take the others along.
+      else if (run.length > 1 && !isUnavailable(error)) {
+        for (const job of run) await this.#store([job])
+        return run.length
+      }
+      metrics.databaseFailed()
+      log({
+        level: 'warn',
+        event: 'chatNotStored',
+        room: this.id,
+        lines: run.length,
+        error: describeError(error),
+      })
+      for (const { session } of run) if (session.open) session.reply(refusals.notStored)
+    }
+    if (this.#mailbox.size <= run.length) setImmediate(() => this.#forgetIfIdle())
+    return run.length
+  }
+
+  async #catchUp(seat: Seat, upTo: number, wish: HistoryWish): Promise<void> {
+    const { store, log } = this.#deps
+    const { socket } = seat
+    // Where there is a limit or a time, it is looked for where to begin.
+    let start = wish.limit === null && wish.since === null ? 0 : null
+    this.#lagging.add(seat)
+    try {
+      await catchUp(seat, {
+        upTo,
+        tail: this.#tail,
+        isHere: () => this.#seats.get(socket.id) === seat,
+        read: async (after) => {
+          start ??= await findStart(store, this.id, wish, upTo)
+          const page = await this.#readPage(seat, Math.max(after, start), upTo, wish.since)
+          this.#readsFail = false
+          const late = seat.completed(page.last)
+          return late.length === 0
+            ? page
+            : { ...page, frame: Buffer.concat([page.frame, lineFrames(late, seat.newer)]) }
+        },
+        toFrame: (line) => lineFrames([line], seat.newer),
+        beforeLive: () => this.#outbox.flush(),
+        onFailedRead: (error) => this.#logFailedRead(error),
+      })
+    } catch (error) {
+      log({ level: 'error', event: 'unexpected', where: 'chat history', error: stackOf(error) })
+      socket.destroy()
+    }
+    this.#lagging.delete(seat)
+  }
+
+  /** What comes after the line `after`: up to about `upTo`, or as far as the log was read if that has been passed already. */
+  #readPage(seat: Seat, after: number, upTo: number, since: string | null): Promise<Page> {
+    const { feed, store, pages, clock } = this.#deps
+    const isHistory = after < upTo
+    const range = {
+      after,
+      upTo: isHistory ? upTo : feed.seen,
+      hidden: seat.hide(feed.missing(after, isHistory ? upTo : feed.seen)),
+      since: isHistory ? since : null,
+    }
+    const served = Math.trunc(clock() / pagesServeMs)
+    const key = [this.id, after, seat.newer, range.since, range.hidden.join(), served].join(' ')
+    return pages.get(key, async () => {
+      const { lines, last, full } = await readPage(store, this.id, range)
+      return { frame: lineFrames(lines, seat.newer), last, full }
+    })
+  }
+
+  #logFailedRead(error: unknown): void {
+    if (!this.#readsFail)
+      this.#deps.log({ level: 'warn', event: 'chatReadFailed', room: this.id, error: describeError(error) })
+    this.#readsFail = true
+  }
+
+  #forgetIfIdle(): void {
+    if (this.#seats.size === 0 && this.#mailbox.size === 0) this.#deps.onIdle()
+  }
+
+  #log(event: 'chatEntered', session: ChatSession): void
+  #log(event: 'chatEnded', session: ChatSession, how: string): void
+  #log(event: 'chatEntered' | 'chatEnded', { socket }: ChatSession, how?: string): void {
+    const { remote: address, request } = socket
+    const common = { level: 'info', room: this.id, address, request } as const
+    this.#deps.log(
+      event === 'chatEntered' ? { event, ...common } : { event, ...common, how: how ?? 'dismissed' },
+    )
+  }
+}

@@ -42,10 +42,12 @@ async function fill(room: number, count: number, length = 20): Promise<void> {
     from generate_series(1, ${count}::int) n order by n`
 }
 
-const stored = async (room: number): Promise<ChatLine[]> =>
-  await sql<ChatLine[]>`
+async function stored(room: number): Promise<ChatLine[]> {
+  const rows = await sql<ChatLine[]>`
     select message_id::int id, to_char("time", 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as time, "user", message
     from chat.log where room = ${room} order by message_id`
+  return [...rows]
+}
 
 const withoutIds = (lines: readonly ChatLine[]): ChatLine[] =>
   lines.map(({ time, user, message }) => ({ time, user, message }))
@@ -212,17 +214,14 @@ suite('what an application does in SQL', () => {
       await wait(poll * 1500)
       assert.deepEqual(alice.messages, ['early'])
     })
-    for (const one of [alice, bob]) {
-      await one?.hears('late')
-      await post(room, 'App', 'end')
-      await one?.hears('end')
-    }
-    assert.deepEqual(alice.messages, ['early', 'late', 'end', 'end'])
+    for (const one of [alice, bob]) await one?.hears('late')
+    await post(room, 'App', 'end')
+    for (const one of [alice, bob]) await one?.hears('end')
+    assert.deepEqual(alice.messages, ['early', 'late', 'end'])
     assert.deepEqual(bob?.messages, alice.messages)
-    assert.deepEqual((await join('Cid', room)).messages.length >= 0, true)
     const later = await join('Dora', room)
     await later.hears('end')
-    await until('Dora has all', () => later.lines.length === 4)
+    await until('Dora has all', () => later.lines.length === 3)
     assert.deepEqual(later.lines, withoutIds(await stored(room)))
   })
 })

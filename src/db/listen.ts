@@ -22,8 +22,7 @@ export class Listener {
   readonly #sql: Sql
   readonly #channel: string
   readonly #on: ListenEvents
-  /** The server's process that listens for us; null while none does. */
-  #pid: number | null = null
+  #listening = false
   #timer: NodeJS.Timeout | null = null
   #ticking = false
   #toldLost = false
@@ -57,29 +56,26 @@ export class Listener {
     this.#ticking = true
     if (this.#timer) clearTimeout(this.#timer)
     try {
-      const [session] = await this.#sql<{ pid: number }[]>`select pg_backend_pid() pid`
-      if (session && session.pid !== this.#pid) {
-        await this.#sql.unsafe(`listen "${this.#channel}"`)
-        this.#pid = session.pid
-        this.#toldLost = false
-        if (!this.#closed) this.#on.listening()
-      }
+      // Where it listens already this changes nothing, but shows that somebody is there.
+      await this.#sql.unsafe(`listen "${this.#channel}"`)
+      if (!this.#listening && !this.#closed) this.#on.listening()
+      this.#listening = true
+      this.#toldLost = false
     } catch (error) {
       this.#lose(describeError(error))
     }
     this.#ticking = false
-    if (!this.#closed)
-      this.#timer = setTimeout(() => void this.#tick(), this.#pid === null ? retryMs : probeMs)
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#tick(), this.#listening ? probeMs : retryMs)
   }
 
   #disconnected(): void {
-    if (this.#pid === null) return
+    if (!this.#listening) return
     this.#lose('the connection was lost')
     void this.#tick()
   }
 
   #lose(reason: string): void {
-    this.#pid = null
+    this.#listening = false
     if (!this.#toldLost && !this.#closed) this.#on.lost(reason)
     this.#toldLost = true
   }

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { WebSocket } from 'ws'
+import { tether } from '../../demo/tether.ts'
+import type { ChatFrame } from '../support/chatter.ts'
+import { invite } from '../support/chatter.ts'
+import { openHouse } from '../support/house.ts'
+import type { House } from '../support/house.ts'
+import { Random } from '../support/random.ts'
+import type { Plenum } from '../support/server.ts'
+import { until } from '../support/until.ts'
+
+const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
+const isLong = process.env['PLENUM_LONG'] === '1'
+
+const clientsEach = 50
+const rooms = [0, 1, 2]
+const lines = isLong ? 50_000 : 10_000
+const lineEveryMs = isLong ? 3 : 2.5
+const longestPauseMs = 900
+
+/** A client that comes back with the highest id that it has, to the process that it was with. */
+class Returner {
+  readonly room: number
+  readonly key: string
+  readonly server: () => Plenum
+  readonly ids: number[] = []
+  readonly errors: string[] = []
+  /** Of those it has been told. */
+  messages = 0
+  returns = -1
+  ws: WebSocket | null = null
+  #ended = false
+
+  constructor(server: () => Plenum, room: number, key: string) {
+    this.server = server
+    this.room = room
+    this.key = key
+    this.#connect()
+  }
+
+  say(message: string): void {
+    if (this.ws?.readyState === WebSocket.OPEN) this.ws.send(JSON.stringify({ message }))
+  }
+
+  end(): void {
+    this.#ended = true
+    this.ws?.terminate()
+  }
+
+  #connect(): void {
+    const query = `session_key=${this.key}&ids=1&after=${this.ids.at(-1) ?? 0}`
+    this.ws = new WebSocket(this.server().socketUrl(`/?${query}`))
+    this.ws.on('open', () => this.returns++)
+    this.ws.on('message', (data: Buffer) => {
+      const { id, error } = JSON.parse(data.toString()) as ChatFrame
+      if (id !== undefined) this.ids.push(id)
+      if (error) this.errors.push(error)
+    })
+    this.ws.on('error', () => {})
+    this.ws.on('close', () => {
+      if (!this.#ended) setTimeout(() => this.#connect(), 100).unref()
+    })
+  }
+}
+
+/** What an application does: psql, in a process of its own, that calls new_message as fast as it is fed. */
+function openPsql(house: House): { post: (room: number, text: string) => void; end: () => Promise<void> } {
+  const program = `
+    import postgres from 'postgres'
+    import { createInterface } from 'node:readline'
+    const sql = postgres(process.argv[1], { max: 1, onnotice: () => {} })
+    for await (const line of createInterface(process.stdin)) {
+      const [room, text] = line.split('\\t')
+      await sql\`select chat.new_message(\${Number(room)}::int, now(), 'psql', \${text})\`
+    }
+    await sql.end()`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, house.db.url], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  })
+  tether(child, 'KILL')
+  return {
+    post: (room, text) => void child.stdin.write(`${room}\t${text}\n`),
+    end: () =>
+      new Promise((resolve) => {
+        child.once('exit', () => resolve())
+        child.stdin.end()
+      }),
+  }
+}
+
+test(`two processes and an application on one database, ${clientsEach} clients on each, kills and lost LISTENs: every client gets every line once and in order`, async (t) => {
+  t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
+  const random = new Random(seed)
+  const house = await openHouse(t, { flags: ['-chat', '-rate', '0'] })
+  const { sql } = house.db
+  const servers = [await house.start(), await house.start({ ready: false })]
+  await servers[1]?.logged(({ event }) => event === 'chatServing', 10_000)
+  const psql = openPsql(house)
+  const clients: Returner[] = []
+  t.after(() => clients.forEach((client) => client.end()))
+  for (const place of [0, 1])
+    for (let n = 0; n < clientsEach; n++) {
+      const room = rooms[n % rooms.length] ?? 0
+      const key = await invite(sql, `${place}-${n}`, room)
+      clients.push(new Returner(() => servers[place] as Plenum, room, key))
+    }
+  await until('all are in', () => clients.every(({ returns }) => returns >= 0), 15_000)
+
+  const counts = { kills: 0, stops: 0, listens: 0 }
+  let talking = true
+  const begun = performance.now()
+  const talk = async (): Promise<void> => {
+    for (let said = 0; ;) {
+      const [row] = await sql<{ count: number }[]>`select count(*)::int count from chat.log`
+      if ((row?.count ?? 0) >= lines) break
+      const due = (performance.now() - begun) / lineEveryMs
+      for (; said < due; said++) {
+        if (said % 4 === 0) psql.post(random.pick(rooms), `line ${said}`)
+        else random.pick(clients).say(`line ${said}`)
+      }
+      await wait(20)
+    }
+    talking = false
+  }
+  const harm = async (): Promise<void> => {
+    for (let n = 0; talking; n++) {
+      await wait(random.below(longestPauseMs))
+      if (n % 3 === 0) {
+        const place = random.below(2)
+        const former = servers[place] as Plenum
+        if (random.chance(0.25)) {
+          counts.stops++
+          await former.stop()
+        } else {
+          counts.kills++
+          await former.kill()
+        }
+        servers[place] = await house.restart(former, { ready: false })
+        await servers[place]?.logged(({ event }) => event === 'chatServing', 15_000)
+      } else {
+        const lost = await sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and query like 'listen %'`
+        counts.listens += lost.length
+      }
+    }
+  }
+  await Promise.all([talk(), harm()])
+  await psql.end()
+  // What was on its way is stored, or its sender has been told.
+  await wait(500)
+  for (const room of rooms) await sql`select chat.new_message(${room}::int, now(), 'psql', 'the end')`
+  const logs = new Map<number, number[]>()
+  for (const room of rooms) {
+    const rows = await sql<{ id: number }[]>`
+      select message_id::int id from chat.log where room = ${room} order by message_id`
+    logs.set(
+      room,
+      rows.map(({ id }) => id),
+    )
+  }
+  await until(
+    'everyone has the last line',
+    () => clients.every(({ ids, room }) => ids.at(-1) === logs.get(room)?.at(-1)),
+    20_000,
+  )
+  for (const [index, { ids, room }] of clients.entries())
+    assert.deepEqual(ids, logs.get(room), `client ${index} of room ${room}`)
+  const stored = Array.from(logs.values(), (ids) => ids.length)
+  t.diagnostic(
+    JSON.stringify({
+      seconds: Math.round((performance.now() - begun) / 1000),
+      clients: clients.length,
+      'lines of each room': stored,
+      deliveries: clients.reduce((sum, { ids }) => sum + ids.length, 0),
+      ...counts,
+      returns: clients.reduce((sum, { returns }) => sum + returns, 0),
+    }),
+  )
+  assert.ok(stored.reduce((sum, count) => sum + count) >= lines)
+  assert.ok(counts.kills >= 3 && counts.listens >= 5, JSON.stringify(counts))
+})

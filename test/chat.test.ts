@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
@@ -7,6 +8,7 @@ import { Chatter, type ChatLine, invite } from './support/chatter.ts'
 import { createCluster, createDatabase } from './support/database.ts'
 import { runPlenum, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
+import { holdTables } from './support/tables.ts'
 import { until } from './support/until.ts'
 import { openRawWebSocket, RawWebSocket } from './support/wire.ts'
 
@@ -95,8 +97,13 @@ suite('what clients of nodejschat know', () => {
   test('numbers are their decimal text, other fields are ignored, what is said too early is', async () => {
     const room = newRoom()
     const key = await invite(sql, 'Test', room)
+    const release = await holdTables(sql, ['chat.sessions'])
     const early = new Chatter(plenum, key)
-    early.ws.once('open', () => early.say('too early'))
+    await once(early.ws, 'open')
+    early.say('too early')
+    early.ws.ping()
+    await once(early.ws, 'pong')
+    await release()
     await early.entered()
     early.say(0.125)
     early.say(7)

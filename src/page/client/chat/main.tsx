@@ -1,3 +1,232 @@
-import { render } from 'preact'
+import { type JSX, render } from 'preact'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { type Line, type Pending, type Talk, TalkSession } from './talk.ts'
+import { textsFor } from './texts.ts'
+
+const { texts, language, tag } = textsFor(navigator.languages)
 const page = document.getElementById('page')
-if (page) render(<p>Chat</p>, page)
+const clock = new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' })
+const days = new Intl.DateTimeFormat(tag, { dateStyle: 'full' })
+const longest = 10_000
+const nearPx = 48
+/** After so long without a line the history is over. */
+const settledMs = 500
+
+/** Takes the key out of the address, where others could see it, and keeps it for when the page is loaded anew. */
+function takeKey(): string | null {
+  const stored = `key of ${location.pathname}`
+  const given = new URLSearchParams(location.search).get('session_key')
+  if (given !== null) {
+    sessionStorage.setItem(stored, given)
+    history.replaceState(null, '', location.pathname)
+  }
+  return given ?? sessionStorage.getItem(stored)
+}
+
+function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Element {
+  const { phase, user, error } = talk
+  return (
+    <div class="page">
+      <header>
+        <h1>{texts.title}</h1>
+        {user !== null && <p class="self">{texts.speakingAs(user)}</p>}
+        <div class="state">
+          <p role="status">
+            {phase === 'in' ? texts.connected : phase === 'connecting' ? texts.connecting : ''}
+            {phase === 'waiting' && texts.lost}
+          </p>
+          {phase === 'waiting' && (
+            <button type="button" onClick={() => session.retryNow()}>
+              {texts.tryNow}
+            </button>
+          )}
+        </div>
+      </header>
+      <main>
+        <LogView lines={talk.lines} pending={talk.pending} user={user} session={session} />
+        <div role="alert" class="fault">
+          {phase === 'refused' ? texts.notAllowed : error}
+        </div>
+        {phase !== 'refused' && <Composer isIn={phase === 'in'} onSay={(text) => session.say(text)} />}
+      </main>
+    </div>
+  )
+}
+
+type LogProps = {
+  lines: readonly Line[]
+  pending: readonly Pending[]
+  user: string | null
+  session: TalkSession
+}
+
+function LogView({ lines, pending, user, session }: LogProps): JSX.Element {
+  const box = useRef<HTMLDivElement>(null)
+  const follows = useRef(true)
+  const [isAtEnd, setAtEnd] = useState(true)
+  const toEnd = (): void => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight
+  }
+  // Whoever is at the end stays there; nobody else is moved.
+  useLayoutEffect(() => {
+    if (follows.current) toEnd()
+  })
+  return (
+    <div class="scroll">
+      <div
+        class="log"
+        role="log"
+        // The announcer says what is new: here it would say all of a history.
+        aria-live="off"
+        aria-label={texts.talk}
+        tabIndex={0}
+        ref={box}
+        onScroll={({ currentTarget }) => {
+          const { scrollHeight, scrollTop, clientHeight } = currentTarget
+          follows.current = scrollHeight - scrollTop - clientHeight < nearPx
+          setAtEnd(follows.current)
+        }}
+      >
+        {lines.length === 0 && pending.length === 0 && <p class="hint">{texts.empty}</p>}
+        {lines.map((line, index) => (
+          <LineView key={line.id} line={line} before={lines[index - 1]} isOwn={line.user === user} />
+        ))}
+        {pending.map(({ key, message, isUnsure }) => (
+          <div key={key} class="line own pending">
+            <p class="text" dir="auto">
+              {message}
+            </p>
+            <p class="hint">{isUnsure ? texts.unsure : texts.sending}</p>
+            {isUnsure && (
+              <p class="row">
+                <button type="button" onClick={() => session.sayAgain(key)}>
+                  {texts.sendAgain}
+                </button>
+                <button type="button" onClick={() => session.discard(key)}>
+                  {texts.discard}
+                </button>
+              </p>
+            )}
+          </div>
+        ))}
+      </div>
+      {!isAtEnd && (
+        <button
+          type="button"
+          class="to-end"
+          onClick={() => {
+            follows.current = true
+            toEnd()
+            box.current?.focus({ preventScroll: true })
+          }}
+        >
+          {texts.toEnd} ↓
+        </button>
+      )}
+    </div>
+  )
+}
+
+function LineView({
+  line,
+  before,
+  isOwn,
+}: {
+  line: Line
+  before: Line | undefined
+  isOwn: boolean
+}): JSX.Element {
+  const at = new Date(line.time)
+  const day = days.format(at)
+  const isNewDay = !before || day !== days.format(new Date(before.time))
+  return (
+    <>
+      {isNewDay && <h2 class="day">{day === days.format(new Date()) ? `${texts.today}, ${day}` : day}</h2>}
+      <div class={isOwn ? 'line own' : 'line'}>
+        <p class="head">
+          <bdi class="name">{line.user}</bdi>{' '}
+          <time dateTime={line.time} title={at.toLocaleString(tag)}>
+            {clock.format(at)}
+          </time>
+        </p>
+        <p class="text" dir="auto">
+          {line.message}
+        </p>
+      </div>
+    </>
+  )
+}
+
+function Composer({ isIn, onSay }: { isIn: boolean; onSay: (text: string) => void }): JSX.Element {
+  const [text, setText] = useState('')
+  const isTooLong = text.length > longest && Array.from(text).length > longest
+  const mayTouch = matchMedia('(pointer: coarse)').matches
+  const say = (): void => {
+    if (!isIn || isTooLong || text.trim() === '') return
+    onSay(text)
+    setText('')
+  }
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        say()
+      }}
+    >
+      <label for="message">{texts.yourMessage}</label>
+      <textarea
+        id="message"
+        rows={2}
+        value={text}
+        aria-describedby="hint"
+        aria-invalid={isTooLong}
+        onInput={({ currentTarget }) => setText(currentTarget.value)}
+        onKeyDown={(event) => {
+          // A touch keyboard has no Shift to hold; while a word is being composed Enter belongs to that.
+          if (event.key !== 'Enter' || event.shiftKey || event.isComposing || mayTouch) return
+          event.preventDefault()
+          say()
+        }}
+      />
+      <button class="main" aria-disabled={!isIn || isTooLong || text.trim() === ''}>
+        {texts.send}
+      </button>
+      <p id="hint" class={isTooLong ? 'fault' : 'hint'}>
+        {isTooLong ? texts.tooLong : mayTouch ? '' : texts.hint}
+      </p>
+    </form>
+  )
+}
+
+/** Has what others say read aloud, once the history has come. */
+function createAnnouncer(): (news: readonly Line[], talk: Talk) => void {
+  const place = document.createElement('div')
+  place.className = 'hidden'
+  place.setAttribute('role', 'status')
+  document.body.append(place)
+  let quietSince = 0
+  return (news, { phase, user }) => {
+    const isSettled = phase === 'in' && quietSince > 0 && performance.now() - quietSince > settledMs
+    if (phase !== 'in') quietSince = 0
+    else if (!isSettled) quietSince = performance.now()
+    const others = news.filter((line) => line.user !== user)
+    if (isSettled && others.length > 0)
+      place.textContent = others
+        .slice(-3)
+        .map(({ user, message }) => `${user}: ${message}`)
+        .join('\n')
+  }
+}
+
+document.documentElement.lang = language
+document.title = texts.title
+const key = takeKey()
+if (page && key === null) render(<p class="fault alone">{texts.noKey}</p>, page)
+else if (page && key !== null) {
+  const announce = createAnnouncer()
+  const session = new TalkSession(new URL(location.href), key, (talk, news) => {
+    render(<App talk={talk} session={session} />, page)
+    announce(news, talk)
+  })
+  session.start()
+}

@@ -1,0 +1,107 @@
+const en = {
+  title: 'Chat',
+  talk: 'What is said',
+  yourMessage: 'Your message',
+  hint: 'Enter sends, Shift and Enter begin a new line',
+  send: 'Send',
+  speakingAs: (name: string) => `You speak as ${name}`,
+  connecting: 'Connecting …',
+  connected: 'Connected',
+  lost: 'Connection lost. It is tried again by itself; what you write is kept.',
+  tryNow: 'Try now',
+  noKey: 'This page needs the address that you were given: it has a key in it.',
+  notAllowed: 'You may not take part in this chat (any more). Ask for a new address where you got this one.',
+  empty: 'Nothing has been said yet.',
+  toEnd: 'To the newest line',
+  sending: 'Being sent …',
+  unsure: 'It is not known whether this was sent.',
+  sendAgain: 'Send again',
+  discard: 'Discard',
+  tooLong: 'The message is too long: at most 10,000 characters',
+  today: 'Today',
+}
+
+export type Texts = typeof en
+
+const de: Texts = {
+  title: 'Chat',
+  talk: 'Was gesagt wird',
+  yourMessage: 'Ihre Nachricht',
+  hint: 'Eingabetaste sendet, mit Umschalttaste beginnt sie eine neue Zeile',
+  send: 'Senden',
+  speakingAs: (name) => `Sie sprechen als ${name}`,
+  connecting: 'Verbindung wird aufgebaut …',
+  connected: 'Verbunden',
+  lost: 'Verbindung verloren. Es wird von selbst wieder versucht; was Sie schreiben, bleibt erhalten.',
+  tryNow: 'Jetzt versuchen',
+  noKey: 'Diese Seite braucht die Adresse, die Sie bekommen haben: darin steht ein Schlüssel.',
+  notAllowed:
+    'Sie dürfen an diesem Chat nicht (mehr) teilnehmen. Holen Sie sich eine neue Adresse, wo Sie diese bekommen haben.',
+  empty: 'Noch wurde nichts gesagt.',
+  toEnd: 'Zur neuesten Zeile',
+  sending: 'Wird gesendet …',
+  unsure: 'Es ist nicht bekannt, ob dies gesendet wurde.',
+  sendAgain: 'Noch einmal senden',
+  discard: 'Verwerfen',
+  tooLong: 'Die Nachricht ist zu lang: höchstens 10.000 Zeichen',
+  today: 'Heute',
+}
+
+const fr: Texts = {
+  title: 'Discussion',
+  talk: 'Ce qui se dit',
+  yourMessage: 'Votre message',
+  hint: 'Entrée envoie, Maj et Entrée commencent une nouvelle ligne',
+  send: 'Envoyer',
+  speakingAs: (name) => `Vous parlez sous le nom de ${name}`,
+  connecting: 'Connexion …',
+  connected: 'Connecté',
+  lost: 'Connexion perdue. Un nouvel essai se fait tout seul ; ce que vous écrivez est conservé.',
+  tryNow: 'Essayer maintenant',
+  noKey: 'Cette page a besoin de l’adresse que vous avez reçue : elle contient une clé.',
+  notAllowed:
+    'Vous ne pouvez pas (ou plus) participer à cette discussion. Demandez une nouvelle adresse là où vous avez reçu celle-ci.',
+  empty: 'Rien n’a encore été dit.',
+  toEnd: 'À la ligne la plus récente',
+  sending: 'Envoi en cours …',
+  unsure: 'On ne sait pas si ceci a été envoyé.',
+  sendAgain: 'Envoyer à nouveau',
+  discard: 'Abandonner',
+  tooLong: 'Le message est trop long : 10 000 caractères au plus',
+  today: 'Aujourd’hui',
+}
+
+const sv: Texts = {
+  title: 'Chatt',
+  talk: 'Vad som sägs',
+  yourMessage: 'Ditt meddelande',
+  hint: 'Retur skickar, skift och retur börjar en ny rad',
+  send: 'Skicka',
+  speakingAs: (name) => `Du talar som ${name}`,
+  connecting: 'Ansluter …',
+  connected: 'Ansluten',
+  lost: 'Anslutningen bröts. Ett nytt försök görs av sig självt; det du skriver finns kvar.',
+  tryNow: 'Försök nu',
+  noKey: 'Sidan behöver adressen som du har fått: den innehåller en nyckel.',
+  notAllowed: 'Du får inte (längre) delta i chatten. Be om en ny adress där du fick den här.',
+  empty: 'Ingenting har sagts ännu.',
+  toEnd: 'Till den senaste raden',
+  sending: 'Skickas …',
+  unsure: 'Det är inte känt om detta skickades.',
+  sendAgain: 'Skicka igen',
+  discard: 'Kasta',
+  tooLong: 'Meddelandet är för långt: högst 10 000 tecken',
+  today: 'I dag',
+}
+
+const catalogues: Readonly<Record<string, Texts>> = { en, de, fr, sv }
+
+/** The texts in the first of the reader's languages that there is, English else; `tag` is for dates and times. */
+export function textsFor(wanted: readonly string[]): { texts: Texts; language: string; tag: string } {
+  for (const tag of wanted) {
+    const language = tag.toLowerCase().split('-')[0] ?? ''
+    const texts = catalogues[language]
+    if (texts) return { texts, language, tag }
+  }
+  return { texts: en, language: 'en', tag: 'en' }
+}

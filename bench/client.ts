@@ -23,7 +23,12 @@ const typeAt = 9
 const afterMessage = 16
 const messageIdAt = 31
 const idMark = Buffer.from('{"id":')
-const [quote, letterM, letterS, hash, at, zero, ping] = [0x22, 0x6d, 0x73, 0x23, 0x40, 0x30, 0x9]
+/** The chat's `{"time":`, by its third letter; its lines end with `","id":` and the id. */
+const chatAt = 3
+const chatIdMark = Buffer.from('","id":')
+const [quote, letterI, letterM, letterS, letterU, hash, at, zero, ping] = [
+  0x22, 0x69, 0x6d, 0x73, 0x75, 0x23, 0x40, 0x30, 0x9,
+]
 /** `#IIIIII@TTTTTTTTTTTTTTTT"}}` ends a line that was said by a client here: its number, and when (microseconds). */
 const indexDigits = 6
 const timeDigits = 16
@@ -193,7 +198,11 @@ export class Client {
       const end = start + length
       if (end > data.length) {
         // Of a list of people nothing is read: it may be long.
-        if (data.length - start > afterMessage && data[start + typeAt] !== letterM) {
+        if (
+          data.length - start > afterMessage &&
+          data[start + typeAt] !== letterM &&
+          data[start + chatAt] !== letterI
+        ) {
           this.#begin()
           this.#skip = end - data.length
           from = data.length
@@ -218,19 +227,32 @@ export class Client {
       return
     }
     this.#begin()
+    if (data[start + chatAt] === letterI) {
+      const id = data.lastIndexOf(chatIdMark, end)
+      this.#line(readNumber(data, id + chatIdMark.length))
+      this.#stamped(data, id - timeDigits)
+      if (!this.#admitted && this.cursor >= this.#historyEnd) this.#nowAdmitted()
+      return
+    }
+    // The chat's `{"authenticated":true}`.
+    if (data[start + chatAt] === letterU && this.cursor >= this.#historyEnd) this.#nowAdmitted()
     if (data[start + typeAt] !== letterM) return
     if (data[start + afterMessage] === quote) {
       this.#line(readNumber(data, start + messageIdAt))
-      const time = end - tail - timeDigits
-      if (data[time - 1] !== at || data[time - 2 - indexDigits] !== hash) return
-      this.#listeners.latencies.add(microseconds() - readNumber(data, time))
-      if (readNumber(data, time - 1 - indexDigits) === this.index) this.#listeners.returned(this)
+      this.#stamped(data, end - tail - timeDigits)
     } else if (data[start + afterMessage] === letterS) {
       let found = start - 1
       while ((found = data.indexOf(idMark, found + 1)) >= 0 && found < end)
         this.#line(readNumber(data, found + idMark.length))
       if (!this.#admitted && this.cursor >= this.#historyEnd) this.#nowAdmitted()
     }
+  }
+
+  /** `time`: where a line that was said by a client here has its time. */
+  #stamped(data: Buffer, time: number): void {
+    if (data[time - 1] !== at || data[time - 2 - indexDigits] !== hash) return
+    this.#listeners.latencies.add(microseconds() - readNumber(data, time))
+    if (readNumber(data, time - 1 - indexDigits) === this.index) this.#listeners.returned(this)
   }
 
   #nowAdmitted(): void {

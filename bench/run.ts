@@ -2,6 +2,7 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isReached, type Outcome, type Scenario } from './scenario.ts'
+import { chat, chatHistory } from './scenarios/chat.ts'
 import { bigRoom, fanOut, slowReaders } from './scenarios/fan-out.ts'
 import { history } from './scenarios/history.ts'
 import { hotRoom } from './scenarios/hot-room.ts'
@@ -24,6 +25,8 @@ const all: Scenario[] = [
   idle,
   slowReaders,
   history,
+  chat,
+  chatHistory,
 ]
 const { values, positionals } = parseArgs({
   allowPositionals: true,

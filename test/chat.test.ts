@@ -138,7 +138,7 @@ suite('what an application does in SQL', () => {
     assert.deepEqual(line, { time: '2016-08-08T17:20:32.421Z', user: 'App', message: 'from afar' })
     const [row] = await sql<{ time: string }[]>`select "time"::text from chat.log where room = ${room}`
     assert.equal(row?.time, '2016-08-08 17:20:32.421')
-    assert.deepEqual((await join('Bob', room)).lines.slice(0, 1), [line])
+    assert.deepEqual(await (await join('Bob', room)).hears('from afar'), line)
   })
 
   test('a row that nobody was notified of comes with the next look', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { WebSocket } from 'ws'
@@ -67,28 +68,33 @@ class Returner {
   }
 }
 
-/** What an application does: psql, in a process of its own, that calls new_message as fast as it is fed. */
-function openPsql(house: House): { post: (room: number, text: string) => void; end: () => Promise<void> } {
-  const program = `
-    import postgres from 'postgres'
-    import { createInterface } from 'node:readline'
-    const sql = postgres(process.argv[1], { max: 1, onnotice: () => {} })
-    for await (const line of createInterface(process.stdin)) {
-      const [room, text] = line.split('\\t')
-      await sql\`select chat.new_message(\${Number(room)}::int, now(), 'psql', \${text})\`
+/** An application that says things: a session of psql where there is one, else of our own. */
+function openApplication(house: House): {
+  by: string
+  post: (room: number, text: string) => void
+  end: () => Promise<void>
+} {
+  const statement = (room: number, text: string): string =>
+    `select chat.new_message(${room}, now(), 'App', '${text}');`
+  if (spawnSync('psql', ['--version']).status !== 0) {
+    let last: Promise<unknown> = Promise.resolve()
+    const post = (room: number, text: string): void => {
+      last = last.then(() => house.db.sql.unsafe(statement(room, text)))
     }
-    await sql.end()`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, house.db.url], {
+    return { by: 'a session of our own', post, end: async () => void (await last) }
+  }
+  const child = spawn('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', house.db.url], {
     stdio: ['pipe', 'ignore', 'inherit'],
   })
   tether(child, 'KILL')
   return {
-    post: (room, text) => void child.stdin.write(`${room}\t${text}\n`),
-    end: () =>
-      new Promise((resolve) => {
-        child.once('exit', () => resolve())
-        child.stdin.end()
-      }),
+    by: 'psql',
+    post: (room, text) => void child.stdin.write(`${statement(room, text)}\n`),
+    async end() {
+      child.stdin.end()
+      const [code] = (await once(child, 'exit')) as [number | null]
+      assert.equal(code, 0)
+    },
   }
 }
 
@@ -99,7 +105,7 @@ test(`two processes and an application on one database, ${clientsEach} clients o
   const { sql } = house.db
   const servers = [await house.start(), await house.start({ ready: false })]
   await servers[1]?.logged(({ event }) => event === 'chatServing', 10_000)
-  const psql = openPsql(house)
+  const application = openApplication(house)
   const clients: Returner[] = []
   t.after(() => clients.forEach((client) => client.end()))
   for (const place of [0, 1])
@@ -119,7 +125,7 @@ test(`two processes and an application on one database, ${clientsEach} clients o
       if ((row?.count ?? 0) >= lines) break
       const due = (performance.now() - begun) / lineEveryMs
       for (; said < due; said++) {
-        if (said % 4 === 0) psql.post(random.pick(rooms), `line ${said}`)
+        if (said % 4 === 0) application.post(random.pick(rooms), `line ${said}`)
         else random.pick(clients).say(`line ${said}`)
       }
       await wait(20)
@@ -150,10 +156,10 @@ test(`two processes and an application on one database, ${clientsEach} clients o
     }
   }
   await Promise.all([talk(), harm()])
-  await psql.end()
+  await application.end()
   // What was on its way is stored, or its sender has been told.
   await wait(500)
-  for (const room of rooms) await sql`select chat.new_message(${room}::int, now(), 'psql', 'the end')`
+  for (const room of rooms) await sql`select chat.new_message(${room}::int, now(), 'App', 'the end')`
   const logs = new Map<number, number[]>()
   for (const room of rooms) {
     const rows = await sql<{ id: number }[]>`
@@ -175,6 +181,7 @@ test(`two processes and an application on one database, ${clientsEach} clients o
     JSON.stringify({
       seconds: Math.round((performance.now() - begun) / 1000),
       clients: clients.length,
+      application: application.by,
       'lines of each room': stored,
       deliveries: clients.reduce((sum, { ids }) => sum + ids.length, 0),
       ...counts,

@@ -5,7 +5,10 @@ import { databaseVariables } from '../src/db/conninfo.ts'
 /** What stands behind the command's name, and what it does. A new command stops the type check until it is here. */
 const commandTexts: Readonly<Record<Command, readonly [args: string, text: string]>> = {
   serve: ['', 'Serves meetings. This is what is done without a command.'],
-  migrate: ['', 'Creates the schema plenum in the database, or brings it up to date.'],
+  migrate: [
+    '',
+    "Creates the schema plenum in the database, or brings it up to date. With -chat it also makes the chat's tables where there are none.",
+  ],
   check: [
     '',
     'Does the same, then checks configuration, database and rights. What is missing is printed as statements to run.',

@@ -153,7 +153,9 @@ function account(): { osUser: string; home: string } {
 function attempt<T>(read: () => T): T | null {
   try {
     return read()
-  } catch {
+  } catch (error) {
+    // Deno, which was not allowed to look: without a word another role than the right one might be taken.
+    if (error instanceof Error && error.name === 'NotCapable') throw error
     return null
   }
 }

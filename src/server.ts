@@ -15,6 +15,7 @@ import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import { describeAddress, listen } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
+import { memoryInUse } from './edge/memory.ts'
 import { type Census, Metrics } from './edge/metrics.ts'
 import { profileRoutes } from './edge/profile.ts'
 import { Pulse } from './edge/pulse.ts'
@@ -139,7 +140,6 @@ export async function startServer(
     }),
     report() {
       const { people, meetings: _, serving: __, ...figures } = census()
-      const { rss: residentBytes, heapUsed: heapBytes } = process.memoryUsage()
       return {
         waitsFor: waiting(),
         version,
@@ -147,7 +147,7 @@ export async function startServer(
         upSince: upsince.getTime(),
         now: Date.now(),
         maxDatabaseConnections: mostDatabaseConnections,
-        figures: { ...figures, ...people, residentBytes, heapBytes },
+        figures: { ...figures, ...people, ...memoryInUse() },
         history: pulse.history(),
         meetings: hub?.overview() ?? [],
         recent: recent.list(),

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { LogEntry } from './log.ts'
+import { memoryInUse } from './memory.ts'
 import type { Pulse } from './pulse.ts'
 
 /** What there is at the moment, asked for at each scrape. */
@@ -197,8 +198,8 @@ export class Metrics {
       const gauge: Gauge = new Gauge({ name, help, registers, collect: () => gauge.set(value()) })
     }
     read('process_start_time_seconds', 'When this process began', () => startedAt)
-    read('process_resident_memory_bytes', 'Memory in use', () => process.memoryUsage().rss)
-    read('nodejs_heap_size_used_bytes', 'JavaScript heap in use', () => process.memoryUsage().heapUsed)
+    read('process_resident_memory_bytes', 'Memory in use', () => memoryInUse().residentBytes)
+    read('nodejs_heap_size_used_bytes', 'JavaScript heap in use', () => memoryInUse().heapBytes)
     const cpu: Counter = new Counter({
       name: 'process_cpu_seconds_total',
       help: 'Processor time used',

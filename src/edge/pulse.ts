@@ -1,4 +1,5 @@
 import { Durations } from './durations.ts'
+import { memoryInUse } from './memory.ts'
 
 const everyMs = 5000
 const kept = 120
@@ -100,7 +101,6 @@ export class Pulse {
     // Longer than it should be, where the loop was held up.
     const seconds = (now - this.#began) / 1000
     const { user, system } = process.cpuUsage(this.#cpu)
-    const { rss, heapUsed } = process.memoryUsage()
     const { connections, unsentBytes, databaseConnections, queuedCommands, people } = this.#census()
     this.#samples.push({
       linesPerSecond: round(this.#lines / seconds),
@@ -117,8 +117,7 @@ export class Pulse {
       queuedCommands,
       unsentBytes,
       databaseConnections,
-      residentBytes: rss,
-      heapBytes: heapUsed,
+      ...memoryInUse(),
     })
     if (this.#samples.length > kept) this.#samples.shift()
     this.#lines = 0

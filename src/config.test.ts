@@ -55,6 +55,7 @@ test('what is not given has the documented defaults', () => {
     requestTimeoutMs: 10_000,
     timezone: null,
     joinWindowMs: null,
+    chat: null,
     logLevel: 'info',
     logFormat: 'auto',
   })
@@ -366,10 +367,17 @@ test('of two readings only what a running server can take is taken', () => {
     )
 })
 
+test('the chat is served where it is asked for, from the schema that is named', () => {
+  assert.deepEqual(config(['-chat']).chat, { schema: 'chat' })
+  assert.deepEqual(config(['-chat'], { PLENUM_CHAT_SCHEMA: 'public' }).chat, { schema: 'public' })
+  assert.equal(config(['-chat-schema', 'public']).chat, null)
+  assert.match(refusal(['-chat', '-chat-schema', 'plenum']), /-chat-schema.*this one is taken/)
+})
+
 test('the usage text has every flag, its twin and its default', () => {
   const text = usage()
   for (const { name, env, value, default: normal, help } of flags) {
-    assert.equal(env, `PLENUM_${name.toUpperCase()}`)
+    assert.equal(env, `PLENUM_${name.toUpperCase().replaceAll('-', '_')}`)
     assert.ok(text.includes(`\n  -${name}${value === null ? '' : ` ${value}`}  (${env}`), name)
     assert.ok(text.includes(help), name)
     if (normal) assert.ok(text.includes(`${env}, default ${normal})`), name)

@@ -600,3 +600,10 @@ function parseListener(text: string): ListenAddress {
   if (!found) throw new Error('no address')
   return found
 }
+
+/** In words, that whoever reaches a server without a proxy may read who is in its meetings; null where he may not. */
+export function publicStatus({ tls, adminListen }: Pick<Config, 'tls' | 'adminListen'>): string | null {
+  return tls && !adminListen
+    ? 'status and metrics are on -listen for everybody who reaches it: give them an address of their own by -adminlisten'
+    : null
+}

@@ -4,7 +4,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
 import { checkChat, migrateChat } from './chat/schema.ts'
-import type { Config } from './config.ts'
+import { type Config, publicStatus } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
 import { Listener } from './db/listen.ts'
@@ -184,6 +184,8 @@ export async function startServer(
     listen: deps.inherited === null ? describeAddress(config.listen) : 'the socket passed by systemd',
     database: describeDatabase(config.database),
   })
+  const exposure = publicStatus(config)
+  if (exposure !== null) log({ level: 'warn', event: 'statusPublic', reason: exposure })
 
   const holdLease = (): Lease => {
     let told = ''

@@ -94,6 +94,8 @@ suite('the meeting page', { skip: noChromium }, () => {
     await picture(chair, 'dialog-open-desktop')
     await chair.keyboard.press('Escape')
     assert.equal(await meeting.state(), 0)
+    const toRecord = chair.getByRole('link', { name: 'Record', exact: true })
+    assert.equal(await toRecord.count(), 0)
     await insist(chair, 'Open the meeting …', 'Open the meeting')
     await ben.getByText('Open – on the record').waitFor()
 
@@ -218,6 +220,9 @@ suite('the meeting page', { skip: noChromium }, () => {
     await chair.getByRole('tab', { name: 'Chair’s desk' }).click()
     await insist(chair, 'Finish the meeting …', 'Finish the meeting')
     await chair.getByText('Finished', { exact: true }).waitFor()
+    const [record] = await Promise.all([chair.context().waitForEvent('page'), toRecord.click()])
+    await record.getByText('said without a network').waitFor()
+    await record.close()
     await insist(ben, 'Leave the meeting', 'Leave')
     await ben.getByRole('button', { name: 'Enter again' }).click()
     await ben.getByRole('heading', { name: 'This meeting is finished' }).waitFor()

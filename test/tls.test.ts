@@ -146,6 +146,8 @@ suite('TLS', { concurrency: 3 }, () => {
       status?.members.map(({ remote }) => remote),
       ['127.0.0.1'],
     )
+    const { reason } = await plenum.logged(({ event }) => event === 'statusPublic')
+    assert.match(String(reason), /-adminlisten/)
   })
 
   test('TLS 1.2 and 1.3 are spoken, nothing older; the other listeners are plain', async (t) => {
@@ -296,9 +298,11 @@ suite('TLS', { concurrency: 3 }, () => {
   test('check says until when the certificate is valid', async (t) => {
     const pair = new Pair(folder(t))
     const { db } = await openHouse(t)
-    const { code, stdout } = await runPlenum(['check', '-origin', '*', '-dburl', db.url, ...pair.flags])
+    const flags = ['-origin', '*', '-dburl', db.url, ...pair.flags]
+    const { code, stdout } = await runPlenum(['check', ...flags, '-adminlisten', '127.0.0.1:8198'])
     assert.equal(code, 0)
     assert.match(stdout, /; the certificate is valid until 2\d{3}-\d\d-\d\dT[\d:.]+Z$/)
+    assert.match((await runPlenum(['check', ...flags])).stdout, /\nbut status and metrics are on -listen/)
   })
 
   test('who does not finish the handshake, or asks for nothing after it, is pending and then cut', async (t) => {

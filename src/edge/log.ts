@@ -43,6 +43,7 @@ export type LogEntry =
   | { level: 'warn'; event: 'restartNeeded'; settings: string[]; reason: string }
   | { level: 'error'; event: 'reloadFailed'; error: string }
   | { level: 'warn'; event: 'notifyFailed'; error: string }
+  | { level: 'warn'; event: 'statusPublic'; reason: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'recordFailed'; meeting: number; error: string }
   | { level: 'warn'; event: 'originRefused'; origin: string; address: string; request: string }

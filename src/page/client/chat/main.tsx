@@ -79,6 +79,7 @@ function LogView({ lines, pending, user, session }: LogProps): JSX.Element {
         // The announcer says what is new: here it would say all of a history.
         aria-live="off"
         aria-label={texts.talk}
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by keyboard
         tabIndex={0}
         ref={box}
         onScroll={({ currentTarget }) => {

@@ -17,6 +17,7 @@ import type { Texts } from './texts/texts.ts'
 
 type View = 'talk' | 'people' | 'desk'
 const noAdmins: readonly number[] = []
+const recordAddress = `${location.pathname.replace(/\/+$/, '')}/record`
 
 /** The page of a meeting. */
 export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean) => void }): JSX.Element {
@@ -101,6 +102,11 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
           <h1 dir="auto">{meeting?.name ?? texts.meeting}</h1>
           <p class="standing">
             {meeting && <span class={`state ${meeting.state}`}>{texts.states[meeting.state]}</span>}
+            {meeting && meeting.state !== 'pending' && (
+              <a class="link" href={recordAddress} target="_blank" rel="noopener">
+                {texts.record}
+              </a>
+            )}
             <Connection phase={phase} wasIn={state.wasIn} />
           </p>
         </div>

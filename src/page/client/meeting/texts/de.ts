@@ -11,6 +11,7 @@ export const de: Texts = {
   skip: 'Direkt zur eigenen Nachricht',
   leave: 'Versammlung verlassen',
   leaveShort: 'Verlassen',
+  record: 'Protokoll',
   soundOn: 'Ton bei Abstimmungen: an',
   soundOff: 'Ton bei Abstimmungen: aus',
   states: {

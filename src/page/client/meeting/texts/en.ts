@@ -12,6 +12,7 @@ export const en = {
   skip: 'Skip to your message',
   leave: 'Leave the meeting',
   leaveShort: 'Leave',
+  record: 'Record',
   soundOn: 'Sound at polls: on',
   soundOff: 'Sound at polls: off',
   states: {

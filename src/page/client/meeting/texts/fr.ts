@@ -11,6 +11,7 @@ export const fr: Texts = {
   skip: 'Aller à votre message',
   leave: 'Quitter la réunion',
   leaveShort: 'Quitter',
+  record: 'Procès-verbal',
   soundOn: 'Son lors des votes : activé',
   soundOff: 'Son lors des votes : coupé',
   states: {

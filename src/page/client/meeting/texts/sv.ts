@@ -11,6 +11,7 @@ export const sv: Texts = {
   skip: 'Till ditt meddelande',
   leave: 'Lämna mötet',
   leaveShort: 'Lämna',
+  record: 'Protokoll',
   soundOn: 'Ljud vid omröstning: på',
   soundOff: 'Ljud vid omröstning: av',
   states: {

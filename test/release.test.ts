@@ -217,7 +217,7 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
     ])
     for (const name of commands) assert.match(page, new RegExp(`^\\.TP\n\\\\fB${name}\\\\fR`, 'm'))
     const { stdout: usage } = await run(process.execPath, [builtBundle, '--help'])
-    const named = Array.from(usage.matchAll(/^ {2}-(\w+)/gm), ([, name]) => name)
+    const named = Array.from(usage.matchAll(/^ {2}-([\w-]+)/gm), ([, name]) => name)
     assert.deepEqual(
       named,
       flags.map(({ name }) => name),

@@ -316,7 +316,7 @@ suite('plenum.v1', { concurrency: 4 }, () => {
     await ended()
     await newPoll('time')
     await plenum.kill()
-    await sql`update plenum.poll set closes_at = now() + interval '2 seconds' where ended_at is null`
+    await sql`update plenum.poll set closes_at = now() + interval '4 seconds' where ended_at is null`
     plenum = await house.restart(plenum)
     chair = await meeting.enter(0, newer)
     guest = await meeting.enter(1, newer)

@@ -4,6 +4,10 @@ import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
 import type { ChatHub } from './chat/hub.ts'
 import { chatRoutes } from './chat/routes.ts'
+import type { DocumentConfig } from './config.ts'
+import type { DocumentHub } from './document/hub.ts'
+import { documentPath, documentRoutes } from './document/routes.ts'
+import type { Budget } from './document/budget.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
@@ -19,6 +23,8 @@ import { pageRoutes, statusPageRoutes } from './page/routes.ts'
 export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upgradeWebSocket'> & {
   proxy: ProxyTrust
   readiness: Readiness
+  /** Null where it does, else why not. */
+  databaseAnswers: () => Promise<string | null>
   status: () => {
     upsince: string
     timestamp: string
@@ -28,9 +34,14 @@ export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upg
   report: () => StatusReport
   /** Null where there is no chat; its hub is null as long as it is not served. */
   chat: { hub: () => ChatHub | null } | null
+  /** Null where no documents are served; their hub is null as long as it is another process that serves them. */
+  document: (DocumentConfig & { hub: () => DocumentHub | null; budget: Budget }) | null
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
 }
+
+/** A message that is a little too long is answered; one that is much longer ends its connection. */
+const frameSlack = 64 * 1024
 
 /** What the listeners serve: `app` with its websockets, to be attached to its server, and `admin` beside it. */
 export function createApps(deps: AppDeps): {
@@ -41,7 +52,10 @@ export function createApps(deps: AppDeps): {
   const { log } = deps
   const app = new Hono()
   const admin = deps.adminApart ? new Hono() : app
-  const { upgradeWebSocket, attach } = createWebSockets(app, log, new Set([subprotocol]))
+  const { upgradeWebSocket, attach } = createWebSockets(app, log, {
+    subprotocols: new Set([subprotocol]),
+    maxFrames: new Map(deps.document ? [[documentPath, deps.document.maxMessage + frameSlack]] : []),
+  })
 
   const callerOf = (c: Context): Caller => {
     const { remoteAddress } = (c.env as HttpBindings).incoming.socket
@@ -75,6 +89,11 @@ export function createApps(deps: AppDeps): {
   app.route('/', meetingRoutes(entrance))
   app.route('/', recordRoutes(entrance))
   if (deps.chat) app.route('/', chatRoutes({ ...entrance, ...deps.chat }))
+  if (deps.document) {
+    const { origins, ...document } = deps.document
+    const databaseAnswers = async (): Promise<boolean> => (await deps.databaseAnswers()) === null
+    app.route('/', documentRoutes({ ...entrance, ...document, origins: () => origins, databaseAnswers }))
+  }
   app.route('/', pageRoutes(deps.chat ? ['meeting', 'chat'] : ['meeting']))
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())

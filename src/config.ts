@@ -37,9 +37,23 @@ export type Config = Readonly<{
   joinWindowMs: number | null
   /** The chat's tables; null where it is not served. */
   chat: Readonly<{ schema: string }> | null
+  /** Null where no documents are served. */
+  document: DocumentConfig | null
   logLevel: LogLevel
   /** `auto`: what suits where the log goes. */
   logFormat: LogFormat | 'auto'
+}>
+
+export type DocumentConfig = Readonly<{
+  origins: AllowedOrigins
+  /** What applications show at the management; null where nobody may. */
+  credentials: Readonly<{ user: string; password: string }> | null
+  /** What JWTs are signed with; null where none are taken. */
+  jwtKey: Buffer | null
+  expirationMs: number | null
+  webhook: string | null
+  maxMessage: number
+  maxSize: number
 }>
 
 export type Invocation =
@@ -77,6 +91,8 @@ class Reason extends Error {}
 
 const longestSeconds = 86_400
 const longestMinutes = 366 * 24 * 60
+const longestExpiration = 10 * longestMinutes * 60
+const mostMebibytes = 1024
 const maxRate = 1_000_000
 const maxHops = 100
 const mostConnections = 1_000_000
@@ -95,6 +111,12 @@ const wholeNumber = (least: number, most: number) => ({
   takes: `a whole number from ${least} to ${most}`,
   parse: (text: string) => parseWhole(text, least, most),
 })
+
+const mebibytes = {
+  value: 'MIB',
+  takes: `mebibytes, from 0.001 to ${mostMebibytes}`,
+  parse: (text: string) => Math.round(parseDecimal(text, 0.001, mostMebibytes) * 1024 * 1024),
+}
 
 const logFormats = ['auto', 'json', 'plain', 'journal'] as const satisfies readonly Config['logFormat'][]
 
@@ -245,6 +267,72 @@ const table = {
     help: 'schema of the tables of the chat, which may be those of a nodejschat',
     takes: 'the name of a schema: small letters, digits and _',
     parse: parseSchema,
+  }),
+  document: flag({
+    value: null,
+    default: 'false',
+    help: 'serve shared documents too, at /socket, to Zwibbler clients',
+    takes: 'true or false, after =',
+    parse: parseBoolean,
+  }),
+  'document-origin': flag({
+    value: 'ORIGIN',
+    default: '*',
+    help: 'origin of the pages that may open documents, as for -origin',
+    takes: 'an origin like https://www.example.org, several separated by commas, or *',
+    parse: (text) => withReason(() => parseOrigins(text)),
+  }),
+  'document-user': flag({
+    value: 'NAME',
+    default: '',
+    help: 'name of the applications that manage documents',
+    takes: 'a name without a colon',
+    parse: parseUser,
+  }),
+  'document-password': flag({
+    value: 'PASSWORD',
+    default: '',
+    help: 'their password; without name and password nobody manages documents',
+    takes: 'a password',
+    parse: (text) => text || null,
+  }),
+  'document-jwtkey': flag({
+    value: 'KEY',
+    default: '',
+    help: 'key that JWTs are signed with (HS256): documents are open to tokens and JWTs only then',
+    takes: 'a key',
+    parse: (text) => text || null,
+  }),
+  'document-jwtkey-base64': flag({
+    value: null,
+    default: 'false',
+    help: 'that key is given in Base64',
+    takes: 'true or false, after =',
+    parse: parseBoolean,
+  }),
+  'document-expiration': flag({
+    value: 'SECONDS',
+    default: 'never',
+    help: 'how long a document is kept that nobody uses',
+    takes: 'never, or seconds, 1 or more',
+    parse: (text) => (text === 'never' ? null : Math.round(parseDecimal(text, 1, longestExpiration) * 1000)),
+  }),
+  'document-webhook': flag({
+    value: 'URL',
+    default: '',
+    help: 'what is called when nobody has had a document open for 10 seconds',
+    takes: 'an http or https URL without a name and a password',
+    parse: parseWebhook,
+  }),
+  'document-maxmessage': flag({
+    ...mebibytes,
+    default: '16',
+    help: 'longest message of a client in MiB',
+  }),
+  'document-maxsize': flag({
+    ...mebibytes,
+    default: '256',
+    help: 'longest document in MiB',
   }),
   loglevel: flag({
     value: 'LEVEL',
@@ -425,9 +513,42 @@ function toConfig(command: Command, values: Values): Config {
     timezone: values.timezone,
     joinWindowMs: values.joinwindow,
     chat: values.chat ? { schema: required(values, 'chat-schema') } : null,
+    document: values.document ? toDocumentConfig(values) : null,
     logLevel: required(values, 'loglevel'),
     logFormat: required(values, 'logformat'),
   })
+}
+
+function toDocumentConfig(values: Values): DocumentConfig {
+  const user = values['document-user']
+  const password = values['document-password']
+  for (const [name, given, other] of [
+    ['document-password', password, user],
+    ['document-user', user, password],
+  ] as const)
+    if (!given && other)
+      throw new UsageError(
+        `-${name} takes ${table[name].takes}: -document-user and -document-password go together`,
+      )
+  return {
+    origins: required(values, 'document-origin'),
+    credentials: user && password ? { user, password } : null,
+    jwtKey: readKey(values),
+    expirationMs: values['document-expiration'],
+    webhook: values['document-webhook'],
+    maxMessage: required(values, 'document-maxmessage'),
+    maxSize: required(values, 'document-maxsize'),
+  }
+}
+
+function readKey(values: Values): Buffer | null {
+  const text = values['document-jwtkey']
+  if (!text) return null
+  if (!values['document-jwtkey-base64']) return Buffer.from(text)
+  const key = Buffer.from(text, 'base64')
+  if (!/^[\w+/-]+={0,2}$/.test(text) || key.length === 0)
+    throw new UsageError('-document-jwtkey takes Base64, with -document-jwtkey-base64')
+  return key
 }
 
 function required<K extends Name>(values: Values, name: K): NonNullable<Values[K]> {
@@ -593,6 +714,18 @@ function parseSchema(text: string): string {
 function parseFile(text: string): string | null {
   if (text.includes('\0') || text.includes('\n')) throw new Error('no path')
   return text === '' ? null : text
+}
+
+function parseUser(text: string): string | null {
+  if (text.includes(':')) throw new Error('a colon ends the name')
+  return text || null
+}
+
+function parseWebhook(text: string): string | null {
+  if (text === '') return null
+  const { protocol, username, password } = new URL(text)
+  if (!/^https?:$/.test(protocol) || username !== '' || password !== '') throw new Error('no such URL')
+  return text
 }
 
 function parseListener(text: string): ListenAddress {

@@ -10,6 +10,9 @@ import { Lease } from './db/lease.ts'
 import { Listener } from './db/listen.ts'
 import { describeError, isUnavailable, openPool } from './db/pool.ts'
 import { checkRights, migrate } from './db/schema.ts'
+import { importKey } from './document/access.ts'
+import { Budget } from './document/budget.ts'
+import { DocumentHub } from './document/hub.ts'
 import { Admission } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
@@ -25,6 +28,8 @@ import { MeetingHub } from './meeting/hub.ts'
 
 /** With the lease's connection, and the one that listens for the chat. */
 const mostDatabaseConnections = 10
+/** Of messages of clients at the document door, which wait. */
+const mostHeldBytes = 512 * 1024 * 1024
 const retryMs = 1000
 /** With what comes after it, well below the 10 s within which the server ends. */
 const drainMs = 6000
@@ -78,6 +83,8 @@ export async function startServer(
   const guesses = new Guesses(clock)
   let lease: Lease | null = null
   let hub: MeetingHub | null = null
+  const heldByClients = new Budget(mostHeldBytes)
+  let documents: DocumentHub | null = null
   let chat: { hub: ChatHub; listener: Listener } | null = null
   let waitsFor = 'the database has not answered yet'
   let stopping = false
@@ -90,6 +97,7 @@ export async function startServer(
     serving: hub !== null,
     ...(hub?.census() ?? nobody),
     chat: chat?.hub.census() ?? null,
+    documents: documents && { ...documents.census(), heldBytes: heldByClients.bytes },
   })
   const pulse = new Pulse(census)
   const metrics = new Metrics({ version, runtime }, census, pulse)
@@ -107,6 +115,12 @@ export async function startServer(
     return hub ? null : (lease.waitsFor ?? 'the meetings are being read')
   }
 
+  const databaseAnswers = async (): Promise<string | null> =>
+    await sql`select 1`.then(
+      () => null,
+      () => 'the database does not answer',
+    )
+
   const { app, admin, attach } = createApps({
     ...config,
     origins: () => adjusted.origins,
@@ -122,15 +136,15 @@ export async function startServer(
     hub: () => (stopping ? null : hub),
     prepared: () => lease !== null && !stopping,
     chat: config.chat && { hub: () => (stopping ? null : (chat?.hub ?? null)) },
+    databaseAnswers,
+    document: config.document && {
+      ...config.document,
+      budget: heldByClients,
+      hub: () => (stopping ? null : documents),
+    },
     adminApart: config.adminListen !== null,
     async readiness() {
-      return (
-        waiting() ??
-        (await sql`select 1`.then(
-          () => null,
-          () => 'the database does not answer',
-        ))
-      )
+      return waiting() ?? (await databaseAnswers())
     },
     status: () => ({
       upsince: upsince.toISOString(),
@@ -139,7 +153,7 @@ export async function startServer(
       meetings: hub?.status() ?? [],
     }),
     report() {
-      const { people, meetings: _, serving: __, ...figures } = census()
+      const { people, meetings: _, serving: __, documents: ___, ...figures } = census()
       return {
         waitsFor: waiting(),
         version,
@@ -206,10 +220,13 @@ export async function startServer(
         hub = gained
         told = ''
         log({ level: 'info', event: 'serving', meetings: gained.size })
+        if (config.document) documents = await serveDocuments(epoch, config.document)
       },
       lost() {
         hub?.close()
         hub = null
+        documents?.close()
+        documents = null
         log({ level: 'error', event: 'leaseLost' })
       },
       waits(reason) {
@@ -217,6 +234,26 @@ export async function startServer(
         told = reason
       },
     })
+  }
+
+  const serveDocuments = async (
+    epoch: string,
+    document: NonNullable<Config['document']>,
+  ): Promise<DocumentHub> => {
+    const { webhook, credentials } = document
+    const hub = new DocumentHub(epoch, {
+      ...document,
+      jwtKey: document.jwtKey && (await importKey(document.jwtKey)),
+      webhook: webhook === null ? null : { url: webhook, user: '', password: '', ...credentials },
+      sql,
+      clock,
+      log,
+      metrics,
+      budget: heldByClients,
+      onFenced: () => lease?.fenced(),
+    })
+    log({ level: 'info', event: 'documentsServing' })
+    return hub
   }
 
   const serveChat = async ({ schema }: { schema: string }): Promise<typeof chat> => {
@@ -272,7 +309,9 @@ export async function startServer(
     async stop() {
       stopping = true
       for (const stop of stops) await stop()
-      const drained = Promise.all([hub?.drain(), chat?.hub.drain()]).then(() => keepalive.emptied())
+      const drained = Promise.all([hub?.drain(), documents?.drain(), chat?.hub.drain()]).then(() =>
+        keepalive.emptied(),
+      )
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       keepalive.close()
       admission.close()

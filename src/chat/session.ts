@@ -1,3 +1,4 @@
+import { textOf } from '../edge/frame.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { burst, RateLimit } from '../hub/rate.ts'
@@ -48,9 +49,10 @@ export class ChatSession implements SocketHandlers {
   }
 
   /** What comes before it has been admitted is ignored: clients are to wait. */
-  frame(text: string | null): void {
+  frame(data: Buffer, isBinary: boolean): void {
     if (!this.#open || !this.#admitted) return
     if (!this.#rate.pass(this.#deps.clock())) return this.reply(refusals.tooFast)
+    const text = textOf(data, isBinary)
     const message = text === null ? refusals.notText : parseMessage(text)
     if (isRefusal(message)) this.reply(message)
     else this.#admitted.room.say(this, message)

@@ -105,6 +105,50 @@ const migrations = [
     done_at timestamptz not null default now(),
     primary key (meeting_id, member_id, id)
   )`,
+  // What is stored of a document goes by its number, so that one which was deleted and made again is another. Its bytes are
+  // kept as they came: compressed ones could not be read from the middle.
+  `
+  create table plenum.document (
+    number bigint generated always as identity primary key,
+    id text not null unique,
+    length bigint not null,
+    accessed_at timestamptz not null default now()
+  );
+  create index document_accessed on plenum.document (accessed_at);
+  create table plenum.document_part (
+    document bigint not null references plenum.document on delete cascade,
+    at bigint not null,
+    data bytea not null,
+    primary key (document, at)
+  );
+  alter table plenum.document_part alter column data set storage external;
+  create table plenum.document_key (
+    document bigint not null references plenum.document on delete cascade,
+    name bytea not null,
+    value bytea not null,
+    version bigint not null,
+    primary key (document, name)
+  );
+  create table plenum.document_token (
+    hash text primary key,
+    document text not null,
+    user_id text not null,
+    permissions text not null,
+    expires_at timestamptz not null
+  );
+  create index document_token_user on plenum.document_token (user_id);
+  create index document_token_expires on plenum.document_token (expires_at);
+  create table plenum.document_user (
+    id text primary key,
+    permissions text not null,
+    changed_at timestamptz not null default now()
+  );
+  create table plenum.document_session (
+    document bigint primary key references plenum.document on delete cascade,
+    due_at timestamptz,
+    failures integer not null default 0
+  );
+  create index document_session_due on plenum.document_session (due_at)`,
 ]
 
 /** What the operator has to do before Plenum can run on this database; `message` says it in full. */

@@ -34,6 +34,26 @@ export type LogEntry =
   | { level: 'info'; event: 'chatRefused'; address: string; request: string }
   | { level: 'warn'; event: 'chatNotStored'; room: number; lines: number; error: string }
   | { level: 'warn'; event: 'chatReadFailed'; room: number; error: string }
+  | { level: 'info'; event: 'documentsServing' }
+  | { level: 'info'; event: 'documentEntered'; document: string; address: string; request: string }
+  | { level: 'info'; event: 'documentEnded'; document: string; address: string; request: string; how: string }
+  | {
+      level: 'info'
+      event: 'documentRefused'
+      document: string
+      address: string
+      request: string
+      reason: string
+    }
+  | { level: 'warn'; event: 'documentNotStored'; error: string }
+  | { level: 'warn'; event: 'documentReadFailed'; error: string }
+  | { level: 'warn'; event: 'documentDistrusted'; reason: string }
+  | { level: 'warn'; event: 'documentUnauthorized'; address: string; request: string }
+  | { level: 'warn'; event: 'documentRequestFailed'; error: string; address: string; request: string }
+  | { level: 'info'; event: 'documentsPurged'; documents: number; tokens: number }
+  | { level: 'warn'; event: 'documentPurgeFailed'; error: string }
+  | { level: 'warn'; event: 'webhookFailed' | 'webhookGivenUp'; attempt: number; error: string }
+  | { level: 'warn'; event: 'webhookNotRead'; error: string }
   | { level: 'info'; event: 'listening'; channel: string }
   | { level: 'warn'; event: 'listenLost'; channel: string; reason: string }
   | { level: 'warn'; event: 'indexRecommended'; statement: string }

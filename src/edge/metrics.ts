@@ -19,6 +19,8 @@ export type Census = {
   queuedCommands: number
   /** Null where there is no chat. */
   chat: Readonly<{ rooms: number; queued: number }> | null
+  /** Null where no documents are served. */
+  documents: Readonly<{ rooms: number; queued: number; heldBytes: number }> | null
 }
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -33,6 +35,8 @@ const quantiles = [0.5, 0.9, 0.99]
 export class Metrics {
   readonly #registry = new Registry()
   readonly #lines = this.#counter('lines', 'Lines stored in records')
+  readonly #appends = this.#counter('document_appends', 'Appends stored in documents')
+  readonly #appendedBytes = this.#counter('document_bytes', 'Bytes stored in documents')
   readonly #votes = this.#counter('votes', 'Votes stored, changed ones too')
   readonly #entries = this.#counter('entries', 'Attempts to enter a meeting by what came of them', [
     'result',
@@ -100,6 +104,15 @@ export class Metrics {
     this.#gauge('chat_queued_lines', 'Lines that wait to be stored in chat rooms', [], (set) =>
       set(this.#now.chat?.queued ?? 0),
     )
+    this.#gauge('documents', 'Documents that somebody has open', [], (set) =>
+      set(this.#now.documents?.rooms ?? 0),
+    )
+    this.#gauge('document_queued_commands', 'Commands that wait in the mailboxes of documents', [], (set) =>
+      set(this.#now.documents?.queued ?? 0),
+    )
+    this.#gauge('document_held_bytes', "Bytes of clients' messages that wait to be done", [], (set) =>
+      set(this.#now.documents?.heldBytes ?? 0),
+    )
     this.#loop.enable()
     this.#gauge(
       'event_loop_delay_seconds',
@@ -133,6 +146,12 @@ export class Metrics {
     this.#lines.inc(lines)
     this.#votes.inc(votes)
     this.#pulse.committed(milliseconds, { lines, votes })
+  }
+
+  /** Of so many appends to documents, with so many bytes. */
+  appended(appends: number, bytes: number): void {
+    this.#appends.inc(appends)
+    this.#appendedBytes.inc(bytes)
   }
 
   databaseFailed(): void {

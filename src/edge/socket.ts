@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import type { Socket as NetSocket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Admission } from './admission.ts'
@@ -18,6 +17,8 @@ export interface Socket {
   readonly protocol: string
   /** Sends whole websocket frames in one write. Past 1 MiB unread the connection is destroyed as too slow. */
   write(frames: readonly Buffer[]): void
+  /** What was written and has not left this process yet. */
+  readonly unsentBytes: number
   /** Lets this many bytes more be unread until the client has caught up: for a long list at entry. */
   allowBacklog(bytes: number): void
   /** Resolves when nearly all that was written has left this process, or when the connection is gone. */
@@ -30,8 +31,8 @@ export interface Socket {
 
 /** What a door wants to hear of a connection. */
 export interface SocketHandlers {
-  /** `null`: a frame that is no text, binary or not UTF-8. */
-  frame(text: string | null): void
+  /** `data` may be a part of a larger buffer; of a text frame its bytes, which need not be UTF-8. */
+  frame(data: Buffer, isBinary: boolean): void
   /** Called once, whoever ended the connection. */
   ended(how: Ending): void
 }
@@ -178,8 +179,7 @@ export class LiveSocket implements Socket {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
-    if (this.#open)
-      this.#guarded(() => this.#handlers?.frame(isBinary || !isUtf8(data) ? null : data.toString()))
+    if (this.#open) this.#guarded(() => this.#handlers?.frame(data, isBinary))
   }
 
   #close(code: number): void {

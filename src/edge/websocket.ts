@@ -9,10 +9,16 @@ import { type Log, stackOf } from './log.ts'
 import { Connection } from './socket.ts'
 import { turn } from './turns.ts'
 
-const maxFrame = 64 * 1024
+const usualMaxFrame = 64 * 1024
 const closeTimeoutMs = 5000
 
 export type UpgradeWebSocket = ReturnType<typeof createNodeWebSocket>['upgradeWebSocket']
+
+export type WebSocketTerms = {
+  subprotocols: ReadonlySet<string>
+  /** The longest message of a client in bytes, by path, where it is not the usual one. */
+  maxFrames: ReadonlyMap<string, number>
+}
 
 type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>
 
@@ -24,11 +30,10 @@ type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promi
 export function createWebSockets(
   app: Hono,
   log: Log,
-  subprotocols: ReadonlySet<string>,
+  { subprotocols, maxFrames }: WebSocketTerms,
 ): { upgradeWebSocket: UpgradeWebSocket; attach: (server: ServerType) => void } {
   const adapter = createNodeWebSocket({ app })
   Object.assign(adapter.wss.options, {
-    maxPayload: maxFrame,
     closeTimeout: closeTimeoutMs,
     perMessageDeflate: false,
     WebSocket: Connection,
@@ -40,6 +45,7 @@ export function createWebSockets(
   // Nobody asks for the list of connections, which costs each of them a listener.
   Object.assign(adapter.wss, { clients: undefined })
   forgetFailedUpgrades(adapter.wss)
+  limitFrames(adapter.wss, maxFrames)
 
   return {
     upgradeWebSocket: adapter.upgradeWebSocket,
@@ -81,6 +87,16 @@ function forgetFailedUpgrades(wss: WebSocketServer): void {
     })
     if (!upgraded)
       wss.emit('connection', Object.assign(new EventEmitter(), { readyState: WebSocket.CLOSED }), request)
+  }
+}
+
+/** `ws` gives a connection the limit that its options have while it takes the request, in one go. */
+function limitFrames(wss: WebSocketServer, maxFrames: ReadonlyMap<string, number>): void {
+  const handleUpgrade = wss.handleUpgrade.bind(wss)
+  wss.handleUpgrade = (request, socket, head, done) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    wss.options.maxPayload = maxFrames.get(pathname) ?? usualMaxFrame
+    handleUpgrade(request, socket, head, done)
   }
 }
 

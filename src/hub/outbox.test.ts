@@ -14,6 +14,7 @@ function room(people: Record<string, Omit<Recipient<Audience>, 'socket'>>) {
       remote: '',
       request: '',
       protocol: '',
+      unsentBytes: 0,
       write: (frames) => writes[name]?.push(Buffer.concat(frames).toString()),
       allowBacklog: () => undefined,
       drained: () => Promise.resolve(),

@@ -6,9 +6,22 @@ export type Recipient<Audience extends string> = {
   readonly audiences: readonly Audience[]
   /** Whether he speaks the newer form of the door's protocol. */
   readonly newer: boolean
+  /** The longest message that he takes in one piece, where the door's protocol has that. */
+  readonly longest?: number
 }
 
-type Entry<Audience> = { to: Audience | 'everyone'; frame: Buffer | null; newer: Buffer | null }
+/** The bytes of a message, or how to cut it for those who take no longer pieces; null is nothing. */
+export type Frame = Buffer | ((longest: number) => Buffer) | null
+
+/** What one recipient gets in place of what all others get; null is nothing. */
+type Exception = Readonly<{ socket: Socket; frame: Buffer | null }>
+
+export type Entry<Audience extends string> = {
+  readonly to: Audience | 'everyone' | null
+  frame: Frame
+  newer: Frame
+  readonly except: Exception | null
+}
 
 /**
  * Collects a room's frames in order and hands each socket its share in one write at the end of the event-loop turn.
@@ -31,9 +44,29 @@ export class Outbox<Audience extends string> {
   }
 
   /** `newer` is for those who speak the newer form of the protocol; null: nothing for these, or for the others. */
-  send(to: Audience | 'everyone', frame: Buffer | null, newer = frame): void {
-    this.#queue.push({ to, frame, newer })
-    this.#scheduled ??= setImmediate(() => this.flush())
+  send(to: Audience | 'everyone', frame: Frame, newer = frame): void {
+    this.#push({ to, frame, newer, except: null })
+  }
+
+  /** The same, but one gets something else. Returns what `withdraw` takes. */
+  sendExcept(
+    to: Audience | 'everyone',
+    frame: Frame,
+    newer: Frame,
+    except: Exception | null,
+  ): Entry<Audience> {
+    return this.#push({ to, frame, newer, except })
+  }
+
+  /** In the same order as all else. */
+  sendTo(socket: Socket, frame: Buffer): void {
+    this.#push({ to: null, frame: null, newer: null, except: { socket, frame } })
+  }
+
+  /** What was sent and not flushed yet goes to nobody but to the one who gets something else. */
+  withdraw(entry: Entry<Audience>): void {
+    entry.frame = null
+    entry.newer = null
   }
 
   flush(): void {
@@ -43,36 +76,85 @@ export class Outbox<Audience extends string> {
     if (queue.length === 0) return
     this.#queue = []
     const begun = performance.now()
-    const shares = {
-      older: new Map<readonly Audience[], Share>(),
-      newer: new Map<readonly Audience[], Share>(),
-    }
+    const exceptions = exceptionsOf(queue)
+    const shares = new Map<readonly Audience[], Map<number, Share>>()
     let deliveries = 0
-    for (const { socket, audiences, newer } of this.#recipients.values()) {
-      const known = newer ? shares.newer : shares.older
-      let share = known.get(audiences)
+    for (const { socket, audiences, newer, longest = 0 } of this.#recipients.values()) {
+      const known = shares.get(audiences) ?? new Map<number, Share>()
+      shares.set(audiences, known)
+      const form = longest * 2 + Number(newer)
+      let share = known.get(form)
       if (!share) {
-        share = join(queue, audiences, newer)
-        known.set(audiences, share)
+        share = join(queue, audiences, newer, longest)
+        known.set(form, share)
       }
-      if (share.frames > 0) socket.write(share.bytes)
-      deliveries += share.frames
+      const own = exceptions.get(socket)
+      const { bytes, frames } = own ? replace(share, own) : share
+      if (bytes.length > 0) socket.write(bytes)
+      deliveries += frames
     }
     this.#flushed(performance.now() - begun, deliveries)
   }
+
+  #push(entry: Entry<Audience>): Entry<Audience> {
+    this.#queue.push(entry)
+    this.#scheduled ??= setImmediate(() => this.flush())
+    return entry
+  }
 }
 
-/** What an audience gets in a flush. */
-type Share = { bytes: Buffer[]; frames: number }
+/** What an audience gets in a flush; `ends`: how far each entry's bytes go. */
+type Share = { bytes: Buffer[]; frames: number; ends: number[] }
+
+/** What a recipient gets in place of the entries at these places of the queue. */
+type Exceptions = { at: number; frame: Buffer | null }[]
+
+function exceptionsOf(queue: readonly Entry<string>[]): Map<Socket, Exceptions> {
+  const exceptions = new Map<Socket, Exceptions>()
+  for (const [at, { except }] of queue.entries()) {
+    if (!except) continue
+    const known = exceptions.get(except.socket)
+    if (known) known.push({ at, frame: except.frame })
+    else exceptions.set(except.socket, [{ at, frame: except.frame }])
+  }
+  return exceptions
+}
 
 function join<Audience extends string>(
   queue: readonly Entry<Audience>[],
   audiences: readonly Audience[],
   isNewer: boolean,
+  longest: number,
 ): Share {
+  const ends: number[] = []
+  let end = 0
   const frames = queue.flatMap(({ to, frame, newer }) => {
-    const own = isNewer ? newer : frame
-    return own && (to === 'everyone' || audiences.includes(to)) ? [own] : []
+    const form = isNewer ? newer : frame
+    const isHis = form !== null && to !== null && (to === 'everyone' || audiences.includes(to))
+    const own = isHis ? (typeof form === 'function' ? form(longest) : form) : null
+    end += own?.length ?? 0
+    ends.push(end)
+    return own ? [own] : []
   })
-  return { bytes: frames.length > 1 ? [Buffer.concat(frames)] : frames, frames: frames.length }
+  return { bytes: frames.length > 1 ? [Buffer.concat(frames)] : frames, frames: frames.length, ends }
+}
+
+/** The share of one who gets something else in places: parts of the bytes that all others get, and his own. */
+function replace({ bytes, frames, ends }: Share, own: Exceptions): { bytes: Buffer[]; frames: number } {
+  const [all = Buffer.alloc(0)] = bytes
+  const parts: Buffer[] = []
+  let from = 0
+  for (const { at, frame } of own) {
+    const begin = ends[at - 1] ?? 0
+    const end = ends[at] ?? begin
+    if (begin > from) parts.push(all.subarray(from, begin))
+    if (end > begin) frames--
+    if (frame) {
+      parts.push(frame)
+      frames++
+    }
+    from = end
+  }
+  if (from < all.length) parts.push(all.subarray(from))
+  return { bytes: parts, frames }
 }

@@ -1,3 +1,4 @@
+import { textOf } from '../edge/frame.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { burst, RateLimit } from '../hub/rate.ts'
@@ -49,8 +50,8 @@ export class Session implements SocketHandlers {
     return this.socket.protocol === subprotocol
   }
 
-  frame(text: string | null): void {
-    this.#receive(text)
+  frame(data: Buffer, isBinary: boolean): void {
+    this.#receive(textOf(data, isBinary))
   }
 
   ended(how: Ending): void {

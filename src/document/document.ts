@@ -1,0 +1,116 @@
+/** What a document accepts (docs/document.md, Appending; Keys): decisions only, nothing is stored or sent here. */
+import type { Append, Key, SetKey } from './protocol.ts'
+
+/** What a connection may do with its document. */
+export type Permissions = Readonly<{ read: boolean; write: boolean; admin: boolean }>
+
+/** A key as it is; `owner` is the connection with which it ends, null where it is stored. */
+export type HeldKey<Owner> = Key & Readonly<{ owner: Owner | null }>
+
+/** A document as far as decisions need it. Keys by the text of their names' bytes. */
+export type View<Owner> = { length: number; keyBytes: number; readonly keys: Map<string, HeldKey<Owner>> }
+
+export type Limits = Readonly<{ maxSize: number }>
+
+const mostKeys = 10_000
+const mostKeyBytes = 1024 * 1024
+const adminPrefix = 'admin:'
+
+export type AppendOutcome = 'accepted' | 'refused' | 'notPermitted' | 'tooLong'
+
+/** A view and what is decided but not stored yet. Later decisions build upon earlier ones. */
+export class Draft<Owner> {
+  readonly #view: View<Owner>
+  readonly #limits: Limits
+  /** Null: it is gone. */
+  readonly #changed = new Map<string, HeldKey<Owner> | null>()
+  #length: number
+  #keys: number
+  #keyBytes: number
+
+  constructor(view: View<Owner>, limits: Limits) {
+    this.#view = view
+    this.#limits = limits
+    this.#length = view.length
+    this.#keys = view.keys.size
+    this.#keyBytes = view.keyBytes
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  append({ offset, data }: Append, { write }: Permissions): AppendOutcome {
+    if (offset !== this.#length) return 'refused'
+    if (!write) return 'notPermitted'
+    if (offset + data.length > this.#limits.maxSize) return 'tooLong'
+    this.#length += data.length
+    return 'accepted'
+  }
+
+  /** The key as it is from now on; null where it is refused. */
+  setKey(
+    { name, value, stored, oldVersion, newVersion }: SetKey,
+    { write, admin }: Permissions,
+    by: Owner,
+  ): HeldKey<Owner> | null {
+    const id = keyId(name)
+    const known = this.#key(id)
+    if (stored && !write) return null
+    if (!admin && id.startsWith(adminPrefix)) return null
+    if (known ? known.version !== oldVersion : oldVersion !== 0) return null
+    if (known && (known.owner === null) !== stored) return null
+    const isOneMore = known ? 0 : 1
+    const bytes = this.#keyBytes + name.length + value.length - (known ? sizeOf(known) : 0)
+    if (this.#keys + isOneMore > mostKeys || bytes > mostKeyBytes) return null
+    this.#keys += isOneMore
+    this.#keyBytes = bytes
+    // Copies: the message may be a small part of a large buffer.
+    const key = {
+      name: Buffer.from(name),
+      value: Buffer.from(value),
+      version: newVersion,
+      owner: stored ? null : by,
+    }
+    this.#changed.set(id, key)
+    return key
+  }
+
+  /** Takes away the keys of a connection that has ended, and returns what others are to be told of them. */
+  leave(by: Owner): Key[] {
+    const ids = new Set([...this.#view.keys.keys(), ...this.#changed.keys()])
+    return Array.from(ids).flatMap((id) => {
+      const key = this.#key(id)
+      if (!key || key.owner !== by) return []
+      this.#changed.set(id, null)
+      this.#keys--
+      this.#keyBytes -= sizeOf(key)
+      return [{ name: key.name, value: Buffer.alloc(0), version: (key.version + 1) % 2 ** 32 }]
+    })
+  }
+
+  /** The stored keys among the changed ones. */
+  storedKeys(): Key[] {
+    return Array.from(this.#changed.values()).filter((key) => key !== null && key.owner === null) as Key[]
+  }
+
+  /** Makes the view what was decided. */
+  apply(): void {
+    this.#view.length = this.#length
+    this.#view.keyBytes = this.#keyBytes
+    for (const [id, key] of this.#changed)
+      if (key) this.#view.keys.set(id, key)
+      else this.#view.keys.delete(id)
+  }
+
+  #key(id: string): HeldKey<Owner> | undefined {
+    const changed = this.#changed.get(id)
+    return changed === undefined ? this.#view.keys.get(id) : (changed ?? undefined)
+  }
+}
+
+/** What a key counts for among the bytes of a document's keys. */
+export const sizeOf = ({ name, value }: Key): number => name.length + value.length
+
+/** Names may be any bytes. */
+export const keyId = (name: Buffer): string => name.toString('latin1')

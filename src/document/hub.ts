@@ -1,0 +1,302 @@
+import type { webcrypto } from 'node:crypto'
+import type { Sql } from 'postgres'
+import { codeOf, describeError } from '../db/pool.ts'
+import { fencedState } from '../db/schema.ts'
+import { type Log, stackOf } from '../edge/log.ts'
+import type { Metrics } from '../edge/metrics.ts'
+import { PageCache } from '../hub/history.ts'
+import { Mailbox } from '../hub/mailbox.ts'
+import { permissionsOf, resolveAccess } from './access.ts'
+import type { Budget } from './budget.ts'
+import { DocumentRoom } from './room.ts'
+import type { DocumentSession } from './session.ts'
+import {
+  addToken,
+  createDocument,
+  findDocument,
+  purgeDocuments,
+  purgeTokens,
+  readBytes,
+  type Store,
+  type TokenDraft,
+  touchDocuments,
+  updateUser,
+} from './store.ts'
+import { Webhook, type WebhookTerms } from './webhook.ts'
+
+export type DocumentHubDeps = {
+  sql: Sql
+  clock: () => number
+  log: Log
+  metrics: Metrics
+  budget: Budget
+  /** What JWTs are signed with; with it nothing else than tokens and these are taken. */
+  jwtKey: webcrypto.CryptoKey | null
+  maxMessage: number
+  maxSize: number
+  /** How long a document is kept that nobody uses; null is for ever. */
+  expirationMs: number | null
+  webhook: WebhookTerms | null
+  /** A write was refused because another process serves the documents. */
+  onFenced: () => void
+}
+
+type DeskJob =
+  | { type: 'enter'; session: DocumentSession }
+  | { type: 'update'; user: string; letters: string; done: () => void; failed: (error: unknown) => void }
+
+const maxWaiting = 20_000
+const mostAtOnce = 500
+const longestPurgeMs = 60_000
+const shortestPurgeMs = 1000
+/** For so long an expired token is known as one, and not taken for a document's id. */
+const tokensKnownDays = 366
+const dumpBytes = 256 * 1024
+
+/** The documents of this process by id, while it is the one that serves them. */
+export class DocumentHub {
+  readonly #deps: DocumentHubDeps
+  readonly #store: Store
+  readonly #rooms = new Map<string, DocumentRoom>()
+  readonly #pages = new PageCache()
+  /** All whose init message has come, until their connections end. */
+  readonly #sessions = new Set<DocumentSession>()
+  /** Who comes, and what changes the rights of those who do, in one order. */
+  readonly #desk: Mailbox<DeskJob>
+  readonly #webhook: Webhook | null
+  #timer: NodeJS.Timeout | null = null
+  #closed = false
+
+  /** `epoch` is the lease's (see `Lease`): writes name it, so that they fail once another process has taken over. */
+  constructor(epoch: string, deps: DocumentHubDeps) {
+    this.#deps = deps
+    this.#store = { sql: deps.sql, epoch }
+    const onFailed = (error: unknown): void => this.#failed(error)
+    this.#webhook = deps.webhook && new Webhook(deps.webhook, { ...deps, store: this.#store, onFailed })
+    this.#desk = new Mailbox<DeskJob>({
+      consume: (jobs) => this.#consume(jobs),
+      onError: (error) =>
+        deps.log({ level: 'error', event: 'unexpected', where: 'document desk', error: stackOf(error) }),
+      limit: maxWaiting,
+    })
+    this.#schedulePurge()
+  }
+
+  /** For a session whose init message has come. */
+  enter(session: DocumentSession): void {
+    if (this.#closed || this.#desk.full) return session.end()
+    this.#sessions.add(session)
+    this.#desk.push({ type: 'enter', session })
+  }
+
+  /** The connection has ended. */
+  left(session: DocumentSession): void {
+    this.#sessions.delete(session)
+  }
+
+  census(): { rooms: number; queued: number } {
+    let queued = this.#desk.size
+    for (const room of this.#rooms.values()) queued += room.queued
+    return { rooms: this.#rooms.size, queued }
+  }
+
+  /** False where there is one of this id. */
+  async createDocument(id: string, contents: Buffer): Promise<boolean> {
+    return await this.#guarded(() => this.#room(id).make(() => createDocument(this.#store, id, contents)))
+  }
+
+  async deleteDocument(id: string): Promise<void> {
+    await this.#guarded(() => this.#room(id).remove())
+  }
+
+  async hasDocument(id: string): Promise<boolean> {
+    return await this.#guarded(async () => (await findDocument(this.#deps.sql, id)) !== null)
+  }
+
+  /** The document's length and its bytes, as it is now; null where there is none. */
+  async dumpDocument(id: string): Promise<{ length: number; pages: AsyncGenerator<Buffer> } | null> {
+    const { sql } = this.#deps
+    const found = await this.#guarded(() => findDocument(sql, id))
+    if (!found) return null
+    const { number, length } = found
+    const pages = async function* (): AsyncGenerator<Buffer> {
+      for (let at = 0; at < length; at += dumpBytes) {
+        const end = Math.min(at + dumpBytes, length)
+        const page = await readBytes(sql, number, at, end)
+        if (page.length !== end - at) throw new Error('the document was deleted')
+        yield page
+      }
+    }
+    return { length, pages: pages() }
+  }
+
+  /** False where the token is known, or the document that is to be made with it is there. */
+  async addToken(draft: TokenDraft): Promise<boolean> {
+    const add = (): Promise<boolean> => addToken(this.#store, draft)
+    return await this.#guarded(draft.contents === null ? add : () => this.#room(draft.document).make(add))
+  }
+
+  /** Changes what the user may do by tokens and JWTs, on connections that there are too. */
+  async updateUser(user: string, letters: string): Promise<void> {
+    await this.#guarded(
+      () =>
+        new Promise<void>((done, failed) => {
+          if (this.#closed) return failed(new Error('the documents are not served here now'))
+          this.#desk.push({ type: 'update', user, letters, done, failed })
+        }),
+    )
+  }
+
+  /** Stores and sends what is under way, then ends all connections. */
+  async drain(): Promise<void> {
+    for (const job of this.#desk.close()) this.#drop(job)
+    await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
+    const numbers = this.#numbers()
+    this.close()
+    await touchDocuments(this.#store, numbers).catch((error: unknown) => this.#failed(error))
+    await this.#webhook?.flushed()
+  }
+
+  /** Ends all connections without a word: their clients come back, to whoever serves the documents then. */
+  close(): void {
+    this.#closed = true
+    for (const job of this.#desk.close()) this.#drop(job)
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#webhook?.close()
+    for (const room of this.#rooms.values()) room.close()
+    for (const session of this.#sessions) session.end()
+    this.#rooms.clear()
+    this.#sessions.clear()
+  }
+
+  #drop(job: DeskJob): void {
+    if (job.type === 'enter') job.session.end()
+    else job.failed(new Error('the documents are not served here now'))
+  }
+
+  async #consume(jobs: readonly DeskJob[]): Promise<number> {
+    const [first] = jobs
+    if (first?.type === 'update') {
+      await this.#update(first)
+      return 1
+    }
+    const sessions: DocumentSession[] = []
+    for (const job of jobs) {
+      if (job.type !== 'enter' || sessions.length === mostAtOnce) break
+      sessions.push(job.session)
+    }
+    await this.#letIn(sessions)
+    return sessions.length
+  }
+
+  async #letIn(sessions: readonly DocumentSession[]): Promise<void> {
+    const { sql, jwtKey, log } = this.#deps
+    try {
+      const ids = sessions.map(({ init }) => init.id)
+      const found = await resolveAccess(sql, ids, jwtKey)
+      for (const [index, session] of sessions.entries()) {
+        const access = found[index]
+        if (!access || !session.open) continue
+        if (access.type === 'fault') {
+          const { remote: address, request } = session.socket
+          log({
+            level: 'info',
+            event: 'documentRefused',
+            document: '',
+            address,
+            request,
+            reason: access.text,
+          })
+          session.fail(access)
+        } else if (this.#closed) session.end()
+        else {
+          session.grant(access)
+          this.#room(access.document).enter(session)
+        }
+      }
+    } catch (error) {
+      this.#failed(error)
+      log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
+      for (const session of sessions) session.end()
+    }
+  }
+
+  async #update(job: Extract<DeskJob, { type: 'update' }>): Promise<void> {
+    try {
+      await updateUser(this.#store, job.user, job.letters)
+      for (const session of this.#sessions)
+        if (session.user === job.user) session.permit(permissionsOf(job.letters))
+      job.done()
+    } catch (error) {
+      job.failed(error)
+    }
+  }
+
+  #room(id: string): DocumentRoom {
+    const known = this.#rooms.get(id)
+    if (known) return known
+    const room = new DocumentRoom(id, {
+      ...this.#deps,
+      store: this.#store,
+      pages: this.#pages,
+      onUse: (number, used) => this.#use(number, used),
+      onFailed: (error) => this.#failed(error),
+      onIdle: () => {
+        if (this.#rooms.get(id) === room) this.#rooms.delete(id)
+      },
+    })
+    if (this.#closed) room.close()
+    else this.#rooms.set(id, room)
+    return room
+  }
+
+  #use(number: string, used: boolean): void {
+    if (this.#closed) return
+    this.#webhook?.use(number, used)
+    if (!used) touchDocuments(this.#store, [number]).catch((error: unknown) => this.#failed(error))
+  }
+
+  #numbers(): string[] {
+    return Array.from(this.#rooms.values()).flatMap(({ number }) => number ?? [])
+  }
+
+  #schedulePurge(): void {
+    const { expirationMs } = this.#deps
+    const ms = Math.max(shortestPurgeMs, Math.min(longestPurgeMs, (expirationMs ?? Infinity) / 4))
+    this.#timer = setTimeout(() => {
+      void this.#purge().then(() => {
+        if (!this.#closed) this.#schedulePurge()
+      })
+    }, ms)
+  }
+
+  async #purge(): Promise<void> {
+    const { expirationMs, log } = this.#deps
+    try {
+      const tokens = await purgeTokens(this.#store, tokensKnownDays)
+      let documents = 0
+      if (expirationMs !== null) {
+        await touchDocuments(this.#store, this.#numbers())
+        documents = await purgeDocuments(this.#store, expirationMs, Array.from(this.#rooms.keys()))
+      }
+      if (documents + tokens > 0) log({ level: 'info', event: 'documentsPurged', documents, tokens })
+    } catch (error) {
+      this.#failed(error)
+      log({ level: 'warn', event: 'documentPurgeFailed', error: describeError(error) })
+    }
+  }
+
+  async #guarded<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work()
+    } catch (error) {
+      this.#failed(error)
+      throw error
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#deps.metrics.databaseFailed()
+    if (codeOf(error) === fencedState && !this.#closed) this.#deps.onFenced()
+  }
+}

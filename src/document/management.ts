@@ -1,0 +1,207 @@
+import { timingSafeEqual, createHash } from 'node:crypto'
+import type { Context } from 'hono'
+import { describeError } from '../db/pool.ts'
+import { type Form, readForm, readUrlencoded } from '../edge/form.ts'
+import type { Guesses } from '../edge/guesses.ts'
+import type { Log } from '../edge/log.ts'
+import type { Caller } from '../edge/remote.ts'
+import { documentId } from './access.ts'
+import type { DocumentHub } from './hub.ts'
+
+export type ManagementDeps = {
+  hub: () => DocumentHub | null
+  /** Null where nobody may. */
+  credentials: Readonly<{ user: string; password: string }> | null
+  maxMessage: number
+  maxSize: number
+  guesses: Guesses
+  log: Log
+  callerOf: (context: Context) => Caller
+}
+
+/** What is asked for has failed: the answer has this status, and its reason in a header. */
+class Refusal extends Error {
+  readonly status: 400 | 401 | 404 | 409 | 413 | 500 | 503
+
+  constructor(status: Refusal['status'], reason: string) {
+    super(reason)
+    this.status = status
+  }
+}
+
+type Call = { hub: DocumentHub; form: Form; maxSize: number }
+type Method = { required: readonly string[]; run: (call: Call, c: Context) => Promise<Response> }
+
+/** Beside the contents of a document, and in all for who has not shown who he is. */
+const otherBytes = 64 * 1024
+const longestName = 1024
+
+const methods: Readonly<Record<string, Method>> = {
+  createDocument: {
+    required: ['documentID', 'contents'],
+    async run({ hub, form, maxSize }, c) {
+      const contents = readContents(form, maxSize) ?? Buffer.alloc(0)
+      if (!(await hub.createDocument(readId(form), contents)))
+        throw new Refusal(409, 'Document already exists')
+      return c.body(null, 200)
+    },
+  },
+  deleteDocument: {
+    required: ['documentID'],
+    async run({ hub, form }, c) {
+      await hub.deleteDocument(readId(form))
+      return c.body(null, 200)
+    },
+  },
+  dumpDocument: {
+    required: ['documentID'],
+    async run({ hub, form }, c) {
+      const dump = await hub.dumpDocument(readId(form))
+      if (!dump) throw new Refusal(404, 'Document does not exist')
+      const stream = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const { value, done } = await dump.pages.next()
+          if (done) controller.close()
+          else controller.enqueue(new Uint8Array(value))
+        },
+        async cancel() {
+          await dump.pages.return(undefined)
+        },
+      })
+      return c.body(stream, 200, {
+        'content-type': 'application/octet-stream',
+        'content-length': String(dump.length),
+        'x-content-type-options': 'nosniff',
+      })
+    },
+  },
+  checkDocument: {
+    required: ['documentID'],
+    async run({ hub, form }, c) {
+      if (!(await hub.hasDocument(readId(form)))) throw new Refusal(404, 'Document does not exist')
+      return c.body(null, 200)
+    },
+  },
+  addToken: {
+    required: ['token', 'documentID', 'userID', 'expiration'],
+    async run({ hub, form, maxSize }, c) {
+      const expiresAt = readDate(textOf(form, 'expiration'))
+      const isNew = await hub.addToken({
+        token: form.get('token') ?? Buffer.alloc(0),
+        document: readId(form),
+        user: readText(form, 'userID'),
+        permissions: readText(form, 'permissions'),
+        expiresAt,
+        contents: readContents(form, maxSize),
+      })
+      if (!isNew) throw new Refusal(409, 'Token or document already exists')
+      return c.body(null, 200)
+    },
+  },
+  updateUser: {
+    required: ['userID'],
+    async run({ hub, form }, c) {
+      await hub.updateUser(readText(form, 'userID'), readText(form, 'permissions'))
+      return c.body(null, 200)
+    },
+  },
+}
+
+/**
+ * Answers `POST /socket`, by which applications make documents and let people in. Checks go in the reference's order:
+ * method, credentials, fields.
+ */
+export async function manage(c: Context, deps: ManagementDeps): Promise<Response> {
+  try {
+    const hub = deps.hub()
+    if (!hub) throw new Refusal(503, 'The documents are not served here now')
+    const isKnown = hasCredentials(c.req.header('authorization'), deps.credentials)
+    const body = await readBody(c, isKnown ? deps.maxMessage + otherBytes : otherBytes)
+    if (body === null && !isKnown) return await unauthorized(c, deps)
+    if (body === null) throw new Refusal(413, 'The request is too large')
+    const sent = readForm(c.req.header('content-type'), body)
+    const query = readUrlencoded(Buffer.from(new URL(c.req.url).search.slice(1)))
+    const form: Form = new Map([...query, ...(sent ?? [])])
+    const name = textOf(form, 'method')
+    const method = Object.hasOwn(methods, name) ? methods[name] : undefined
+    if (!method) throw new Refusal(400, "Unknown 'method' parameter")
+    if (!isKnown) return await unauthorized(c, deps)
+    const missing = method.required.find(
+      (field) => !form.has(field) || (field !== 'contents' && textOf(form, field) === ''),
+    )
+    if (missing !== undefined) throw new Refusal(400, `Missing ${missing}`)
+    return await method.run({ hub, form, maxSize: deps.maxSize }, c)
+  } catch (error) {
+    if (error instanceof Refusal) return refuse(c, error)
+    const request = deps.callerOf(c)
+    deps.log({ level: 'warn', event: 'documentRequestFailed', error: describeError(error), ...request })
+    return refuse(c, new Refusal(500, 'The database does not answer'))
+  }
+}
+
+async function unauthorized(c: Context, { guesses, callerOf, log }: ManagementDeps): Promise<Response> {
+  const caller = callerOf(c)
+  log({ level: 'warn', event: 'documentUnauthorized', ...caller })
+  await guesses.refused(caller.address)
+  return refuse(c, new Refusal(401, 'Unauthorized'))
+}
+
+const refuse = (c: Context, { status, message }: Refusal): Response =>
+  c.body(null, status, { status: message })
+
+/** Compared in constant time. Where none are configured none are right. */
+function hasCredentials(header: string | undefined, known: ManagementDeps['credentials']): boolean {
+  const given = /^basic\s+([a-z0-9+/=]+)\s*$/i.exec(header ?? '')?.[1]
+  if (!known || given === undefined) return false
+  const digest = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest()
+  const wanted = Buffer.from(`${known.user}:${known.password}`)
+  return timingSafeEqual(digest(Buffer.from(given, 'base64')), digest(wanted))
+}
+
+/** Null where it is longer than `limit`. */
+async function readBody(c: Context, limit: number): Promise<Buffer | null> {
+  if (Number(c.req.header('content-length') ?? 0) > limit) return null
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  const reader = c.req.raw.body?.getReader()
+  while (reader) {
+    const { value, done } = (await reader.read()) as { value?: Uint8Array; done: boolean }
+    if (done || !value) break
+    bytes += value.length
+    if (bytes > limit) {
+      await reader.cancel()
+      return null
+    }
+    parts.push(value)
+  }
+  return Buffer.concat(parts)
+}
+
+const textOf = (form: Form, field: string): string => form.get(field)?.toString() ?? ''
+
+function readId(form: Form): string {
+  const id = documentId(form.get('documentID') ?? Buffer.alloc(0))
+  if (id === null) throw new Refusal(400, 'Incorrect documentID')
+  return id
+}
+
+function readText(form: Form, field: string): string {
+  const text = textOf(form, field)
+  if (text.includes('\0') || Buffer.byteLength(text) > longestName)
+    throw new Refusal(400, `Incorrect ${field}`)
+  return text
+}
+
+function readContents(form: Form, maxSize: number): Buffer | null {
+  const contents = form.get('contents') ?? null
+  if (contents && contents.length > maxSize) throw new Refusal(413, 'The document is too large')
+  return contents
+}
+
+/** `Fri, 01 Jan 2100 00:00:00 GMT` (RFC 1123). */
+function readDate(text: string): Date {
+  const isWellFormed = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?:GMT|UTC)$/.test(text)
+  const date = new Date(isWellFormed ? text : Number.NaN)
+  if (Number.isNaN(date.getTime())) throw new Refusal(400, 'Incorrect expires format')
+  return date
+}

@@ -1,0 +1,265 @@
+import { createHash } from 'node:crypto'
+import type { ISql, Sql } from 'postgres'
+import type { Key } from './protocol.ts'
+
+/** The documents' tables; writes name the lease's epoch, so that they fail once another process has taken over. */
+export type Store = Readonly<{ sql: Sql; epoch: string }>
+
+/** A document as it is stored, but for its bytes. */
+export type StoredDocument = { number: string; length: number; keys: Key[] }
+
+/** What the database keeps of a token in place of it. */
+export const hashOf = (token: Buffer): string => createHash('sha256').update(token).digest('hex')
+
+const hex = (bytes: Buffer): string => bytes.toString('hex')
+
+/** Makes a document; false where there is one of this id. */
+export async function createDocument({ sql, epoch }: Store, id: string, data: Buffer): Promise<boolean> {
+  const [row] = await sql<{ made: boolean }[]>`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    made as (
+      insert into plenum.document (id, length) select ${id}, ${data.length}::bigint from fenced where ok
+      on conflict (id) do nothing returning number),
+    part as (
+      insert into plenum.document_part (document, at, data)
+      select number, 0, ${data}::bytea from made where ${data.length}::bigint > 0)
+    select exists (select from made) made`
+  return row?.made ?? false
+}
+
+/** Reads a document that is opened, which is an access; null where there is none. */
+export async function openDocument({ sql, epoch }: Store, id: string): Promise<StoredDocument | null> {
+  const [row] = await sql<{ number: string; length: string }[]>`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    update plenum.document set accessed_at = now() where id = ${id} and (select ok from fenced)
+    returning number::text, length::text`
+  if (!row) return null
+  const { number } = row
+  const keys = await sql<{ name: Buffer; value: Buffer; version: string }[]>`
+    select name, value, version::text from plenum.document_key where document = ${number}::bigint order by name`
+  return {
+    number,
+    length: Number(row.length),
+    keys: keys.map(({ name, value, version }) => ({ name, value, version: Number(version) })),
+  }
+}
+
+/** How long a document is; null where there is none. */
+export async function findDocument(
+  sql: ISql,
+  id: string,
+): Promise<{ number: string; length: number } | null> {
+  const [row] = await sql<{ number: string; length: string }[]>`
+    select number::text, length::text from plenum.document where id = ${id}`
+  return row ? { number: row.number, length: Number(row.length) } : null
+}
+
+/**
+ * Stores what was accepted, in one commit: bytes at the document's end, where `length` is that, and keys. False: the
+ * document is not there any more, or is not as long as that.
+ */
+export async function writeDocument(
+  { sql, epoch }: Store,
+  number: string,
+  { length, data, keys }: { length: number; data: Buffer; keys: readonly Key[] },
+): Promise<boolean> {
+  const [row] = await sql<{ done: boolean }[]>`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    grown as (
+      update plenum.document set length = length + ${data.length}::bigint, accessed_at = now()
+      where number = ${number}::bigint and length = ${length}::bigint and (select ok from fenced) returning number),
+    part as (
+      insert into plenum.document_part (document, at, data)
+      select number, ${length}::bigint, ${data}::bytea from grown where ${data.length}::bigint > 0),
+    keys as (
+      insert into plenum.document_key (document, name, value, version)
+      select number, decode(key.name, 'hex'), decode(key.value, 'hex'), key.version
+      from grown, unnest(${keys.map(({ name }) => hex(name))}::text[], ${keys.map(({ value }) => hex(value))}::text[],
+        ${keys.map(({ version }) => version)}::bigint[]) key(name, value, version)
+      on conflict (document, name) do update set value = excluded.value, version = excluded.version)
+    select exists (select from grown) done`
+  return row?.done ?? false
+}
+
+/** Reads the bytes from `from` up to `to`; fewer where the document ends before. */
+export async function readBytes(sql: ISql, number: string, from: number, to: number): Promise<Buffer> {
+  const [row] = await sql<{ data: Buffer | null }[]>`
+    select string_agg(
+      substring(data from (greatest(${from}::bigint - at, 0) + 1)::int
+        for (${to}::bigint - greatest(${from}::bigint, at))::int), ''::bytea order by at) data
+    from plenum.document_part
+    where document = ${number}::bigint and at < ${to}::bigint and at >= coalesce(
+      (select max(at) from plenum.document_part where document = ${number}::bigint and at <= ${from}::bigint), 0)`
+  return row?.data ?? Buffer.alloc(0)
+}
+
+/** Deletes a document with all that belongs to it; it need not be there. */
+export async function deleteDocument({ sql, epoch }: Store, id: string): Promise<void> {
+  await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    delete from plenum.document where id = ${id} and (select ok from fenced)`
+}
+
+/** These documents are being used. */
+export async function touchDocuments({ sql, epoch }: Store, numbers: readonly string[]): Promise<void> {
+  await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    update plenum.document set accessed_at = now()
+    where number = any(${numbers as string[]}::bigint[]) and (select ok from fenced)`
+}
+
+/** Deletes documents without access for so long, but for those of the ids in `used`. Returns how many. */
+export async function purgeDocuments(
+  { sql, epoch }: Store,
+  expirationMs: number,
+  used: readonly string[],
+): Promise<number> {
+  const rows = await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    delete from plenum.document
+    where accessed_at < now() - ${expirationMs} * interval '1 ms' and id <> all(${used as string[]}::text[])
+      and (select ok from fenced)`
+  return rows.count
+}
+
+export type TokenDraft = Readonly<{
+  token: Buffer
+  document: string
+  user: string
+  permissions: string
+  expiresAt: Date
+  /** What the document is made with; null: the document may be there. */
+  contents: Buffer | null
+}>
+
+/**
+ * Stores a token, and makes its document where contents are given: both or nothing. False where the token is known and
+ * has not expired, or the document that is to be made is there.
+ */
+export async function addToken({ sql, epoch }: Store, draft: TokenDraft): Promise<boolean> {
+  const { document, user, permissions, contents } = draft
+  const made = await sql
+    .begin(async (tx) => {
+      await tx`select plenum.fence(${epoch}::bigint)`
+      const added = await tx`
+      insert into plenum.document_token as known (hash, document, user_id, permissions, expires_at)
+      values (${hashOf(draft.token)}, ${document}, ${user}, ${permissions}, ${draft.expiresAt.toISOString()}::timestamptz)
+      on conflict (hash) do update set document = excluded.document, user_id = excluded.user_id,
+        permissions = excluded.permissions, expires_at = excluded.expires_at
+      where known.expires_at <= now()`
+      if (added.count === 0) return false
+      if (contents === null) return true
+      return await createDocument({ sql: tx as unknown as Sql, epoch }, document, contents).then((isNew) => {
+        if (!isNew) throw new NothingAdded()
+        return true
+      })
+    })
+    .catch((error: unknown) => {
+      if (error instanceof NothingAdded) return false
+      throw error
+    })
+  return made
+}
+
+/** Ends a transaction that is to change nothing. */
+class NothingAdded extends Error {}
+
+/** Changes what a user may do, by all of his tokens and by the JWTs that he has got so far. */
+export async function updateUser({ sql, epoch }: Store, user: string, permissions: string): Promise<void> {
+  await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    tokens as (
+      update plenum.document_token set permissions = ${permissions}
+      where user_id = ${user} and (select ok from fenced))
+    insert into plenum.document_user as known (id, permissions) select ${user}, ${permissions} from fenced where ok
+    on conflict (id) do update set permissions = excluded.permissions, changed_at = now()`
+}
+
+export type StoredToken = {
+  hash: string
+  document: string
+  user: string
+  permissions: string
+  leftMs: number
+}
+
+/** The tokens among these that are known, expired ones too. */
+export async function findTokens(sql: ISql, hashes: readonly string[]): Promise<Map<string, StoredToken>> {
+  const rows = await sql<StoredToken[]>`
+    select hash, document, user_id as user, permissions,
+      (extract(epoch from expires_at - now()) * 1000)::float8 as "leftMs"
+    from plenum.document_token where hash = any(${hashes as string[]}::text[])`
+  return new Map(rows.map((row) => [row.hash, row]))
+}
+
+export type ChangedUser = { id: string; permissions: string; changedAt: number }
+
+/** What was changed of these users' permissions, and when (seconds since 1970). */
+export async function findUsers(sql: ISql, ids: readonly string[]): Promise<Map<string, ChangedUser>> {
+  const rows = await sql<ChangedUser[]>`
+    select id, permissions, extract(epoch from changed_at)::float8 as "changedAt"
+    from plenum.document_user where id = any(${ids as string[]}::text[])`
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+/** Deletes tokens that expired so long ago. Returns how many. */
+export async function purgeTokens({ sql, epoch }: Store, olderThanDays: number): Promise<number> {
+  const rows = await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    delete from plenum.document_token
+    where expires_at < now() - ${olderThanDays} * interval '1 day' and (select ok from fenced)`
+  return rows.count
+}
+
+/** A document whose application is to hear that nobody uses it. */
+export type IdleSession = { number: string; id: string; failures: number; dueAt: string }
+
+const idleMs = 10_000
+
+/** Remembers which documents are being used, and since when the others are not. */
+export async function writeSessions(
+  { sql, epoch }: Store,
+  { used, idle }: { used: readonly string[]; idle: readonly string[] },
+): Promise<void> {
+  await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    insert into plenum.document_session (document, due_at)
+    select number, case when number = any(${idle as string[]}::bigint[]) then now() + ${idleMs} * interval '1 ms' end
+    from plenum.document, fenced
+    where ok and number = any(${[...used, ...idle]}::bigint[])
+    on conflict (document) do update set due_at = excluded.due_at, failures = 0`
+}
+
+/** All who used a document when the last process ended have lost their connections. */
+export async function endSessions({ sql, epoch }: Store): Promise<void> {
+  await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+    update plenum.document_session set due_at = now() + ${idleMs} * interval '1 ms'
+    where due_at is null and (select ok from fenced)`
+}
+
+export async function findIdleSessions(sql: ISql, limit: number): Promise<IdleSession[]> {
+  return await sql<IdleSession[]>`
+    select d.number::text, d.id, s.failures, s.due_at::text as "dueAt"
+    from plenum.document_session s join plenum.document d on d.number = s.document
+    where s.due_at <= now() order by s.due_at limit ${limit}`
+}
+
+/** Takes note of what became of a call, unless the document has been used since. `retryMs` null: there is no other. */
+export async function finishSession(
+  { sql, epoch }: Store,
+  { number, dueAt }: IdleSession,
+  retryMs: number | null,
+): Promise<void> {
+  if (retryMs === null)
+    await sql`
+      with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+      delete from plenum.document_session
+      where document = ${number}::bigint and due_at = ${dueAt}::timestamptz and (select ok from fenced)`
+  else
+    await sql`
+      with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
+      update plenum.document_session
+      set due_at = now() + ${retryMs} * interval '1 ms', failures = failures + 1
+      where document = ${number}::bigint and due_at = ${dueAt}::timestamptz and (select ok from fenced)`
+}

@@ -85,3 +85,36 @@ test('those who speak the newer form get that, and what is for them alone', () =
   outbox.flush()
   assert.deepEqual(writes, { ann: ['124'], bob: ['12n3n'] })
 })
+
+test('one gets something else than all others, or something of his own, in the same order', () => {
+  const { writes, seats, outbox } = room({ ann: admin, bob: { ...member, newer: true }, cid: member })
+  const [ann, cid] = ['ann', 'cid'].map((name) => (seats.get(name) as Recipient<Audience>).socket) as [
+    Socket,
+    Socket,
+  ]
+  outbox.send('everyone', frame('1'), frame('I'))
+  outbox.sendExcept('everyone', frame('2'), frame('II'), { socket: ann, frame: frame('a') })
+  outbox.sendExcept('members', frame('3'), frame('III'), { socket: cid, frame: null })
+  outbox.sendTo(ann, frame('b'))
+  outbox.send('everyone', frame('4'), frame('IV'))
+  outbox.flush()
+  assert.deepEqual(writes, { ann: ['1ab4'], bob: ['IIIIIIIV'], cid: ['124'] })
+})
+
+test('what is withdrawn reaches nobody but the one who gets something else', () => {
+  const { writes, seats, outbox } = room({ ann: admin, bob: member })
+  const { socket } = seats.get('ann') as Recipient<Audience>
+  const entry = outbox.sendExcept('everyone', frame('1'), frame('1'), { socket, frame: frame('a') })
+  outbox.send('everyone', frame('2'))
+  outbox.withdraw(entry)
+  outbox.flush()
+  assert.deepEqual(writes, { ann: ['a2'], bob: ['2'] })
+})
+
+test('a message is cut for those who take no long pieces', () => {
+  const cut = (longest: number): Buffer => frame(`<${longest}>`)
+  const { writes, outbox } = room({ ann: { ...member, longest: 64 }, bob: { ...member, longest: 100 } })
+  outbox.send('everyone', cut)
+  outbox.flush()
+  assert.deepEqual(writes, { ann: ['<64>'], bob: ['<100>'] })
+})

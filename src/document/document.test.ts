@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Draft, type Permissions, type View } from './document.ts'
+import type { SetKey } from './protocol.ts'
+
+const all: Permissions = { read: true, write: true, admin: true }
+const reader: Permissions = { read: true, write: false, admin: false }
+const writer: Permissions = { read: true, write: true, admin: false }
+
+const empty = (): View<string> => ({ length: 0, keyBytes: 0, keys: new Map() })
+const draftOf = (view: View<string>): Draft<string> => new Draft(view, { maxSize: 100 })
+const append = (offset: number, text: string) =>
+  ({ type: 'append', offset, data: Buffer.from(text) }) as const
+
+function setting(name: string, oldVersion: number, newVersion: number, stored = true, value = 'v'): SetKey {
+  const texts = { name: Buffer.from(name), value: Buffer.from(value) }
+  return { type: 'setKey', request: 1, stored, oldVersion, newVersion, ...texts }
+}
+
+test('of two appends at one offset one is accepted, and nothing counts before it is applied', () => {
+  const view = empty()
+  const draft = draftOf(view)
+  assert.equal(draft.append(append(0, 'abc'), writer), 'accepted')
+  assert.equal(draft.append(append(0, 'xyz'), writer), 'refused')
+  assert.equal(draft.append(append(3, ''), writer), 'accepted')
+  assert.equal(view.length, 0)
+  draft.apply()
+  assert.equal(view.length, 3)
+})
+
+test('who may not write is told so at the right offset only; a document has an end', () => {
+  const draft = draftOf(empty())
+  assert.equal(draft.append(append(5, 'x'), reader), 'refused')
+  assert.equal(draft.append(append(0, 'x'), reader), 'notPermitted')
+  assert.equal(draft.append(append(0, '.'.repeat(101)), writer), 'tooLong')
+  assert.equal(draft.append(append(0, '.'.repeat(100)), writer), 'accepted')
+  assert.equal(draft.append(append(Infinity, 'x'), writer), 'refused')
+})
+
+test('a key is set by whoever knows its version, and a missing one at version 0', () => {
+  const view = empty()
+  const draft = draftOf(view)
+  assert.equal(draft.setKey(setting('k', 1, 2), writer, 'ann'), null)
+  assert.ok(draft.setKey(setting('k', 0, 7), writer, 'ann'))
+  assert.equal(draft.setKey(setting('k', 0, 8), writer, 'bob'), null)
+  // Not larger than the old one, as the reference has it.
+  assert.ok(draft.setKey(setting('k', 7, 2 ** 32 - 1), writer, 'bob'))
+  assert.ok(draft.setKey(setting('k', 2 ** 32 - 1, 3), writer, 'bob'))
+  assert.deepEqual(
+    draft.storedKeys().map(({ version }) => version),
+    [3],
+  )
+  draft.apply()
+  assert.equal(view.keys.get('k')?.version, 3)
+  assert.equal(view.keyBytes, 2)
+})
+
+test('rights: readers have keys of their own only, admin: is for admins, a name has one lifetime', () => {
+  const draft = draftOf(empty())
+  assert.equal(draft.setKey(setting('k', 0, 1), reader, 'ann'), null)
+  assert.ok(draft.setKey(setting('cursor', 0, 1, false), reader, 'ann'))
+  assert.equal(draft.setKey(setting('cursor', 1, 2, true), all, 'ann'), null)
+  for (const stored of [true, false]) {
+    assert.equal(draft.setKey(setting('admin:x', 0, 1, stored), writer, 'ann'), null)
+    assert.ok(draft.setKey(setting(`admin:${stored}`, 0, 1, stored), all, 'ann'))
+  }
+})
+
+test('keys end with the connection that set them last', () => {
+  const view = empty()
+  const first = draftOf(view)
+  first.setKey(setting('a', 0, 1, false), writer, 'ann')
+  first.setKey(setting('b', 0, 2 ** 32 - 1, false), writer, 'ann')
+  first.setKey(setting('s', 0, 1, true), writer, 'ann')
+  first.apply()
+  const second = draftOf(view)
+  second.setKey(setting('a', 1, 5, false), writer, 'bob')
+  assert.deepEqual(
+    second.leave('ann').map(({ name, value, version }) => [name.toString(), value.length, version]),
+    [['b', 0, 0]],
+  )
+  assert.deepEqual(
+    second.leave('bob').map(({ name, version }) => [name.toString(), version]),
+    [['a', 6]],
+  )
+  assert.ok(second.setKey(setting('a', 0, 1, false), writer, 'cid'))
+  second.apply()
+  assert.deepEqual(Array.from(view.keys.keys()).sort(), ['a', 's'])
+  assert.equal(view.keyBytes, 4)
+})
+
+test('the keys of a document are bounded in number and bytes', () => {
+  const view = empty()
+  const draft = draftOf(view)
+  assert.equal(draft.setKey(setting('large', 0, 1, true, '.'.repeat(1024 * 1024)), writer, 'ann'), null)
+  for (let n = 0; n < 10_000; n++) assert.ok(draft.setKey(setting(String(n), 0, 1), writer, 'ann'))
+  assert.equal(draft.setKey(setting('more', 0, 1), writer, 'ann'), null)
+  assert.ok(draft.setKey(setting('7', 1, 2, true, 'longer'), writer, 'ann'))
+})

@@ -32,11 +32,7 @@ export async function manage(
   const escape = (value: string | Buffer): string =>
     Array.from(Buffer.from(value), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
   let type = 'application/x-www-form-urlencoded'
-  let body: Buffer = Buffer.from(
-    Object.entries(fields)
-      .map(([name, value]) => `${name}=${escape(value)}`)
-      .join('&'),
-  )
+  let body: Buffer
   if (multipart) {
     const form = new FormData()
     for (const [name, value] of Object.entries(fields))
@@ -45,6 +41,9 @@ export async function manage(
     const made = new Request('http://localhost', { method: 'POST', body: form })
     type = made.headers.get('content-type') ?? ''
     body = Buffer.from(await made.arrayBuffer())
+  } else {
+    const pairs = Object.entries(fields).map(([name, value]) => `${name}=${escape(value)}`)
+    body = Buffer.from(pairs.join('&'))
   }
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
   const headers = {

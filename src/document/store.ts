@@ -245,7 +245,10 @@ export async function findIdleSessions(sql: ISql, limit: number): Promise<IdleSe
     where s.due_at <= now() order by s.due_at limit ${limit}`
 }
 
-/** Takes note of what became of a call, unless the document has been used since. `retryMs` null: there is no other. */
+/**
+ * Takes note of what became of a call, unless the document has been used since. `retryMs` null: there is no other. The time
+ * goes as text: of a time the driver would drop the microseconds.
+ */
 export async function finishSession(
   { sql, epoch }: Store,
   { number, dueAt }: IdleSession,
@@ -255,11 +258,11 @@ export async function finishSession(
     await sql`
       with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
       delete from plenum.document_session
-      where document = ${number}::bigint and due_at = ${dueAt}::timestamptz and (select ok from fenced)`
+      where document = ${number}::bigint and due_at = ${dueAt}::text::timestamptz and (select ok from fenced)`
   else
     await sql`
       with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
       update plenum.document_session
       set due_at = now() + ${retryMs} * interval '1 ms', failures = failures + 1
-      where document = ${number}::bigint and due_at = ${dueAt}::timestamptz and (select ok from fenced)`
+      where document = ${number}::bigint and due_at = ${dueAt}::text::timestamptz and (select ok from fenced)`
 }

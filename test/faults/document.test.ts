@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomInt } from 'node:crypto'
+import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { openHouse } from '../support/house.ts'
+import { manage } from '../support/manage.ts'
+import { Random } from '../support/random.ts'
+import type { Plenum } from '../support/server.ts'
+import { Sketcher } from '../support/sketcher.ts'
+import { until } from '../support/until.ts'
+import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
+
+const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
+const isLong = process.env['PLENUM_LONG'] === '1'
+const credentials = { user: 'app', password: 'secret' }
+const flags = ['-document', '-document-user', 'app', '-document-password', 'secret']
+const newId = (): string => randomBytes(9).toString('base64url')
+
+test('kills, stops and lost database connections while people write: each has the same, and all that was acknowledged', async (t) => {
+  t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
+  const random = new Random(seed)
+  const house = await openHouse(t, { flags })
+  let server = await house.start()
+  const ids = [newId(), newId()]
+  const clients = ids.flatMap((id, place) =>
+    Array.from(
+      { length: 8 },
+      (_, n) =>
+        new Sketcher(() => server, id, {
+          name: `${place}.${n}`,
+          version: 2 + (n % 2),
+          longest: n % 3 === 0 ? 1000 : 0,
+          returnAfterMs: 50,
+        }),
+    ),
+  )
+  t.after(() => clients.forEach((client) => client.end()))
+  let working = true
+  const work = async (): Promise<void> => {
+    while (working) {
+      const client = random.pick(clients)
+      if (!client.isWriting) client.write(random.below(200))
+      await wait(random.below(3))
+    }
+  }
+  const counts = { kills: 0, stops: 0, cuts: 0 }
+  const harm = async (): Promise<void> => {
+    for (let n = 0; n < (isLong ? 200 : 12); n++) {
+      await wait(200 + random.below(900))
+      if (n % 3 === 2) {
+        const cut = await house.db.sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and application_name = 'plenum'`
+        counts.cuts += cut.length
+        continue
+      }
+      const former = server
+      if (random.chance(0.3)) {
+        counts.stops++
+        await former.stop()
+      } else {
+        counts.kills++
+        await former.kill()
+      }
+      server = await house.restart(former)
+    }
+    working = false
+  }
+  await Promise.all([work(), harm()])
+  await until('all is written', () => clients.every(({ isLive, isWriting }) => isLive && !isWriting), 30_000)
+  for (const [place, id] of ids.entries()) {
+    const here = clients.slice(place * 8, place * 8 + 8)
+    const { body: whole } = await manage(server, { method: 'dumpDocument', documentID: id }, credentials)
+    await until('all have it', () => here.every(({ length }) => length === whole.length), 10_000)
+    for (const client of here) {
+      assert.ok(client.bytes.equals(whole), `${client.name} has something else`)
+      assert.deepEqual(client.errors, [], client.name)
+    }
+    const written = here.flatMap(({ accepted }) => accepted).sort((a, b) => a.offset - b.offset)
+    let end = 0
+    for (const { offset, data } of written) {
+      assert.equal(offset, end, 'something that nobody wrote, or wrote twice')
+      assert.ok(whole.subarray(offset, offset + data.length).equals(data))
+      end = offset + data.length
+    }
+    assert.equal(end, whole.length)
+  }
+  t.diagnostic(
+    JSON.stringify({
+      ...counts,
+      appends: clients.reduce((sum, { accepted }) => sum + accepted.length, 0),
+      refused: clients.reduce((sum, { refused }) => sum + refused, 0),
+      returns: clients.reduce((sum, { returns }) => sum + returns, 0),
+    }),
+  )
+  assert.ok(counts.kills >= 2 && counts.cuts >= 2)
+})
+
+test('a standby takes over, and a process that has lost the lease accepts nothing any more', async (t) => {
+  const house = await openHouse(t, { flags })
+  const { sql } = house.db
+  const first = await house.start()
+  const id = newId()
+  const [ann, bob] = [await open(first, id), await open(first, id)]
+  ann.send(appendMessage(0, 'abc'))
+  await bob.hears('append', 2)
+  const second = await house.start({ ready: false })
+  await second.logged(({ event }) => event === 'waiting', 10_000)
+  assert.equal(await new Zwibbler(second).ended(), 1006)
+  // Stopped, it cannot notice that its lock has gone to the other one.
+  first.signal('SIGSTOP')
+  await sql`
+    select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = 1 and objsubid = 2 and granted
+      and database = (select oid from pg_database where datname = current_database())`
+  await second.logged(({ event }) => event === 'documentsServing', 20_000)
+  const cid = await open(second, id, 3)
+  ann.send(appendMessage(3, 'lost'))
+  cid.send(appendMessage(3, 'kept'))
+  assert.equal((await cid.hears('answer')).status, 1)
+  first.signal('SIGCONT')
+  assert.deepEqual(await Promise.all([ann.ended(10_000), bob.ended(10_000)]), [1006, 1006])
+  assert.equal(ann.all('answer').length, 1)
+  assert.equal(bob.all('append').length, 2)
+  const { body } = await manage(second, { method: 'dumpDocument', documentID: id }, credentials)
+  assert.equal(body.toString(), 'abckept')
+  const old = await manage(first, { method: 'checkDocument', documentID: id }, credentials)
+  assert.equal(old.status, 503)
+  cid.leave()
+})
+
+async function open(to: Plenum, id: string, offset = 0): Promise<Zwibbler> {
+  const client = await new Zwibbler(to).opened()
+  client.send(initMessage(id, { offset }))
+  await client.hears('append')
+  return client
+}

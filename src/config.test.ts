@@ -56,6 +56,7 @@ test('what is not given has the documented defaults', () => {
     timezone: null,
     joinWindowMs: null,
     chat: null,
+    document: null,
     logLevel: 'info',
     logFormat: 'auto',
   })
@@ -383,4 +384,25 @@ test('the usage text has every flag, its twin and its default', () => {
     if (normal) assert.ok(text.includes(`${env}, default ${normal})`), name)
   }
   assert.ok(text.endsWith('\n') && text.split('\n').every((line) => line.length <= 110))
+})
+
+test('documents: off unless asked for; name and password go together, the key is text or Base64', () => {
+  const { document } = config(['-document'])
+  assert.deepEqual(document, {
+    origins: { type: 'any' },
+    credentials: null,
+    jwtKey: null,
+    expirationMs: null,
+    webhook: null,
+    maxMessage: 16 * 1024 * 1024,
+    maxSize: 256 * 1024 * 1024,
+  })
+  const given = ['-document-user', 'app', '-document-password', 'a:b', '-document-expiration', '90']
+  const set = config(['-document', ...given, '-document-jwtkey', 'a2V5']).document
+  assert.deepEqual(set?.credentials, { user: 'app', password: 'a:b' })
+  assert.equal(set?.expirationMs, 90_000)
+  assert.deepEqual(set?.jwtKey, Buffer.from('a2V5'))
+  const decoded = config(['-document', '-document-jwtkey', 'a2V5', '-document-jwtkey-base64']).document
+  assert.deepEqual(decoded?.jwtKey, Buffer.from('key'))
+  assert.equal(config(given).document, null)
 })

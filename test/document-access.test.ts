@@ -131,7 +131,7 @@ suite('the management', () => {
       ],
       [{ method: 'updateUser' }, {}, 400, 'Missing userID'],
     ] as const) {
-      const answer = await ask(fields as Fields, options)
+      const answer = await ask(fields, options)
       assert.deepEqual([answer.status, answer.reason], [status, reason], JSON.stringify(fields))
       assert.equal(answer.body.length, 0)
     }

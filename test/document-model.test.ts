@@ -73,7 +73,11 @@ suite('against a model', () => {
     await until('it is in', () => fresh.isLive)
     await until('it has the keys', () => fresh.keys.size === clients[0]?.keys.size)
     for (const client of clients)
-      assert.deepEqual([...client.keys].sort(), [...fresh.keys].sort(), `the keys of ${client.name}`)
+      assert.deepEqual(
+        Object.fromEntries(client.keys),
+        Object.fromEntries(fresh.keys),
+        `the keys of ${client.name}`,
+      )
     for (const client of clients) assert.deepEqual(client.errors, [])
     t.diagnostic(
       JSON.stringify({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { readServerFrames } from '../../test/support/wire.ts'
 import { appendMessage, cut, initMessage, setKeyMessage, understand } from '../../test/support/zwibbler.ts'
 import { Cutter, frameMessage, Joiner, keysMessage, parseCommand, parseInit } from './protocol.ts'

@@ -52,7 +52,8 @@ export type LogEntry =
   | { level: 'warn'; event: 'documentRequestFailed'; error: string; address: string; request: string }
   | { level: 'info'; event: 'documentsPurged'; documents: number; tokens: number }
   | { level: 'warn'; event: 'documentPurgeFailed'; error: string }
-  | { level: 'warn'; event: 'webhookFailed' | 'webhookGivenUp'; attempt: number; error: string }
+  | { level: 'warn'; event: 'webhookFailed'; attempt: number; error: string }
+  | { level: 'warn'; event: 'webhookGivenUp'; attempt: number; error: string }
   | { level: 'warn'; event: 'webhookNotRead'; error: string }
   | { level: 'info'; event: 'listening'; channel: string }
   | { level: 'warn'; event: 'listenLost'; channel: string; reason: string }

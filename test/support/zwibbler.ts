@@ -125,6 +125,7 @@ export function understand(bytes: Buffer): Heard {
       }
       return { type: 'keys', keys }
     }
+    case undefined:
     default:
       throw new Error(`the server sent a message of type ${bytes[0]}`)
   }

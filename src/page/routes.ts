@@ -14,9 +14,9 @@ type BuiltPage = {
 }
 
 /** Each folder of `client/` that has a main.tsx. */
-type PageName = 'meeting' | 'status' | 'chat'
+type PageName = 'meeting' | 'status' | 'chat' | 'sketch'
 
-/** Those that members see. */
+/** Those for everyone but the operator. */
 export type MemberPage = Exclude<PageName, 'status'>
 
 declare const PLENUM_PAGES: Record<PageName, BuiltPage>
@@ -25,6 +25,8 @@ const paths: Readonly<Record<MemberPage, string>> = {
   meeting: '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}',
   // Its key is in the query, which the page takes out of the address.
   chat: '/chat',
+  // Which sketch is behind the # of its address.
+  sketch: '/document/demo',
 }
 
 /**

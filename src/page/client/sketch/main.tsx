@@ -1,0 +1,172 @@
+import { type JSX, render } from 'preact'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { createAnnouncer } from './announcer.ts'
+import { Board, type Pen } from './board.tsx'
+import { pictureOf, type Stroke, widths } from './entries.ts'
+import { type Sketch, SketchSession } from './session.ts'
+import { textsFor } from './texts.ts'
+import { Tools } from './tools.tsx'
+
+const { texts, language } = textsFor(navigator.languages)
+const page = document.getElementById('page')
+
+/** 120 bits: whoever does not know a sketch's name does not find it. */
+const randomName = (bytes: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('')
+
+/** The sketch that the address names, or a new one. What follows # is not sent to the server with the address. */
+function sketchName(): string {
+  const given =
+    new URLSearchParams(location.search).get('document') ?? decodeURIComponent(location.hash.slice(1))
+  if (given !== '') return given
+  const fresh = randomName(15)
+  history.replaceState(null, '', `#${fresh}`)
+  return fresh
+}
+
+/** Who draws here: the same after the page was loaded anew, so that one's own strokes can still be undone. */
+function ownName(): string {
+  const stored = sessionStorage.getItem('sketch: who')
+  const name = stored ?? randomName(6)
+  if (stored === null) sessionStorage.setItem('sketch: who', name)
+  return name
+}
+
+const by = ownName()
+const announcer = createAnnouncer(texts)
+
+function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): JSX.Element {
+  const [pen, setPen] = useState<Pen>({ color: 0, width: widths[1] })
+  const { entries, pending, phase } = sketch
+  const picture = useMemo(() => pictureOf([...entries, ...pending]), [entries, pending])
+  const summary =
+    picture.strokes.length === 0 ? texts.nothing : texts.summary(picture.strokes.length, picture.people)
+  const target = picture.undoable.get(by)
+  const mayDraw = sketch.mayWrite && phase !== 'gone' && phase !== 'denied'
+  const undo = (): void => {
+    if (target === undefined || !mayDraw) return
+    session.add({ type: 'undo', id: randomName(6), by, target })
+    announcer.say(texts.undone)
+  }
+  const clear = (): void => {
+    if (picture.strokes.length === 0 || !mayDraw) return
+    session.add({ type: 'clear', id: randomName(6), by })
+    announcer.say(texts.cleared)
+  }
+  const draw = (stroke: Pick<Stroke, 'color' | 'width' | 'points'>): void =>
+    session.add({ ...stroke, type: 'stroke', id: randomName(6), by })
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== 'z' || event.shiftKey || !(event.ctrlKey || event.metaKey)) return
+      event.preventDefault()
+      undo()
+    }
+    window.addEventListener('keydown', pressed)
+    return () => window.removeEventListener('keydown', pressed)
+  })
+  return (
+    <div class="page">
+      <header>
+        <h1>{texts.title}</h1>
+        <State sketch={sketch} session={session} />
+      </header>
+      <main>
+        <div class="room">
+          <Board
+            texts={texts}
+            pen={pen}
+            strokes={picture.strokes}
+            others={sketch.others}
+            mayDraw={mayDraw}
+            summary={summary}
+            onPoint={(at) => session.point(at)}
+            onStroke={draw}
+            say={announcer.say}
+          />
+        </div>
+        <div class="side">
+          <Tools
+            texts={texts}
+            pen={pen}
+            onPen={setPen}
+            undo={target !== undefined && mayDraw ? undo : null}
+            clear={picture.strokes.length > 0 && mayDraw ? clear : null}
+          />
+          <p id="summary">{summary}</p>
+          <p id="keys" class="hint">
+            {texts.keys}
+          </p>
+          <Share />
+        </div>
+      </main>
+    </div>
+  )
+}
+
+function State({ sketch, session }: { sketch: Sketch; session: SketchSession }): JSX.Element {
+  const { phase, others, pending, mayWrite, fault } = sketch
+  const here = new Set([by, ...Array.from(others.values(), (other) => other.by)]).size
+  const isAlert = phase === 'gone' || phase === 'denied'
+  const words = {
+    connecting: texts.connecting,
+    in: mayWrite ? texts.connected(here) : texts.readOnly,
+    waiting: texts.lost,
+    gone: texts.gone,
+    denied: texts.denied,
+  }[phase]
+  return (
+    <div class={`state ${phase}`}>
+      <p role="status">
+        {words}
+        {phase === 'waiting' && pending.length > 0 && ` ${texts.unsent(pending.length)}.`}
+      </p>
+      {phase === 'waiting' && (
+        <button type="button" onClick={() => session.retryNow()}>
+          {texts.tryNow}
+        </button>
+      )}
+      {isAlert && <a href={location.pathname}>{texts.another}</a>}
+      <p role="alert" class="fault">
+        {fault}
+      </p>
+    </div>
+  )
+}
+
+function Share(): JSX.Element {
+  const [address, setAddress] = useState<HTMLInputElement | null>(null)
+  const copy = async (): Promise<void> => {
+    address?.select()
+    // Without TLS there is no clipboard to write to; what is selected can be copied by hand.
+    await navigator.clipboard?.writeText(location.href)
+    if (navigator.clipboard) announcer.say(texts.copied)
+  }
+  return (
+    <div class="share">
+      <label for="address">{texts.share}</label>
+      <div class="row">
+        <input id="address" readOnly value={location.href} ref={setAddress} />
+        <button type="button" onClick={() => void copy().catch(() => undefined)}>
+          {texts.copy}
+        </button>
+      </div>
+      <p class="hint">
+        {texts.intro} <a href={location.pathname}>{texts.another}</a>
+      </p>
+    </div>
+  )
+}
+
+document.documentElement.lang = language
+document.title = texts.title
+const name = sketchName()
+window.addEventListener('hashchange', () => location.reload())
+if (page) {
+  const session = new SketchSession({ page: new URL(location.href), id: name, by }, (sketch, news) => {
+    render(<App sketch={sketch} session={session} />, page)
+    announcer.tell(news)
+  })
+  session.start()
+}

@@ -1,0 +1,260 @@
+import { type Entry, isColor, isName, isOnSheet, lineOf, parseLine } from './entries.ts'
+import {
+  appendMessage,
+  type Bytes,
+  framesOf,
+  initMessage,
+  Joiner,
+  type Key,
+  parseMessage,
+  setKeyMessage,
+} from './protocol.ts'
+
+/** Where somebody is on the sheet, if he is. `drawing` is another number for each of his strokes, 0 while he draws none. */
+export type Pointer = { by: string; color: number; x: number | null; y: number | null; drawing: number }
+
+export type Sketch = {
+  phase: 'connecting' | 'in' | 'waiting' | 'gone' | 'denied'
+  /** What the server has, in its order. */
+  entries: readonly Entry[]
+  /** What was done here and is not known to be stored. */
+  pending: readonly Entry[]
+  /** Others who are here, by the names of their keys. */
+  others: ReadonlyMap<string, Pointer>
+  mayWrite: boolean
+  /** What the server has complained of. */
+  fault: string | null
+}
+
+const longestWaitMs = 15_000
+/** So often is told where one's own pointer is. */
+const pointerMs = 50
+/** So much is appended at once at most, in characters. */
+const mostAtOnce = 1_000_000
+
+/**
+ * The page's side of a document: one websocket at a time. What is drawn shows at once and is appended where the document
+ * ends as far as is known here; one append is under way at a time, and whoever was second appends anew after what was
+ * first. After a lost connection only what is new is asked for.
+ */
+export class SketchSession {
+  sketch: Sketch = {
+    phase: 'connecting',
+    entries: [],
+    pending: [],
+    others: new Map(),
+    mayWrite: true,
+    fault: null,
+  }
+  readonly #address: URL
+  readonly #id: string
+  readonly #by: string
+  readonly #changed: (sketch: Sketch, news: readonly Entry[]) => void
+  #socket: WebSocket | null = null
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #attempt = 0
+  /** How long the document is as far as is known here, in bytes, and what follows its last line. */
+  #length = 0
+  #decoder = new TextDecoder()
+  #rest = ''
+  readonly #known = new Set<string>()
+  #underWay: Bytes | null = null
+  /** The document's length when an append was refused: what makes it so long has to come first. */
+  #awaited = 0
+  #key = ''
+  #pointer: Pointer
+  #pointerIsDue = false
+
+  /** `changed` is told of each change, with what others have done since. */
+  constructor(
+    given: { page: URL; id: string; by: string },
+    changed: (sketch: Sketch, news: readonly Entry[]) => void,
+  ) {
+    this.#address = new URL('../socket', given.page)
+    this.#address.protocol = given.page.protocol.replace('http', 'ws')
+    this.#address.hash = ''
+    this.#id = given.id
+    this.#by = given.by
+    this.#pointer = { by: given.by, color: 0, x: null, y: null, drawing: 0 }
+    this.#changed = changed
+  }
+
+  start(): void {
+    this.#connect()
+    window.addEventListener('online', () => this.retryNow())
+    // A connection without a network looks alive for minutes.
+    window.addEventListener('offline', () => this.#drop())
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.retryNow()
+    })
+  }
+
+  retryNow(): void {
+    if (this.sketch.phase === 'waiting') this.#connect()
+  }
+
+  add(entry: Entry): void {
+    this.#update({ pending: [...this.sketch.pending, entry], fault: null })
+    this.#flush()
+  }
+
+  /** Tells the others where one is, at most every 50 ms and the last position always. */
+  point(change: Partial<Omit<Pointer, 'by'>>): void {
+    this.#pointer = { ...this.#pointer, ...change }
+    if (this.#pointerIsDue) return
+    this.#pointerIsDue = true
+    setTimeout(() => {
+      this.#pointerIsDue = false
+      if (this.sketch.phase === 'in') this.#tellPointer(1)
+    }, pointerMs)
+  }
+
+  #connect(): void {
+    clearTimeout(this.#retry)
+    this.#update({ phase: 'connecting' })
+    const socket = new WebSocket(this.#address)
+    const joiner = new Joiner()
+    socket.binaryType = 'arraybuffer'
+    this.#socket = socket
+    socket.addEventListener('open', () => this.#send(initMessage(this.#id, this.#length)))
+    socket.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer>) => {
+      const message = joiner.push(new Uint8Array(data))
+      if (message && socket === this.#socket) this.#hear(message)
+    })
+    socket.addEventListener('close', () => {
+      if (socket === this.#socket) this.#closed()
+    })
+  }
+
+  #hear(message: Bytes): void {
+    const heard = parseMessage(message)
+    switch (heard.type) {
+      case 'append':
+        // Bytes are missing, or come twice: what is here is right, and the rest is asked for anew.
+        if (heard.offset !== this.#length) return this.#drop()
+        this.#take(heard.data)
+        if (this.sketch.phase !== 'in') this.#entered()
+        return this.#flush()
+      case 'answer':
+        return this.#answered(heard.result, heard.length)
+      case 'keys':
+        return this.#hearKeys(heard.keys)
+      case 'error':
+        return this.#failed(heard.code, heard.text)
+      case 'other':
+    }
+  }
+
+  #entered(): void {
+    this.#attempt = 0
+    this.#update({ phase: 'in', fault: null })
+    // A name that no earlier connection had: the key of a lost one stays until the server has found that out.
+    this.#key = `pointer ${Math.random().toString(36).slice(2)}`
+    this.#tellPointer(0)
+  }
+
+  #tellPointer(oldVersion: number): void {
+    const value = JSON.stringify(this.#pointer)
+    this.#send(setKeyMessage({ name: this.#key, value, oldVersion, version: 1, request: 1 }))
+  }
+
+  #answered(result: 'refused' | 'accepted' | 'notPermitted', length: number): void {
+    const data = this.#underWay
+    this.#underWay = null
+    if (result === 'accepted' && data) this.#take(data)
+    else if (result === 'refused') this.#awaited = length
+    else this.#update({ pending: [], mayWrite: false })
+    this.#flush()
+  }
+
+  /** The next bytes of the document, whoever wrote them. */
+  #take(data: Bytes): void {
+    this.#length += data.length
+    const lines = (this.#rest + this.#decoder.decode(data, { stream: true })).split('\n')
+    this.#rest = lines.pop() ?? ''
+    const fresh: Entry[] = []
+    for (const line of lines) {
+      const entry = line === '' ? null : parseLine(line)
+      if (!entry || this.#known.has(entry.id)) continue
+      this.#known.add(entry.id)
+      fresh.push(entry)
+    }
+    if (fresh.length === 0) return
+    const news = this.sketch.phase === 'in' ? fresh.filter(({ by }) => by !== this.#by) : []
+    const pending = this.sketch.pending.filter(({ id }) => !this.#known.has(id))
+    this.#update({ entries: [...this.sketch.entries, ...fresh], pending }, news)
+  }
+
+  #flush(): void {
+    const { phase, pending, mayWrite } = this.sketch
+    if (phase !== 'in' || this.#underWay || pending.length === 0 || !mayWrite) return
+    if (this.#length < this.#awaited) return
+    let text = ''
+    for (const entry of pending) {
+      const line = lineOf(entry)
+      if (text !== '' && text.length + line.length > mostAtOnce) break
+      text += line
+    }
+    this.#underWay = new TextEncoder().encode(text)
+    this.#send(appendMessage(this.#length, this.#underWay))
+  }
+
+  #hearKeys(keys: readonly Key[]): void {
+    const others = new Map(this.sketch.others)
+    for (const { name, value } of keys) {
+      const pointer = parsePointer(value)
+      if (pointer && pointer.by !== this.#by) others.set(name, pointer)
+      else others.delete(name)
+    }
+    this.#update({ others })
+  }
+
+  #failed(code: number, text: string): void {
+    if (code === 4) this.#update({ phase: 'denied' })
+    // It is no more, or another one that is shorter.
+    else if (code === 1 || code === 3) this.#update({ phase: 'gone' })
+    else return this.#update({ fault: text })
+    this.#drop()
+  }
+
+  #send(message: Bytes): void {
+    for (const frame of framesOf(message)) this.#socket?.send(frame)
+  }
+
+  /** Without waiting for an answer, which may never come. */
+  #drop(): void {
+    const socket = this.#socket
+    if (!socket) return
+    this.#closed()
+    socket.close()
+  }
+
+  #closed(): void {
+    this.#socket = null
+    // Whether it was stored shows when the rest of the document has come.
+    this.#underWay = null
+    this.#awaited = 0
+    const { phase } = this.sketch
+    if (phase === 'gone' || phase === 'denied') return this.#update({ others: new Map() })
+    const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
+    this.#update({ phase: 'waiting', others: new Map() })
+    this.#retry = setTimeout(() => this.#connect(), wait)
+  }
+
+  #update(change: Partial<Sketch>, news: readonly Entry[] = []): void {
+    this.sketch = { ...this.sketch, ...change }
+    this.#changed(this.sketch, news)
+  }
+}
+
+function parsePointer(value: string): Pointer | null {
+  try {
+    const { by, color, x, y, drawing } = JSON.parse(value) as Record<string, unknown>
+    if (!isName(by) || !isColor(color)) return null
+    return isOnSheet(x, y)
+      ? { by, color, x: Number(x), y: Number(y), drawing: Number(drawing) }
+      : { by, color, x: null, y: null, drawing: 0 }
+  } catch {
+    return null
+  }
+}

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isReached, type Outcome, type Scenario } from './scenario.ts'
 import { chat, chatHistory } from './scenarios/chat.ts'
+import { document, documentRate, documentSize, stressAt, usualStress } from './scenarios/document.ts'
 import { bigRoom, fanOut, slowReaders } from './scenarios/fan-out.ts'
 import { history } from './scenarios/history.ts'
 import { hotRoom } from './scenarios/hot-room.ts'
@@ -13,7 +14,24 @@ import { restart } from './scenarios/restart.ts'
 import { Stage } from './stage.ts'
 
 // Arguments: [--runtime node|deno] [--profile FOLDER, for the server's CPU profiles, on Node] [scenario ...]
+//   document [--teachers N] [--students N] [--seconds N, of each round] [--url ws://host:port/path, of any other server]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runtime: { type: 'string', default: 'node' },
+    profile: { type: 'string' },
+    url: { type: 'string' },
+    teachers: { type: 'string', default: String(usualStress.teachers) },
+    students: { type: 'string', default: String(usualStress.students) },
+    seconds: { type: 'string', default: String(usualStress.seconds) },
+  },
+})
+const stress = {
+  teachers: Number(values.teachers),
+  students: Number(values.students),
+  seconds: Number(values.seconds),
+}
 const all: Scenario[] = [
   fanOut,
   bigRoom,
@@ -27,11 +45,10 @@ const all: Scenario[] = [
   history,
   chat,
   chatHistory,
+  document(stress),
+  documentRate,
+  documentSize,
 ]
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { runtime: { type: 'string', default: 'node' }, profile: { type: 'string' } },
-})
 const chosen = all.filter(
   ({ name }) => positionals.length === 0 || positionals.some((part) => name.startsWith(part)),
 )
@@ -40,13 +57,19 @@ if (chosen.length === 0 || (values.runtime !== 'node' && values.runtime !== 'den
   process.exit(2)
 }
 
+let failures = 0
+if (values.url !== undefined) {
+  const { about, outcome } = await stressAt(values.url, stress)
+  print({ name: 'document', about }, outcome)
+  process.exit(failures > 0 ? 1 : 0)
+}
+
 const begun = performance.now()
 const [cpu] = cpus()
 console.log(
   `${cpus().length} cores (${cpu?.model.trim()}), server on ${values.runtime}, load and PostgreSQL beside it`,
 )
 const stage = await Stage.open(values.runtime, values.profile ?? null)
-let failures = 0
 try {
   for (const scenario of chosen) {
     try {
@@ -64,7 +87,10 @@ console.log(`\n${((performance.now() - begun) / 1000).toFixed(0)} s in all`)
 // Goals depend on the machine and on what else it does; a lost or repeated line is wrong everywhere.
 process.exit(failures > 0 ? 1 : 0)
 
-function print({ name, about }: Scenario, { figures, goals, lost, repeated }: Outcome): void {
+function print(
+  { name, about }: Pick<Scenario, 'name' | 'about'>,
+  { figures, goals, lost, repeated }: Outcome,
+): void {
   console.log(`\n${name}: ${about}`)
   const width = Math.max(...Object.keys(figures).map((key) => key.length))
   for (const [key, value] of Object.entries(figures)) console.log(`  ${key.padEnd(width)}  ${round(value)}`)

@@ -19,8 +19,11 @@ import {
   startPlenum,
 } from '../test/support/server.ts'
 import type { Target } from './client.ts'
+import type { Door } from './document/client.ts'
+import { DocumentCrowd } from './document/crowd.ts'
 import { Crowd, type Expected, type Guest } from './crowd.ts'
 
+const floors = { floor: 'bench/floor.ts', documentFloor: 'bench/document/floor.ts' }
 const collects = './bench/collect.js'
 
 export type Floor = { pid: number; target: Target; stop: () => Promise<void> }
@@ -36,7 +39,6 @@ type Setting = {
   sql: Sql
   database: string
   members: Fellow[]
-  floorBundle: string
   folder: string
   remove: () => Promise<void>
 }
@@ -52,10 +54,10 @@ export class Stage {
 
   static async open(runtime: Runtime, profileFolder: string | null): Promise<Stage> {
     const folder = await mkdtemp(join(tmpdir(), 'plenum-bench-'))
-    const floorBundle = join(folder, 'floor.mjs')
     await build({
-      entryPoints: ['bench/floor.ts'],
-      outfile: floorBundle,
+      entryPoints: floors,
+      outdir: folder,
+      outExtension: { '.js': '.mjs' },
       bundle: true,
       platform: 'node',
       format: 'esm',
@@ -74,7 +76,7 @@ export class Stage {
       await rm(folder, { recursive: true, force: true })
     }
     const { logFile } = cluster
-    return new Stage({ runtime, profileFolder, logFile, sql, database, members, floorBundle, folder, remove })
+    return new Stage({ runtime, profileFolder, logFile, sql, database, members, folder, remove })
   }
 
   get sql(): Sql {
@@ -124,8 +126,9 @@ export class Stage {
     return plenum
   }
 
-  async floor(socketPath?: string): Promise<Floor> {
-    const { runtime, floorBundle } = this.#setting
+  async floor(socketPath?: string, kind: keyof typeof floors = 'floor'): Promise<Floor> {
+    const { runtime, folder } = this.#setting
+    const floorBundle = join(folder, `${kind}.mjs`)
     const [file, ...args] =
       runtime === 'deno'
         ? [denoBinary, 'run', '--quiet', '--no-config', '-A', '--preload', collects, floorBundle]
@@ -146,6 +149,12 @@ export class Stage {
 
   crowd(target: Target): Crowd {
     const crowd = new Crowd(target)
+    this.#ends.push(() => crowd.close().catch(() => undefined))
+    return crowd
+  }
+
+  documentCrowd(door: Door): DocumentCrowd {
+    const crowd = new DocumentCrowd(door)
     this.#ends.push(() => crowd.close().catch(() => undefined))
     return crowd
   }

@@ -18,7 +18,7 @@ import { subprotocol } from './meeting/protocol.ts'
 import { type RecordRouteDeps, recordRoutes } from './meeting/record-routes.ts'
 import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
 import type { StatusReport } from './page/client/status/report.ts'
-import { pageRoutes, statusPageRoutes } from './page/routes.ts'
+import { type MemberPage, pageRoutes, statusPageRoutes } from './page/routes.ts'
 
 export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upgradeWebSocket'> & {
   proxy: ProxyTrust
@@ -94,7 +94,10 @@ export function createApps(deps: AppDeps): {
     const databaseAnswers = async (): Promise<boolean> => (await deps.databaseAnswers()) === null
     app.route('/', documentRoutes({ ...entrance, ...document, origins: () => origins, databaseAnswers }))
   }
-  app.route('/', pageRoutes(deps.chat ? ['meeting', 'chat'] : ['meeting']))
+  const pages: MemberPage[] = ['meeting']
+  if (deps.chat) pages.push('chat')
+  if (deps.document) pages.push('sketch')
+  app.route('/', pageRoutes(pages))
   admin.route('/', healthRoutes(deps.readiness))
   admin.route('/', deps.metrics.routes())
   admin.get('/__meetingstatus', (c) => c.json(deps.status()))

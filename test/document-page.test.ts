@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict'
+import { after, suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { freePort } from '../demo/port.ts'
+import { assertAccessible, desktop, launchChromium, noChromium, phone } from './support/browser.ts'
+import { createDatabase } from './support/database.ts'
+import { startPlenum } from './support/server.ts'
+import { until } from './support/until.ts'
+
+// The page for sketches in Chromium: what one draws all see, whoever else draws and whatever becomes of the connection.
+
+/** Pixels are compared: the fewer, the faster. */
+const small = { width: 720, height: 400 }
+
+type Place = readonly [x: number, y: number]
+
+suite('the page for sketches', { skip: noChromium }, async () => {
+  const db = await createDatabase()
+  const listen = `127.0.0.1:${await freePort()}`
+  const options = { database: db.url, listen, flags: ['-document'] }
+  let plenum = await startPlenum(options)
+  const browser = await launchChromium()
+  after(async () => {
+    await browser.close()
+    await plenum.kill()
+    await db.drop()
+  })
+  let lastSketch = 0
+  const newSketch = (): string => `#sketch-${++lastSketch}`
+
+  /** Opens a sketch in a browser profile of its own. It fails the test if it complains or asks any other host. */
+  async function visit(
+    t: TestContext,
+    address = newSketch(),
+    settings: BrowserContextOptions = {},
+  ): Promise<Page> {
+    const context = await browser.newContext({ locale: 'en-GB', viewport: small, ...settings })
+    const page = await context.newPage()
+    const complaints: string[] = []
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/WebSocket/.test(message.text())) complaints.push(message.text())
+    })
+    page.on('request', (request) => {
+      const { protocol, host } = new URL(request.url())
+      if (protocol !== 'data:' && host !== listen) complaints.push(`asked ${host}`)
+    })
+    t.after(async () => {
+      await context.close()
+      assert.deepEqual(complaints, [])
+    })
+    await page.goto(plenum.url(`/document/demo${address}`))
+    await page.locator('.state.in').waitFor()
+    return page
+  }
+
+  /** Draws with the mouse; places are parts of the sheet's width and height. */
+  async function draw(page: Page, from: Place, to: Place): Promise<void> {
+    const box = await page.locator('.board').boundingBox()
+    assert.ok(box)
+    const at = ([x, y]: Place): [number, number] => [box.x + x * box.width, box.y + y * box.height]
+    await page.mouse.move(...at(from))
+    await page.mouse.down()
+    await page.mouse.move(...at(to), { steps: 4 })
+    await page.mouse.up()
+  }
+
+  const says = (page: Page, summary: string): Promise<void> =>
+    page.locator('#summary', { hasText: new RegExp(`^${summary}$`) }).waitFor({ timeout: 10_000 })
+
+  /** What is painted, as the browser writes it: the same strokes in the same order are the same pixels. */
+  const pixels = (page: Page): Promise<string> =>
+    page.evaluate(`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
+      done(document.querySelector('canvas').toDataURL()))))`)
+
+  async function looksTheSame(...pages: [Page, ...Page[]]): Promise<void> {
+    await until(
+      'all pages show the same',
+      async () => new Set(await Promise.all(pages.map(pixels))).size === 1,
+    )
+  }
+
+  /** Whether the place is painted, and in what color. */
+  const colorAt = (page: Page, [x, y]: Place): Promise<number[]> =>
+    page.evaluate(`{
+      const canvas = document.querySelector('canvas')
+      const { data } = canvas.getContext('2d').getImageData(${x} * canvas.width, ${y} * canvas.height, 1, 1)
+      Array.from(data)
+    }`)
+
+  test('two draw, both see the same, and it is there when the page is loaded anew', async (t) => {
+    const sketch = newSketch()
+    const [alice, bob] = [await visit(t, sketch), await visit(t, sketch)]
+    await alice.getByText('Connected, 2 people are here').waitFor()
+    await alice.getByLabel('Red').check()
+    await draw(alice, [0.2, 0.5], [0.6, 0.5])
+    await says(bob, '1 stroke by 1 person')
+    await draw(bob, [0.4, 0.2], [0.4, 0.8])
+    for (const page of [alice, bob]) await says(page, '2 strokes by 2 people')
+    await looksTheSame(alice, bob)
+    assert.deepEqual(await colorAt(bob, [0.3, 0.5]), [192, 57, 43, 255])
+    // Bob's, which is above.
+    assert.deepEqual(await colorAt(alice, [0.4, 0.5]), [28, 35, 32, 255])
+    const before = await pixels(alice)
+    await alice.reload()
+    await says(alice, '2 strokes by 2 people')
+    await until('it looks as before', async () => (await pixels(alice)) === before)
+  })
+
+  test('of strokes that are drawn at the same moment none is lost', async (t) => {
+    const sketch = newSketch()
+    const pages = [await visit(t, sketch), await visit(t, sketch), await visit(t, sketch)] as const
+    for (const [index, page] of pages.entries())
+      await page.getByLabel(['Red', 'Green', 'Blue'][index] ?? '').check()
+    for (let round = 0; round < 2; round++)
+      await Promise.all(
+        pages.map((page, index) =>
+          draw(page, [0.1 + 0.3 * index, 0.1 + 0.2 * round], [0.3 + 0.3 * index, 0.15 + 0.2 * round]),
+        ),
+      )
+    for (const page of pages) await says(page, '6 strokes by 3 people')
+    await looksTheSame(...pages)
+  })
+
+  test('without a network one draws on, and both sides get what they lack', async (t) => {
+    const sketch = newSketch()
+    const [alice, bob] = [await visit(t, sketch), await visit(t, sketch)]
+    await alice.context().setOffline(true)
+    await alice.getByText('Connection lost').waitFor()
+    await draw(alice, [0.2, 0.2], [0.3, 0.3])
+    await draw(alice, [0.2, 0.4], [0.3, 0.5])
+    await alice.getByText('2 steps are not sent yet').waitFor()
+    await bob.getByText('nobody else is here').waitFor()
+    await draw(bob, [0.6, 0.6], [0.7, 0.7])
+    await alice.context().setOffline(false)
+    for (const page of [alice, bob]) await says(page, '3 strokes by 2 people')
+    await looksTheSame(alice, bob)
+  })
+
+  test('it comes back by itself when the server was away, with every stroke once', async (t) => {
+    const page = await visit(t)
+    await draw(page, [0.2, 0.2], [0.3, 0.3])
+    await plenum.kill()
+    await draw(page, [0.4, 0.4], [0.5, 0.5])
+    await page.getByText('Connection lost').waitFor()
+    plenum = await startPlenum(options)
+    await page.getByRole('button', { name: 'Try now' }).click()
+    await page.locator('.state.in').waitFor()
+    await says(page, '2 strokes by 1 person')
+    const before = await pixels(page)
+    await page.reload()
+    await says(page, '2 strokes by 1 person')
+    await until('it looks as before', async () => (await pixels(page)) === before)
+  })
+
+  test("one takes back one's own steps only, also after the page was loaded anew, and clearing too", async (t) => {
+    const sketch = newSketch()
+    const [alice, bob] = [await visit(t, sketch), await visit(t, sketch)]
+    await draw(alice, [0.2, 0.2], [0.3, 0.3])
+    await draw(bob, [0.6, 0.6], [0.7, 0.7])
+    for (const page of [alice, bob]) await says(page, '2 strokes by 2 people')
+    await alice.reload()
+    await says(alice, '2 strokes by 2 people')
+    await bob.getByRole('button', { name: 'Clear all' }).click()
+    await says(alice, 'Nothing has been drawn yet')
+    const undo = alice.getByRole('button', { name: 'Undo' })
+    assert.equal(await undo.getAttribute('aria-disabled'), 'true')
+    await bob.keyboard.press('Control+z')
+    await says(alice, '2 strokes by 2 people')
+    await undo.click()
+    await says(bob, '1 stroke by 1 person')
+    assert.equal(await undo.getAttribute('aria-disabled'), 'true')
+    await looksTheSame(alice, bob)
+  })
+
+  test('it is drawn on by keyboard and by finger, and others see where', async (t) => {
+    const sketch = newSketch()
+    const keys = await visit(t, sketch)
+    const touch = await visit(t, sketch, { viewport: phone, hasTouch: true, isMobile: true })
+    await keys.keyboard.press('Tab')
+    assert.equal(await keys.evaluate('document.activeElement.getAttribute("aria-label")'), 'Sheet to draw on')
+    for (const key of ['Shift+ArrowLeft', 'Space', 'Shift+ArrowLeft', 'Shift+ArrowLeft'])
+      await keys.keyboard.press(key)
+    const spoken = keys.locator('body > [role=status]')
+    assert.equal(await spoken.textContent(), 'Pen down')
+    await until('the other sees the pen', () =>
+      touch.evaluate(`{
+        const canvas = document.querySelectorAll('canvas')[1]
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+        data.some((value) => value > 0)
+      }`),
+    )
+    await keys.keyboard.press('Space')
+    assert.equal(await spoken.textContent(), 'Pen up')
+    await says(touch, '1 stroke by 1 person')
+    assert.deepEqual(await colorAt(keys, [0.4, 0.5]), [28, 35, 32, 255])
+    await touch.locator('.board').tap()
+    await says(keys, '2 strokes by 2 people')
+    await keys.getByText('1 new stroke by others').waitFor({ state: 'attached', timeout: 6000 })
+  })
+
+  test('a long stroke and a long document come whole, in several frames', async (t) => {
+    const sketch = newSketch()
+    const page = await visit(t, sketch)
+    // Each of 2,000 points at 8 to 10 bytes: seven of them are longer than a frame.
+    await page.context().setOffline(true)
+    await page.getByText('Connection lost').waitFor()
+    await page.evaluate(`{
+      const board = document.querySelector('.board')
+      const { left, top, width, height } = board.getBoundingClientRect()
+      const fire = (type, x, y) => board.dispatchEvent(new PointerEvent(type,
+        { bubbles: true, pointerId: 1, clientX: left + x * width, clientY: top + y * height }))
+      board.setPointerCapture = () => undefined
+      fire('pointerdown', 0.5, 0.5)
+      for (let i = 0; i < 12500; i++) fire('pointermove', 0.5 + 0.45 * Math.sin(i), 0.5 + 0.45 * Math.cos(i * 1.1))
+      fire('pointerup', 0.5, 0.5)
+    }`)
+    await page.getByText('7 steps are not sent yet').waitFor()
+    await page.context().setOffline(false)
+    await page.locator('.state.in').waitFor()
+    const other = await visit(t, sketch)
+    await says(other, '7 strokes by 1 person')
+    await looksTheSame(page, other)
+  })
+
+  test('bytes of others that are no strokes do no harm', async (t) => {
+    const sketch = newSketch()
+    const page = await visit(t, sketch)
+    await page.evaluate(`new Promise((done) => {
+      const socket = new WebSocket('ws://${listen}/socket')
+      const id = new TextEncoder().encode('${sketch.slice(1)}')
+      const send = (head, ...data) => socket.send(new Uint8Array([...head, ...data]))
+      socket.onopen = () => {
+        send([1, 0, 0, 3, ...Array(16).fill(0), 0, 0, 0, 0, id.length], ...id)
+        const lines = '\\xff\\n{}\\nnull\\n{"type":"stroke","id":"a","by":"b","color":1,"width":9,"points":[1e999,0]}\\n'
+        send([5, ...Array(13).fill(0)], ...Array.from(lines, (letter) => letter.charCodeAt(0)))
+        socket.onmessage = ({ data }) => data.size === 12 && done(socket.close())
+      }
+    })`)
+    await draw(page, [0.2, 0.2], [0.3, 0.3])
+    await says(page, '1 stroke by 1 person')
+    await page.reload()
+    await says(page, '1 stroke by 1 person')
+  })
+
+  test('without a name in its address it makes one that can be passed on', async (t) => {
+    const page = await visit(t, '')
+    const address = page.url()
+    assert.match(new URL(address).hash, /^#[0-9a-f]{30}$/)
+    assert.equal(await page.getByLabel('Address of this sketch').inputValue(), address)
+    await page.getByRole('link', { name: 'Begin another sketch' }).click()
+    await until('there is another', () => new URL(page.url()).hash !== '' && page.url() !== address)
+  })
+
+  for (const [locale, words] of [
+    ['de-DE', 'Verbunden, sonst ist niemand hier'],
+    ['fr-CA', 'Connecté, personne d’autre n’est là'],
+    ['sv-SE', 'Ansluten, ingen annan är här'],
+  ] as const)
+    test(`it speaks ${locale}`, async (t) => {
+      const page = await visit(t, newSketch(), { locale })
+      await page.getByText(words).waitFor()
+      assert.equal(await page.getAttribute('html', 'lang'), locale.slice(0, 2))
+    })
+
+  for (const [name, viewport] of Object.entries({ phone, desktop }))
+    test(`axe-core finds nothing, and nothing is wider than the screen: ${name}`, async (t) => {
+      const page = await visit(t, newSketch(), { viewport })
+      await draw(page, [0.2, 0.2], [0.3, 0.3])
+      if (name === 'phone') {
+        await page.context().setOffline(true)
+        await page.getByText('Connection lost').waitFor()
+      }
+      await assertAccessible(page, name)
+      assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
+    })
+
+  test('it is there where documents are, and nowhere else', async (t) => {
+    // It waits for the lock that the other has, and answers what needs none.
+    const without = await startPlenum({ database: db.url, ready: false })
+    t.after(() => without.kill())
+    await until('it listens', () =>
+      without.get('/').then(
+        () => true,
+        () => false,
+      ),
+    )
+    assert.equal((await without.get('/document/demo')).status, 404)
+    const { status, headers } = await plenum.get('/document/demo')
+    assert.equal(status, 200)
+    assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'sha256-/)
+  })
+})

@@ -18,7 +18,7 @@ type Place = readonly [x: number, y: number]
 suite('the page for sketches', { skip: noChromium }, async () => {
   const db = await createDatabase()
   const listen = `127.0.0.1:${await freePort()}`
-  const options = { database: db.url, listen, flags: ['-document'] }
+  const options = { database: db.url, listen, flags: ['-document', '-document-maxsize', '1'] }
   let plenum = await startPlenum(options)
   const browser = await launchChromium()
   after(async () => {
@@ -224,24 +224,37 @@ suite('the page for sketches', { skip: noChromium }, async () => {
     await looksTheSame(page, other)
   })
 
-  test('bytes of others that are no strokes do no harm', async (t) => {
-    const sketch = newSketch()
-    const page = await visit(t, sketch)
-    await page.evaluate(`new Promise((done) => {
+  /** Writes to the end of an empty sketch as any other client of the protocol may. */
+  const write = (page: Page, sketch: string, text: string): Promise<void> =>
+    page.evaluate(`new Promise((done) => {
       const socket = new WebSocket('ws://${listen}/socket')
-      const id = new TextEncoder().encode('${sketch.slice(1)}')
-      const send = (head, ...data) => socket.send(new Uint8Array([...head, ...data]))
+      const bytes = (text) => Array.from(text, (letter) => letter.charCodeAt(0))
+      const send = (...parts) => socket.send(new Uint8Array(parts.flat()))
       socket.onopen = () => {
-        send([1, 0, 0, 3, ...Array(16).fill(0), 0, 0, 0, 0, id.length], ...id)
-        const lines = '\\xff\\n{}\\nnull\\n{"type":"stroke","id":"a","by":"b","color":1,"width":9,"points":[1e999,0]}\\n'
-        send([5, ...Array(13).fill(0)], ...Array.from(lines, (letter) => letter.charCodeAt(0)))
+        send([1, 0, 0, 3], Array(20).fill(0), ${sketch.length - 1}, bytes('${sketch.slice(1)}'))
+        send([5, 0], Array(12).fill(0), bytes(${text}))
         socket.onmessage = ({ data }) => data.size === 12 && done(socket.close())
       }
     })`)
+
+  test('bytes of others that are no strokes do no harm', async (t) => {
+    const sketch = newSketch()
+    const page = await visit(t, sketch)
+    const stroke = '{"type":"stroke","id":"a","by":"b","color":1,"width":9,"points":[1e999,0]}'
+    await write(page, sketch, `'\\xff\\n{}\\nnull\\n${stroke}\\n'`)
     await draw(page, [0.2, 0.2], [0.3, 0.3])
     await says(page, '1 stroke by 1 person')
     await page.reload()
     await says(page, '1 stroke by 1 person')
+  })
+
+  test('where a document is as long as the server lets it be, it says so', async (t) => {
+    const sketch = newSketch()
+    const page = await visit(t, sketch)
+    await write(page, sketch, `'x'.repeat(${2 ** 20 - 10})`)
+    await draw(page, [0.2, 0.2], [0.3, 0.3])
+    await page.getByText('This sketch is full').waitFor()
+    await says(page, 'Nothing has been drawn yet')
   })
 
   test('without a name in its address it makes one that can be passed on', async (t) => {

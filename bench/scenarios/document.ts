@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Door } from '../document/client.ts'
 import { DocumentCrowd, type Report } from '../document/crowd.ts'
 import { Times } from '../document/times.ts'
-import { cpuSeconds, median, peakResident, residentBytes } from '../process.ts'
+import { cpuSeconds, heldBytes, median, peakResident } from '../process.ts'
 import type { Outcome, Scenario } from '../scenario.ts'
 import type { Stage } from '../stage.ts'
 
@@ -112,6 +112,11 @@ export const document = (given: Stress): Scenario => ({
       },
       goals: [
         { name: 'screen to screen ms, p99', value: p99, atMost: 50 },
+        {
+          name: 'p99, of the floor',
+          value: p99 / allTimes(played.floors).histogram.quantile(0.99),
+          atMost: 1.5,
+        },
         { name: 'cpu a delivery, of the floor', value: cpuRatio, atMost: 1.5 },
       ],
       lost: totalOf(every, ({ wrong }) => wrong.lost) + different,
@@ -261,7 +266,7 @@ export const documentSize: Scenario = {
     await crowd.alone([0, 1, 2], 20, changeSize)
     const rounds = await crowd.alone([0, 1, 2], aloneCount, changeSize)
     const [small = NaN, medium = NaN, large = NaN] = rounds.map(median)
-    const before = residentBytes(plenum.pid)
+    const before = await heldBytes(plenum.pid)
     const opened: number[] = []
     let peak = before
     const reader = stage.documentCrowd(doorAt(plenum.port))

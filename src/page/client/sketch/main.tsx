@@ -44,7 +44,7 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
   const summary =
     picture.strokes.length === 0 ? texts.nothing : texts.summary(picture.strokes.length, picture.people)
   const target = picture.undoable.get(by)
-  const mayDraw = sketch.mayWrite && phase !== 'gone' && phase !== 'denied'
+  const mayDraw = sketch.closed === null && phase !== 'gone' && phase !== 'denied'
   const undo = (): void => {
     if (target === undefined || !mayDraw) return
     session.add({ type: 'undo', id: randomName(6), by, target })
@@ -106,12 +106,12 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
 }
 
 function State({ sketch, session }: { sketch: Sketch; session: SketchSession }): JSX.Element {
-  const { phase, others, pending, mayWrite, fault } = sketch
+  const { phase, others, pending, closed, fault } = sketch
   const here = new Set([by, ...Array.from(others.values(), (other) => other.by)]).size
-  const isAlert = phase === 'gone' || phase === 'denied'
+  const isOver = phase === 'gone' || phase === 'denied' || closed === 'full'
   const words = {
     connecting: texts.connecting,
-    in: mayWrite ? texts.connected(here) : texts.readOnly,
+    in: closed === null ? texts.connected(here) : texts[closed],
     waiting: texts.lost,
     gone: texts.gone,
     denied: texts.denied,
@@ -127,7 +127,7 @@ function State({ sketch, session }: { sketch: Sketch; session: SketchSession }):
           {texts.tryNow}
         </button>
       )}
-      {isAlert && <a href={location.pathname}>{texts.another}</a>}
+      {isOver && <a href={location.pathname}>{texts.another}</a>}
       <p role="alert" class="fault">
         {fault}
       </p>

@@ -21,7 +21,8 @@ export type Sketch = {
   pending: readonly Entry[]
   /** Others who are here, by the names of their keys. */
   others: ReadonlyMap<string, Pointer>
-  mayWrite: boolean
+  /** Why nothing can be added, if so. */
+  closed: 'readOnly' | 'full' | null
   /** What the server has complained of. */
   fault: string | null
 }
@@ -43,7 +44,7 @@ export class SketchSession {
     entries: [],
     pending: [],
     others: new Map(),
-    mayWrite: true,
+    closed: null,
     fault: null,
   }
   readonly #address: URL
@@ -58,7 +59,7 @@ export class SketchSession {
   #decoder = new TextDecoder()
   #rest = ''
   readonly #known = new Set<string>()
-  #underWay: Bytes | null = null
+  #underWay: { offset: number; data: Bytes } | null = null
   /** The document's length when an append was refused: what makes it so long has to come first. */
   #awaited = 0
   #key = ''
@@ -159,11 +160,14 @@ export class SketchSession {
   }
 
   #answered(result: 'refused' | 'accepted' | 'notPermitted', length: number): void {
-    const data = this.#underWay
+    const sent = this.#underWay
     this.#underWay = null
-    if (result === 'accepted' && data) this.#take(data)
-    else if (result === 'refused') this.#awaited = length
-    else this.#update({ pending: [], mayWrite: false })
+    if (!sent) return
+    if (result === 'accepted') this.#take(sent.data)
+    else if (result === 'notPermitted') this.#update({ pending: [], closed: 'readOnly' })
+    else if (length !== sent.offset) this.#awaited = length
+    // Nobody was first: the server takes no more.
+    else this.#update({ pending: [], closed: 'full', fault: null })
     this.#flush()
   }
 
@@ -186,8 +190,8 @@ export class SketchSession {
   }
 
   #flush(): void {
-    const { phase, pending, mayWrite } = this.sketch
-    if (phase !== 'in' || this.#underWay || pending.length === 0 || !mayWrite) return
+    const { phase, pending, closed } = this.sketch
+    if (phase !== 'in' || this.#underWay || pending.length === 0 || closed) return
     if (this.#length < this.#awaited) return
     let text = ''
     for (const entry of pending) {
@@ -195,8 +199,9 @@ export class SketchSession {
       if (text !== '' && text.length + line.length > mostAtOnce) break
       text += line
     }
-    this.#underWay = new TextEncoder().encode(text)
-    this.#send(appendMessage(this.#length, this.#underWay))
+    const data = new TextEncoder().encode(text)
+    this.#underWay = { offset: this.#length, data }
+    this.#send(appendMessage(this.#length, data))
   }
 
   #hearKeys(keys: readonly Key[]): void {

@@ -34,6 +34,7 @@ const en = {
   lost: 'Connection lost. It is tried again by itself; what you draw is kept.',
   unsent: (steps: number) => english.plural(steps, '# step is not sent yet', '# steps are not sent yet'),
   tryNow: 'Try now',
+  full: 'This sketch is full: nothing can be added.',
   readOnly: 'You may look at this sketch, but not draw on it.',
   denied: 'You may not open this sketch (any more).',
   gone: 'This sketch has been deleted or replaced. Load the page anew to see what is there now.',
@@ -76,6 +77,7 @@ const de: Texts = {
   unsent: (steps) =>
     german.plural(steps, '# Schritt ist noch nicht gesendet', '# Schritte sind noch nicht gesendet'),
   tryNow: 'Jetzt versuchen',
+  full: 'Diese Skizze ist voll: Es kann nichts hinzugefügt werden.',
   readOnly: 'Sie dürfen diese Skizze ansehen, aber nicht darauf zeichnen.',
   denied: 'Sie dürfen diese Skizze nicht (mehr) öffnen.',
   gone: 'Diese Skizze wurde gelöscht oder ersetzt. Laden Sie die Seite neu, um zu sehen, was jetzt da ist.',
@@ -117,6 +119,7 @@ const fr: Texts = {
   unsent: (steps) =>
     french.plural(steps, '# action n’est pas encore envoyée', '# actions ne sont pas encore envoyées'),
   tryNow: 'Essayer maintenant',
+  full: 'Ce croquis est plein : on ne peut plus rien y ajouter.',
   readOnly: 'Vous pouvez regarder ce croquis, mais pas y dessiner.',
   denied: 'Vous ne pouvez pas (ou plus) ouvrir ce croquis.',
   gone: 'Ce croquis a été supprimé ou remplacé. Rechargez la page pour voir ce qu’il y a maintenant.',
@@ -156,6 +159,7 @@ const sv: Texts = {
   lost: 'Anslutningen bröts. Ett nytt försök görs av sig självt; det du ritar finns kvar.',
   unsent: (steps) => swedish.plural(steps, '# steg är inte skickat ännu', '# steg är inte skickade ännu'),
   tryNow: 'Försök nu',
+  full: 'Skissen är full: inget kan läggas till.',
   readOnly: 'Du får titta på skissen, men inte rita på den.',
   denied: 'Du får inte (längre) öppna skissen.',
   gone: 'Skissen har raderats eller ersatts. Ladda om sidan för att se vad som finns där nu.',

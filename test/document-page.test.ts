@@ -5,6 +5,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
 import { assertAccessible, desktop, launchChromium, noChromium, phone } from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
+import { manage } from './support/manage.ts'
 import { startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
@@ -18,7 +19,9 @@ type Place = readonly [x: number, y: number]
 suite('the page for sketches', { skip: noChromium }, async () => {
   const db = await createDatabase()
   const listen = `127.0.0.1:${await freePort()}`
-  const options = { database: db.url, listen, flags: ['-document', '-document-maxsize', '1'] }
+  const secrets = { user: 'app', password: 'secret' }
+  const management = ['-document-user', secrets.user, '-document-password', secrets.password]
+  const options = { database: db.url, listen, flags: ['-document', '-document-maxsize', '1', ...management] }
   let plenum = await startPlenum(options)
   const browser = await launchChromium()
   after(async () => {
@@ -145,7 +148,6 @@ suite('the page for sketches', { skip: noChromium }, async () => {
     await draw(page, [0.4, 0.4], [0.5, 0.5])
     await page.getByText('Connection lost').waitFor()
     plenum = await startPlenum(options)
-    await page.getByRole('button', { name: 'Try now' }).click()
     await page.locator('.state.in').waitFor()
     await says(page, '2 strokes by 1 person')
     const before = await pixels(page)
@@ -255,6 +257,28 @@ suite('the page for sketches', { skip: noChromium }, async () => {
     await draw(page, [0.2, 0.2], [0.3, 0.3])
     await page.getByText('This sketch is full').waitFor()
     await says(page, 'Nothing has been drawn yet')
+  })
+
+  test('who may only read sees that, and who has a sketch open that is deleted', async (t) => {
+    const sketch = newSketch()
+    const documentID = sketch.slice(1)
+    const writer = await visit(t, sketch)
+    await draw(writer, [0.2, 0.2], [0.3, 0.3])
+    const token = { token: `${documentID}-reader`, documentID, userID: 'r', permissions: 'r' }
+    const expiration = 'Fri, 01 Jan 2100 00:00:00 GMT'
+    const { status } = await manage(plenum, { method: 'addToken', ...token, expiration }, secrets)
+    assert.equal(status, 200)
+    const reader = await visit(t, `#${token.token}`)
+    await says(reader, '1 stroke by 1 person')
+    await draw(reader, [0.5, 0.5], [0.6, 0.6])
+    await reader.getByText('You may look at this sketch, but not draw on it').waitFor()
+    await says(reader, '1 stroke by 1 person')
+    await draw(writer, [0.5, 0.5], [0.6, 0.6])
+    await says(reader, '2 strokes by 1 person')
+    await manage(plenum, { method: 'deleteDocument', documentID }, secrets)
+    for (const page of [writer, reader]) await page.getByText('has been deleted or replaced').waitFor()
+    await writer.reload()
+    await says(writer, 'Nothing has been drawn yet')
   })
 
   test('without a name in its address it makes one that can be passed on', async (t) => {

@@ -65,7 +65,7 @@ suite('the page for sketches', { skip: noChromium }, async () => {
     const at = ([x, y]: Place): [number, number] => [box.x + x * box.width, box.y + y * box.height]
     await page.mouse.move(...at(from))
     await page.mouse.down()
-    await page.mouse.move(...at(to), { steps: 4 })
+    await page.mouse.move(...at(to), { steps: 2 })
     await page.mouse.up()
   }
 
@@ -199,7 +199,7 @@ suite('the page for sketches', { skip: noChromium }, async () => {
     assert.deepEqual(await colorAt(keys, [0.4, 0.5]), [28, 35, 32, 255])
     await touch.locator('.board').tap()
     await says(keys, '2 strokes by 2 people')
-    await keys.getByText('1 new stroke by others').waitFor({ state: 'attached', timeout: 6000 })
+    await touch.getByText('1 new stroke by others').waitFor({ state: 'attached', timeout: 6000 })
   })
 
   test('a long stroke and a long document come whole, in several frames', async (t) => {

@@ -2,7 +2,7 @@ import type { Entry } from './entries.ts'
 import type { Texts } from './texts.ts'
 
 /** What others draw is gathered for so long before it is said. */
-const gatherMs = 3000
+const gatherMs = 2000
 
 /** Tells people who do not see the sheet what happens on it. */
 export function createAnnouncer(texts: Texts): {

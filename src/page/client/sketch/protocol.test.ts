@@ -16,12 +16,12 @@ const bytes = (text: string): Bytes => Uint8Array.from(Buffer.from(text.replaceA
 test("what is sent is what the protocol's examples have", () => {
   assert.equal(
     hex(initMessage('d', 0, Buffer.from('hi'))),
-    '010000030000000000000000000000000000000000000000016468' + '69',
+    '01000003000000000000000000000000000000000000000001646869',
   )
   assert.equal(hex(appendMessage(2, Buffer.from('abc'))), '0500000000000000000000000002616263')
   assert.equal(
     hex(setKeyMessage({ name: 'cur', value: '10,10', oldVersion: 0, version: 1, request: 7 })),
-    '030000070000000000000000010000000363757200000005' + '31302c3130',
+    '03000007000000000000000001000000036375720000000531302c3130',
   )
 })
 

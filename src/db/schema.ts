@@ -113,7 +113,7 @@ const migrations = [
     id text not null unique,
     length bigint not null,
     accessed_at timestamptz not null default now()
-  );
+  ) with (fillfactor = 80);
   create index document_accessed on plenum.document (accessed_at);
   create table plenum.document_part (
     document bigint not null references plenum.document on delete cascade,

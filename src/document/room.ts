@@ -376,6 +376,7 @@ export class DocumentRoom implements SessionRoom {
     const parts: Buffer[] = []
     const tellings: (() => void)[] = []
     let bytes = 0
+    let appends = 0
     for (const job of jobs) {
       if (job.type === 'enter' || job.type === 'admin') break
       if (run.length === mostAtOnce || bytes > mostBytesAtOnce) break
@@ -383,13 +384,14 @@ export class DocumentRoom implements SessionRoom {
       if (!draft) continue
       const { tell, data } = this.#decide(draft, job)
       if (tell) tellings.push(tell)
-      if (!data || data.length === 0) continue
+      if (!data) continue
+      appends++
       parts.push(data)
       bytes += data.length
     }
     const data = Buffer.concat(parts)
     const keys = draft?.storedKeys() ?? []
-    if (document && draft && (data.length > 0 || keys.length > 0)) {
+    if (document && draft && (appends > 0 || keys.length > 0)) {
       const begun = clock()
       try {
         const isDone = await writeDocument(store, document.number, {
@@ -400,7 +402,7 @@ export class DocumentRoom implements SessionRoom {
         if (!isDone) await this.#closeWhereGone()
         else {
           metrics.committed(clock() - begun, { lines: 0, votes: 0 })
-          metrics.appended(parts.length, data.length)
+          metrics.appended(appends, data.length)
         }
       } catch (error) {
         this.#deps.onFailed(error)

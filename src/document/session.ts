@@ -2,7 +2,7 @@ import { binaryFrame } from '../edge/frame.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import type { Access } from './access.ts'
-import type { Budget } from './budget.ts'
+import type { Budget, Holder } from './budget.ts'
 import type { Permissions } from './document.ts'
 import {
   type Command,
@@ -42,7 +42,7 @@ const mostEarlyBytes = 1024 * 1024
 const longestTimerMs = 2 ** 31 - 1
 
 /** One connection at the document door, from the upgrade to its end. */
-export class DocumentSession implements SocketHandlers {
+export class DocumentSession implements SocketHandlers, Holder {
   readonly socket: Socket
   readonly #deps: DocumentSessionDeps
   readonly #joiner: Joiner
@@ -52,6 +52,7 @@ export class DocumentSession implements SocketHandlers {
   /** What came after init and before the document did; null from then on. */
   #early: Buffer[] | null = []
   #earlyBytes = 0
+  #initBytes = 0
   #joining = 0
   #unanswered = { commands: 0, bytes: 0 }
   #timer: NodeJS.Timeout | null
@@ -86,9 +87,10 @@ export class DocumentSession implements SocketHandlers {
   frame(data: Buffer): void {
     if (!this.#open) return
     const joined = this.#joiner.push(data)
-    this.#deps.budget.change(this.#joiner.heldBytes - this.#joining)
+    const held = this.#joiner.heldBytes - this.#joining
     this.#joining = this.#joiner.heldBytes
-    if (this.#deps.budget.isSpent) return this.fail(fault('the server is too busy'))
+    this.#deps.budget.change(this, held)
+    if (!this.#open) return
     switch (joined.type) {
       case 'incomplete':
         return
@@ -126,14 +128,19 @@ export class DocumentSession implements SocketHandlers {
   /** The room that it is in from now on; what it sends still waits for `live`. */
   admit(room: SessionRoom): void {
     this.#room = room
+    // They may be large, and have been used.
+    const none = Buffer.alloc(0)
+    this.#init = { ...this.init, id: none, data: none }
   }
 
   /** The document has been sent: commands are taken, those that waited first. */
   live(): void {
     const early = this.#early ?? []
     this.#early = null
-    this.#deps.budget.change(-this.#earlyBytes)
+    const held = this.#earlyBytes + this.#initBytes
     this.#earlyBytes = 0
+    this.#initBytes = 0
+    this.#deps.budget.change(this, -held)
     for (const bytes of early) if (this.#open) this.#command(bytes)
   }
 
@@ -141,7 +148,12 @@ export class DocumentSession implements SocketHandlers {
   answered(bytes: number): void {
     this.#unanswered.commands--
     this.#unanswered.bytes -= bytes
-    this.#deps.budget.change(-bytes)
+    this.#deps.budget.change(this, -bytes)
+  }
+
+  /** More waits than the server can keep, and nobody keeps more of it. */
+  shed(): void {
+    this.fail(fault('the server is too busy'))
   }
 
   /** Says why, and ends the connection. */
@@ -166,12 +178,14 @@ export class DocumentSession implements SocketHandlers {
       this.#init = init
       if (this.#timer) clearTimeout(this.#timer)
       this.#timer = null
-      return this.#deps.enter(this)
+      this.#initBytes = bytes.length
+      this.#deps.budget.change(this, bytes.length)
+      return this.#open ? this.#deps.enter(this) : undefined
     }
     if (!this.#early) return this.#command(bytes)
     this.#early.push(bytes)
     this.#earlyBytes += bytes.length
-    this.#deps.budget.change(bytes.length)
+    this.#deps.budget.change(this, bytes.length)
     if (this.#earlyBytes > mostEarlyBytes || this.#early.length > mostUnanswered)
       this.fail(fault('too much came before the document was open'))
   }
@@ -186,7 +200,7 @@ export class DocumentSession implements SocketHandlers {
     const unanswered = this.#unanswered
     unanswered.commands++
     unanswered.bytes += bytes
-    this.#deps.budget.change(bytes)
+    this.#deps.budget.change(this, bytes)
     this.#room?.command(this, command, bytes)
     if (unanswered.commands > mostUnanswered || unanswered.bytes > 2 * this.#deps.maxMessage)
       this.fail(fault('too much is unanswered'))
@@ -197,9 +211,11 @@ export class DocumentSession implements SocketHandlers {
     this.#open = false
     if (this.#timer) clearTimeout(this.#timer)
     this.#early = []
-    this.#deps.budget.change(-this.#joining - this.#earlyBytes)
+    const held = this.#joining + this.#earlyBytes + this.#initBytes
+    this.#initBytes = 0
     this.#joining = 0
     this.#earlyBytes = 0
+    this.#deps.budget.change(this, -held)
   }
 }
 

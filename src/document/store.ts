@@ -66,7 +66,7 @@ export async function writeDocument(
   const [row] = await sql<{ done: boolean }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     grown as (
-      update plenum.document set length = length + ${data.length}::bigint, accessed_at = now()
+      update plenum.document set length = length + ${data.length}::bigint
       where number = ${number}::bigint and length = ${length}::bigint and (select ok from fenced) returning number),
     part as (
       insert into plenum.document_part (document, at, data)

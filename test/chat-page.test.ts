@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { AxeResults } from 'axe-core'
-import { type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { BrowserContextOptions, Page } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
+import { assertAccessible, launchChromium, noChromium, openPage, picture } from './support/browser.ts'
 import { invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
 import { startPlenum } from './support/server.ts'
@@ -14,22 +11,13 @@ import { until } from './support/until.ts'
 
 // The chat page in Chromium: what it shows, keeps and survives, for people with and without a pointer or eyes.
 
-const binary = ['chromium', 'chromium-browser', 'google-chrome']
-  .map((name) => spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim())
-  .find((path) => path !== '')
-const skip = binary === undefined && 'there is no Chromium here (package chromium of Debian)'
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-suite('the chat page', { skip }, async () => {
+suite('the chat page', { skip: noChromium }, async () => {
   const db = await createDatabase()
   const { sql } = db
   const listen = `127.0.0.1:${await freePort()}`
   const options = { database: db.url, listen, poll: 0.5, origin: `http://${listen}`, flags: ['-chat'] }
   let plenum = await startPlenum(options)
-  const browser = await chromium.launch({
-    executablePath: binary ?? '',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
-  })
+  const browser = await launchChromium()
   after(async () => {
     await browser.close()
     await plenum.kill()
@@ -41,35 +29,8 @@ suite('the chat page', { skip }, async () => {
     await sql`select chat.new_message(${room}::int, now(), ${user}, ${message})`
   }
 
-  /** Opens the page in a browser profile of its own. It fails the test if it complains or asks any other host. */
-  async function visit(
-    t: TestContext,
-    query: string,
-    { wide = 1000, ...settings }: BrowserContextOptions & { wide?: number } = {},
-  ): Promise<Page> {
-    const context = await browser.newContext({
-      locale: 'en-GB',
-      viewport: { width: wide, height: 700 },
-      bypassCSP: false,
-      ...settings,
-    })
-    const page = await context.newPage()
-    const complaints: string[] = []
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !/WebSocket/.test(message.text())) complaints.push(message.text())
-    })
-    page.on('request', (request) => {
-      const { protocol, host } = new URL(request.url())
-      if (protocol !== 'data:' && host !== listen) complaints.push(`asked ${host}`)
-    })
-    t.after(async () => {
-      await context.close()
-      assert.deepEqual(complaints, [])
-    })
-    await page.goto(plenum.url(`/chat${query}`))
-    return page
-  }
+  const visit = (t: TestContext, query: string, options: BrowserContextOptions = {}): Promise<Page> =>
+    openPage(t, browser, plenum, `/chat${query}`, options)
 
   const shown = (page: Page): Promise<string[]> => page.locator('.line:not(.pending) .text').allTextContents()
 
@@ -176,24 +137,17 @@ suite('the chat page', { skip }, async () => {
       assert.equal(await page.getAttribute('html', 'lang'), locale === 'ja-JP' ? 'en' : locale.slice(0, 2))
     })
 
-  for (const colorScheme of ['light', 'dark'] as const)
-    for (const wide of [320, 1280])
-      test(`axe-core finds nothing, and nothing is wider than the screen: ${colorScheme}, ${wide} pixels`, async (t) => {
-        const room = ++lastRoom
-        await post(room, 'App', `a word of ${'x'.repeat(300)}`)
-        const key = await invite(sql, 'Alice', room)
-        const page = await visit(t, `?session_key=${key}`, { colorScheme, wide, bypassCSP: true })
-        await page.getByText('a word of').waitFor()
-        await page.getByLabel('Your message').fill('x'.repeat(10_001))
-        await page.getByText('at most 10,000').waitFor()
-        await page.evaluate(axe)
-        const { violations } = await page.evaluate<AxeResults>(
-          `axe.run(document, { resultTypes: ['violations'] })`,
-        )
-        assert.deepEqual(
-          violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
-          [],
-        )
-        assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
-      })
+  for (const width of [320, 1280])
+    test(`axe-core finds nothing, and nothing is wider than the screen of ${width} pixels`, async (t) => {
+      const room = ++lastRoom
+      await post(room, 'App', `a word of ${'x'.repeat(300)}`)
+      const key = await invite(sql, 'Alice', room)
+      const page = await visit(t, `?session_key=${key}`, { viewport: { width, height: 700 } })
+      await page.getByText('a word of').waitFor()
+      await picture(page, `chat-${width}`)
+      await page.getByLabel('Your message').fill('x'.repeat(10_001))
+      await page.getByText('at most 10,000').waitFor()
+      await assertAccessible(page, 'the chat')
+      assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
+    })
 })

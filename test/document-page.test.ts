@@ -3,7 +3,7 @@ import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
-import { assertAccessible, desktop, launchChromium, noChromium, phone } from './support/browser.ts'
+import { assertAccessible, desktop, launchChromium, noChromium, openPage, phone } from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
 import { manage } from './support/manage.ts'
 import { startPlenum } from './support/server.ts'
@@ -32,28 +32,15 @@ suite('the page for sketches', { skip: noChromium }, async () => {
   let lastSketch = 0
   const newSketch = (): string => `#sketch-${++lastSketch}`
 
-  /** Opens a sketch in a browser profile of its own. It fails the test if it complains or asks any other host. */
   async function visit(
     t: TestContext,
     address = newSketch(),
     settings: BrowserContextOptions = {},
   ): Promise<Page> {
-    const context = await browser.newContext({ locale: 'en-GB', viewport: small, ...settings })
-    const page = await context.newPage()
-    const complaints: string[] = []
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !/WebSocket/.test(message.text())) complaints.push(message.text())
+    const page = await openPage(t, browser, plenum, `/document/demo${address}`, {
+      viewport: small,
+      ...settings,
     })
-    page.on('request', (request) => {
-      const { protocol, host } = new URL(request.url())
-      if (protocol !== 'data:' && host !== listen) complaints.push(`asked ${host}`)
-    })
-    t.after(async () => {
-      await context.close()
-      assert.deepEqual(complaints, [])
-    })
-    await page.goto(plenum.url(`/document/demo${address}`))
     await page.locator('.state.in').waitFor()
     return page
   }

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { freePort } from '../demo/port.ts'
 import { newKey } from '../demo/association.ts'
 import type { StatusReport } from '../src/page/client/status/report.ts'
-import { faultsOf, noChromium, openChromium } from './support/chromium.ts'
+import { assertAccessible, desktop, launchChromium, noChromium, phone } from './support/browser.ts'
 import { gather, settle } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import { join } from './support/member.ts'
@@ -124,15 +124,15 @@ suite('the status page in Chromium', { skip }, () => {
     const plenum = await house.start()
     const meeting = await gather(house.db.sql, plenum, 2, { name: 'Assembly <i>' })
     await meeting.enter(0)
-    const browser = await openChromium()
+    const browser = await launchChromium()
     t.after(() => browser.close())
-    for (const options of [{}, { colorScheme: 'dark' }, { viewport: { width: 360, height: 740 } }] as const) {
-      const context = await browser.newContext({ bypassCSP: true, ...options })
+    for (const viewport of [desktop, phone]) {
+      const context = await browser.newContext({ viewport })
       const page = await context.newPage()
       await page.goto(plenum.url('/status'))
       await page.getByRole('button', { name: /^People/ }).click()
       await page.getByText(meeting.name(0)).waitFor()
-      assert.deepEqual(await faultsOf(page), [])
+      await assertAccessible(page, 'the status page')
       assert.equal(
         await page.evaluate('document.documentElement.scrollWidth <= document.documentElement.clientWidth'),
         true,

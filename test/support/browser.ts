@@ -47,15 +47,14 @@ export type Visit = BrowserContextOptions & {
 }
 
 /**
- * Opens the meeting page in a browser profile of its own, for a member or by any path. It fails the test if it complains
- * (its policy would be broken by what is not allowed, for one), or asks any other host for anything.
+ * Opens one of the server's pages in a browser profile of its own. It fails the test if it complains (its policy would be
+ * broken by what is not allowed, for one), or asks any other host for anything.
  */
-export async function visit(
+export async function openPage(
   t: TestContext,
   browser: Browser,
   plenum: Plenum,
-  meeting: Gathering,
-  index: number,
+  path: string,
   { mayComplain, clockError, ...options }: Visit = {},
 ): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: desktop, ...options })
@@ -78,8 +77,20 @@ export async function visit(
     await context.close()
     assert.deepEqual(complaints, [])
   })
-  await page.goto(plenum.url(`/meeting/${meeting.id}/${meeting.key(index)}`))
+  await page.goto(plenum.url(path))
   return page
+}
+
+/** Opens the meeting page for a member. */
+export function visit(
+  t: TestContext,
+  browser: Browser,
+  plenum: Plenum,
+  meeting: Gathering,
+  index: number,
+  options: Visit = {},
+): Promise<Page> {
+  return openPage(t, browser, plenum, `/meeting/${meeting.id}/${meeting.key(index)}`, options)
 }
 
 /** Keeps a picture of what is on the screen, for people to look at. */

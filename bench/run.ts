@@ -52,6 +52,11 @@ const all: Scenario[] = [
 const chosen = all.filter(
   ({ name }) => positionals.length === 0 || positionals.some((part) => name.startsWith(part)),
 )
+const isStress = stress.teachers >= 1 && stress.students >= 0 && stress.seconds > 0
+if (!isStress) {
+  console.error('--teachers takes a number from 1 on, --students from 0 on, --seconds one above 0')
+  process.exit(2)
+}
 if (chosen.length === 0 || (values.runtime !== 'node' && values.runtime !== 'deno')) {
   console.error(`scenarios: ${all.map(({ name }) => name).join(', ')}; --runtime takes node or deno`)
   process.exit(2)
@@ -101,10 +106,9 @@ function print(
   console.log(`  ${lost + repeated === 0 ? 'reached' : 'WRONG  '}  lost ${lost}, repeated ${repeated}`)
   if (lost + repeated > 0) failures++
   const rounded = Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, round(value)]))
+  const server = values.url === undefined ? { runtime: values.runtime } : { url: values.url }
   const reached = goals.every(isReached) && lost + repeated === 0
-  console.log(
-    JSON.stringify({ scenario: name, runtime: values.runtime, ...rounded, lost, repeated, reached }),
-  )
+  console.log(JSON.stringify({ scenario: name, ...server, ...rounded, lost, repeated, reached }))
 }
 
 function round(value: number): number {

@@ -3,7 +3,7 @@ import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
-import { assertAccessible, desktop, launchChromium, noChromium, openPage, phone } from './support/browser.ts'
+import { assertAccessible, desktop, launchChromium, noChromium, phone } from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
 import { manage } from './support/manage.ts'
 import { startPlenum } from './support/server.ts'
@@ -32,15 +32,30 @@ suite('the page for sketches', { skip: noChromium }, async () => {
   let lastSketch = 0
   const newSketch = (): string => `#sketch-${++lastSketch}`
 
+  /** Opens a sketch in a browser profile of its own. It fails the test if it complains or asks any other host. */
   async function visit(
     t: TestContext,
     address = newSketch(),
     settings: BrowserContextOptions = {},
+    beforehand: (page: Page) => Promise<void> = async () => undefined,
   ): Promise<Page> {
-    const page = await openPage(t, browser, plenum, `/document/demo${address}`, {
-      viewport: small,
-      ...settings,
+    const context = await browser.newContext({ locale: 'en-GB', viewport: small, ...settings })
+    const page = await context.newPage()
+    await beforehand(page)
+    const complaints: string[] = []
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/WebSocket/.test(message.text())) complaints.push(message.text())
     })
+    page.on('request', (request) => {
+      const { protocol, host } = new URL(request.url())
+      if (protocol !== 'data:' && host !== listen) complaints.push(`asked ${host}`)
+    })
+    t.after(async () => {
+      await context.close()
+      assert.deepEqual(complaints, [])
+    })
+    await page.goto(plenum.url(`/document/demo${address}`))
     await page.locator('.state.in').waitFor()
     return page
   }
@@ -79,52 +94,261 @@ suite('the page for sketches', { skip: noChromium }, async () => {
       Array.from(data)
     }`)
 
-  test('two draw, both see the same, and it is there when the page is loaded anew', async (t) => {
-    const sketch = newSketch()
-    const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
-    await alice.getByText('Connected, 2 people are here').waitFor()
-    await alice.getByLabel('Red').check()
-    await draw(alice, [0.2, 0.5], [0.6, 0.5])
-    await says(bob, '1 stroke by 1 person')
-    await draw(bob, [0.4, 0.2], [0.4, 0.8])
-    for (const page of [alice, bob]) await says(page, '2 strokes by 2 people')
-    await looksTheSame(alice, bob)
-    assert.deepEqual(await colorAt(bob, [0.3, 0.5]), [192, 57, 43, 255])
-    // Bob's, which is above.
-    assert.deepEqual(await colorAt(alice, [0.4, 0.5]), [28, 35, 32, 255])
-    const before = await pixels(alice)
-    await alice.reload()
-    await says(alice, '2 strokes by 2 people')
-    await until('it looks as before', async () => (await pixels(alice)) === before)
-  })
+  /** Writes to the end of an empty sketch as any other client of the protocol may. */
+  const write = (page: Page, sketch: string, text: string): Promise<void> =>
+    page.evaluate(`new Promise((done) => {
+      const socket = new WebSocket('ws://${listen}/socket')
+      const bytes = (text) => Array.from(text, (letter) => letter.charCodeAt(0))
+      const send = (...parts) => socket.send(new Uint8Array(parts.flat()))
+      socket.onopen = () => {
+        send([1, 0, 0, 3], Array(20).fill(0), ${sketch.length - 1}, bytes('${sketch.slice(1)}'))
+        send([5, 0], Array(12).fill(0), bytes(${text}))
+        socket.onmessage = ({ data }) => data.size === 12 && done(socket.close())
+      }
+    })`)
 
-  test('of strokes that are drawn at the same moment none is lost', async (t) => {
-    const sketch = newSketch()
-    const pages = await Promise.all([visit(t, sketch), visit(t, sketch)])
-    await pages[1].getByLabel('Green').check()
-    for (let round = 0; round < 3; round++)
-      await Promise.all(
-        pages.map((page, index) =>
-          draw(page, [0.1 + 0.4 * index, 0.1 + 0.2 * round], [0.3 + 0.4 * index, 0.15 + 0.2 * round]),
+  suite('while the server is there', { concurrency: 3 }, () => {
+    test('two draw, both see the same, and it is there when the page is loaded anew', async (t) => {
+      const sketch = newSketch()
+      const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      await alice.getByText('Connected, 2 people are here').waitFor()
+      await alice.getByLabel('Red').check()
+      await draw(alice, [0.2, 0.5], [0.6, 0.5])
+      await says(bob, '1 stroke by 1 person')
+      await draw(bob, [0.4, 0.2], [0.4, 0.8])
+      for (const page of [alice, bob]) await says(page, '2 strokes by 2 people')
+      await looksTheSame(alice, bob)
+      assert.deepEqual(await colorAt(bob, [0.3, 0.5]), [192, 57, 43, 255])
+      // Bob's, which is above.
+      assert.deepEqual(await colorAt(alice, [0.4, 0.5]), [28, 35, 32, 255])
+      const before = await pixels(alice)
+      await alice.reload()
+      await says(alice, '2 strokes by 2 people')
+      await until('it looks as before', async () => (await pixels(alice)) === before, 15_000)
+    })
+
+    test('of strokes that are drawn at the same moment none is lost', async (t) => {
+      const sketch = newSketch()
+      const pages = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      await pages[1].getByLabel('Green').check()
+      for (let round = 0; round < 3; round++)
+        await Promise.all(
+          pages.map((page, index) =>
+            draw(page, [0.1 + 0.4 * index, 0.1 + 0.2 * round], [0.3 + 0.4 * index, 0.15 + 0.2 * round]),
+          ),
+        )
+      for (const page of pages) await says(page, '6 strokes by 2 people')
+      await looksTheSame(...pages)
+    })
+
+    test('who appends where another was first appends anew, and neither loses anything', async (t) => {
+      const sketch = newSketch()
+      const held: (() => void)[] = []
+      let isHeld = false
+      // What the server says to Alice can be kept from her.
+      const alice = await visit(t, sketch, {}, (page) =>
+        page.routeWebSocket('**/socket', (socket) => {
+          const server = socket.connectToServer()
+          socket.onMessage((message) => server.send(message))
+          server.onMessage((message) => {
+            if (isHeld) held.push(() => socket.send(message))
+            else socket.send(message)
+          })
+        }),
+      )
+      const bob = await visit(t, sketch)
+      isHeld = true
+      await draw(bob, [0.2, 0.2], [0.3, 0.3])
+      await says(bob, '1 stroke by 1 person')
+      await until('it has been passed on', () => held.length > 0)
+      await draw(alice, [0.4, 0.4], [0.5, 0.5])
+      await draw(alice, [0.4, 0.6], [0.5, 0.7])
+      await says(alice, '2 strokes by 1 person')
+      isHeld = false
+      for (const hear of held) hear()
+      for (const page of [alice, bob]) await says(page, '3 strokes by 2 people')
+      await looksTheSame(alice, bob)
+    })
+
+    test('without a network one draws on, and both sides get what they lack', async (t) => {
+      const sketch = newSketch()
+      const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      await alice.context().setOffline(true)
+      await alice.getByText('Connection lost').waitFor()
+      await draw(alice, [0.2, 0.2], [0.3, 0.3])
+      await draw(alice, [0.2, 0.4], [0.3, 0.5])
+      await alice.getByText('2 steps are not sent yet').waitFor()
+      await bob.getByText('nobody else is here').waitFor()
+      await draw(bob, [0.6, 0.6], [0.7, 0.7])
+      await alice.context().setOffline(false)
+      for (const page of [alice, bob]) await says(page, '3 strokes by 2 people')
+      await looksTheSame(alice, bob)
+    })
+
+    test("one takes back one's own steps only, also after the page was loaded anew, and clearing too", async (t) => {
+      const sketch = newSketch()
+      const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      await draw(alice, [0.2, 0.2], [0.3, 0.3])
+      await draw(bob, [0.6, 0.6], [0.7, 0.7])
+      for (const page of [alice, bob]) await says(page, '2 strokes by 2 people')
+      await alice.reload()
+      await says(alice, '2 strokes by 2 people')
+      await bob.getByRole('button', { name: 'Clear all' }).click()
+      await says(alice, 'Nothing has been drawn yet')
+      const undo = alice.getByRole('button', { name: 'Undo' })
+      assert.equal(await undo.getAttribute('aria-disabled'), 'true')
+      await bob.keyboard.press('Control+z')
+      await says(alice, '2 strokes by 2 people')
+      await undo.click()
+      await says(bob, '1 stroke by 1 person')
+      assert.equal(await undo.getAttribute('aria-disabled'), 'true')
+      await looksTheSame(alice, bob)
+    })
+
+    test('it is drawn on by keyboard and by finger, and others see where', async (t) => {
+      const sketch = newSketch()
+      const [keys, touch] = await Promise.all([
+        visit(t, sketch),
+        visit(t, sketch, { viewport: phone, hasTouch: true, isMobile: true }),
+      ])
+      await keys.keyboard.press('Tab')
+      assert.equal(
+        await keys.evaluate('document.activeElement.getAttribute("aria-label")'),
+        'Sheet to draw on',
+      )
+      for (const key of ['Shift+ArrowLeft', 'Space', 'Shift+ArrowLeft', 'Shift+ArrowLeft'])
+        await keys.keyboard.press(key)
+      const spoken = keys.locator('body > [role=status]')
+      assert.equal(await spoken.textContent(), 'Pen down')
+      await until('the other sees the pen', () =>
+        touch.evaluate(`{
+        const canvas = document.querySelectorAll('canvas')[1]
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+        data.some((value) => value > 0)
+      }`),
+      )
+      await keys.keyboard.press('Space')
+      assert.equal(await spoken.textContent(), 'Pen up')
+      await says(touch, '1 stroke by 1 person')
+      assert.deepEqual(await colorAt(keys, [0.4, 0.5]), [28, 35, 32, 255])
+      await touch.locator('.board').tap()
+      await says(keys, '2 strokes by 2 people')
+      await touch.getByText('1 new stroke by others').waitFor({ state: 'attached', timeout: 6000 })
+    })
+
+    test('a long stroke and a long document come whole, in several frames', async (t) => {
+      const sketch = newSketch()
+      const page = await visit(t, sketch)
+      // Each of 2,000 points at 8 to 10 bytes: seven of them are longer than a frame.
+      await page.context().setOffline(true)
+      await page.getByText('Connection lost').waitFor()
+      await page.evaluate(`{
+      const board = document.querySelector('.board')
+      const { left, top, width, height } = board.getBoundingClientRect()
+      const fire = (type, x, y) => board.dispatchEvent(new PointerEvent(type,
+        { bubbles: true, pointerId: 1, clientX: left + x * width, clientY: top + y * height }))
+      board.setPointerCapture = () => undefined
+      fire('pointerdown', 0.5, 0.5)
+      for (let i = 0; i < 12500; i++) fire('pointermove', 0.5 + 0.45 * Math.sin(i), 0.5 + 0.45 * Math.cos(i * 1.1))
+      fire('pointerup', 0.5, 0.5)
+    }`)
+      await page.getByText('7 steps are not sent yet').waitFor()
+      await page.context().setOffline(false)
+      await page.locator('.state.in').waitFor()
+      const other = await visit(t, sketch)
+      await says(other, '7 strokes by 1 person')
+      await looksTheSame(page, other)
+    })
+
+    test('bytes of others that are no strokes do no harm', async (t) => {
+      const sketch = newSketch()
+      const page = await visit(t, sketch)
+      const stroke = '{"type":"stroke","id":"a","by":"b","color":1,"width":9,"points":[1e999,0]}'
+      await write(page, sketch, `'\\xff\\n{}\\nnull\\n${stroke}\\n'`)
+      await draw(page, [0.2, 0.2], [0.3, 0.3])
+      await says(page, '1 stroke by 1 person')
+      await page.reload()
+      await says(page, '1 stroke by 1 person')
+    })
+
+    test('where a document is as long as the server lets it be, it says so', async (t) => {
+      const sketch = newSketch()
+      const page = await visit(t, sketch)
+      await write(page, sketch, `'x'.repeat(${2 ** 20 - 10})`)
+      await draw(page, [0.2, 0.2], [0.3, 0.3])
+      await page.getByText('This sketch is full').waitFor()
+      await says(page, 'Nothing has been drawn yet')
+    })
+
+    test('who may only read sees that, and who has a sketch open that is deleted', async (t) => {
+      const sketch = newSketch()
+      const documentID = sketch.slice(1)
+      const writer = await visit(t, sketch)
+      await draw(writer, [0.2, 0.2], [0.3, 0.3])
+      const token = { token: `${documentID}-reader`, documentID, userID: 'r', permissions: 'r' }
+      const expiration = 'Fri, 01 Jan 2100 00:00:00 GMT'
+      const { status } = await manage(plenum, { method: 'addToken', ...token, expiration }, secrets)
+      assert.equal(status, 200)
+      const reader = await visit(t, `#${token.token}`)
+      await says(reader, '1 stroke by 1 person')
+      await draw(reader, [0.5, 0.5], [0.6, 0.6])
+      await reader.getByText('You may look at this sketch, but not draw on it').waitFor()
+      await says(reader, '1 stroke by 1 person')
+      await draw(writer, [0.5, 0.5], [0.6, 0.6])
+      await says(reader, '2 strokes by 1 person')
+      await manage(plenum, { method: 'deleteDocument', documentID }, secrets)
+      for (const page of [writer, reader]) await page.getByText('has been deleted or replaced').waitFor()
+      await writer.reload()
+      await says(writer, 'Nothing has been drawn yet')
+    })
+
+    test('without a name in its address it makes one that can be passed on', async (t) => {
+      const page = await visit(t, '')
+      const address = page.url()
+      assert.match(new URL(address).hash, /^#[0-9a-f]{30}$/)
+      assert.equal(await page.getByLabel('Address of this sketch').inputValue(), address)
+      await page.getByRole('link', { name: 'Begin another sketch' }).click()
+      await until('there is another', () => new URL(page.url()).hash !== '' && page.url() !== address)
+    })
+
+    for (const [locale, words] of [
+      ['de-DE', 'Verbunden, sonst ist niemand hier'],
+      ['fr-CA', 'Connecté, personne d’autre n’est là'],
+      ['sv-SE', 'Ansluten, ingen annan är här'],
+    ] as const)
+      test(`it speaks ${locale}`, async (t) => {
+        const page = await visit(t, newSketch(), { locale })
+        await page.getByText(words).waitFor()
+        assert.equal(await page.getAttribute('html', 'lang'), locale.slice(0, 2))
+      })
+
+    for (const [name, viewport] of Object.entries({ phone, desktop }))
+      test(`axe-core finds nothing, and nothing is wider than the screen: ${name}`, async (t) => {
+        const page = await visit(t, newSketch(), { viewport })
+        await draw(page, [0.2, 0.2], [0.3, 0.3])
+        if (name === 'phone') {
+          await page.context().setOffline(true)
+          await page.getByText('Connection lost').waitFor()
+        }
+        await assertAccessible(page, name)
+        assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
+      })
+
+    test('it is there where documents are, and nowhere else', async (t) => {
+      // It waits for the lock that the other has, and answers what needs none.
+      const without = await startPlenum({ database: db.url, ready: false })
+      t.after(() => without.kill())
+      await until('it listens', () =>
+        without.get('/').then(
+          () => true,
+          () => false,
         ),
       )
-    for (const page of pages) await says(page, '6 strokes by 2 people')
-    await looksTheSame(...pages)
-  })
-
-  test('without a network one draws on, and both sides get what they lack', async (t) => {
-    const sketch = newSketch()
-    const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
-    await alice.context().setOffline(true)
-    await alice.getByText('Connection lost').waitFor()
-    await draw(alice, [0.2, 0.2], [0.3, 0.3])
-    await draw(alice, [0.2, 0.4], [0.3, 0.5])
-    await alice.getByText('2 steps are not sent yet').waitFor()
-    await bob.getByText('nobody else is here').waitFor()
-    await draw(bob, [0.6, 0.6], [0.7, 0.7])
-    await alice.context().setOffline(false)
-    for (const page of [alice, bob]) await says(page, '3 strokes by 2 people')
-    await looksTheSame(alice, bob)
+      assert.equal((await without.get('/document/demo')).status, 404)
+      const { status, headers } = await plenum.get('/document/demo')
+      assert.equal(status, 200)
+      assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'sha256-/)
+    })
   })
 
   test('it comes back by itself when the server was away, with every stroke once', async (t) => {
@@ -139,181 +363,6 @@ suite('the page for sketches', { skip: noChromium }, async () => {
     const before = await pixels(page)
     await page.reload()
     await says(page, '2 strokes by 1 person')
-    await until('it looks as before', async () => (await pixels(page)) === before)
-  })
-
-  test("one takes back one's own steps only, also after the page was loaded anew, and clearing too", async (t) => {
-    const sketch = newSketch()
-    const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
-    await draw(alice, [0.2, 0.2], [0.3, 0.3])
-    await draw(bob, [0.6, 0.6], [0.7, 0.7])
-    for (const page of [alice, bob]) await says(page, '2 strokes by 2 people')
-    await alice.reload()
-    await says(alice, '2 strokes by 2 people')
-    await bob.getByRole('button', { name: 'Clear all' }).click()
-    await says(alice, 'Nothing has been drawn yet')
-    const undo = alice.getByRole('button', { name: 'Undo' })
-    assert.equal(await undo.getAttribute('aria-disabled'), 'true')
-    await bob.keyboard.press('Control+z')
-    await says(alice, '2 strokes by 2 people')
-    await undo.click()
-    await says(bob, '1 stroke by 1 person')
-    assert.equal(await undo.getAttribute('aria-disabled'), 'true')
-    await looksTheSame(alice, bob)
-  })
-
-  test('it is drawn on by keyboard and by finger, and others see where', async (t) => {
-    const sketch = newSketch()
-    const [keys, touch] = await Promise.all([
-      visit(t, sketch),
-      visit(t, sketch, { viewport: phone, hasTouch: true, isMobile: true }),
-    ])
-    await keys.keyboard.press('Tab')
-    assert.equal(await keys.evaluate('document.activeElement.getAttribute("aria-label")'), 'Sheet to draw on')
-    for (const key of ['Shift+ArrowLeft', 'Space', 'Shift+ArrowLeft', 'Shift+ArrowLeft'])
-      await keys.keyboard.press(key)
-    const spoken = keys.locator('body > [role=status]')
-    assert.equal(await spoken.textContent(), 'Pen down')
-    await until('the other sees the pen', () =>
-      touch.evaluate(`{
-        const canvas = document.querySelectorAll('canvas')[1]
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-        data.some((value) => value > 0)
-      }`),
-    )
-    await keys.keyboard.press('Space')
-    assert.equal(await spoken.textContent(), 'Pen up')
-    await says(touch, '1 stroke by 1 person')
-    assert.deepEqual(await colorAt(keys, [0.4, 0.5]), [28, 35, 32, 255])
-    await touch.locator('.board').tap()
-    await says(keys, '2 strokes by 2 people')
-    await touch.getByText('1 new stroke by others').waitFor({ state: 'attached', timeout: 6000 })
-  })
-
-  test('a long stroke and a long document come whole, in several frames', async (t) => {
-    const sketch = newSketch()
-    const page = await visit(t, sketch)
-    // Each of 2,000 points at 8 to 10 bytes: seven of them are longer than a frame.
-    await page.context().setOffline(true)
-    await page.getByText('Connection lost').waitFor()
-    await page.evaluate(`{
-      const board = document.querySelector('.board')
-      const { left, top, width, height } = board.getBoundingClientRect()
-      const fire = (type, x, y) => board.dispatchEvent(new PointerEvent(type,
-        { bubbles: true, pointerId: 1, clientX: left + x * width, clientY: top + y * height }))
-      board.setPointerCapture = () => undefined
-      fire('pointerdown', 0.5, 0.5)
-      for (let i = 0; i < 12500; i++) fire('pointermove', 0.5 + 0.45 * Math.sin(i), 0.5 + 0.45 * Math.cos(i * 1.1))
-      fire('pointerup', 0.5, 0.5)
-    }`)
-    await page.getByText('7 steps are not sent yet').waitFor()
-    await page.context().setOffline(false)
-    await page.locator('.state.in').waitFor()
-    const other = await visit(t, sketch)
-    await says(other, '7 strokes by 1 person')
-    await looksTheSame(page, other)
-  })
-
-  /** Writes to the end of an empty sketch as any other client of the protocol may. */
-  const write = (page: Page, sketch: string, text: string): Promise<void> =>
-    page.evaluate(`new Promise((done) => {
-      const socket = new WebSocket('ws://${listen}/socket')
-      const bytes = (text) => Array.from(text, (letter) => letter.charCodeAt(0))
-      const send = (...parts) => socket.send(new Uint8Array(parts.flat()))
-      socket.onopen = () => {
-        send([1, 0, 0, 3], Array(20).fill(0), ${sketch.length - 1}, bytes('${sketch.slice(1)}'))
-        send([5, 0], Array(12).fill(0), bytes(${text}))
-        socket.onmessage = ({ data }) => data.size === 12 && done(socket.close())
-      }
-    })`)
-
-  test('bytes of others that are no strokes do no harm', async (t) => {
-    const sketch = newSketch()
-    const page = await visit(t, sketch)
-    const stroke = '{"type":"stroke","id":"a","by":"b","color":1,"width":9,"points":[1e999,0]}'
-    await write(page, sketch, `'\\xff\\n{}\\nnull\\n${stroke}\\n'`)
-    await draw(page, [0.2, 0.2], [0.3, 0.3])
-    await says(page, '1 stroke by 1 person')
-    await page.reload()
-    await says(page, '1 stroke by 1 person')
-  })
-
-  test('where a document is as long as the server lets it be, it says so', async (t) => {
-    const sketch = newSketch()
-    const page = await visit(t, sketch)
-    await write(page, sketch, `'x'.repeat(${2 ** 20 - 10})`)
-    await draw(page, [0.2, 0.2], [0.3, 0.3])
-    await page.getByText('This sketch is full').waitFor()
-    await says(page, 'Nothing has been drawn yet')
-  })
-
-  test('who may only read sees that, and who has a sketch open that is deleted', async (t) => {
-    const sketch = newSketch()
-    const documentID = sketch.slice(1)
-    const writer = await visit(t, sketch)
-    await draw(writer, [0.2, 0.2], [0.3, 0.3])
-    const token = { token: `${documentID}-reader`, documentID, userID: 'r', permissions: 'r' }
-    const expiration = 'Fri, 01 Jan 2100 00:00:00 GMT'
-    const { status } = await manage(plenum, { method: 'addToken', ...token, expiration }, secrets)
-    assert.equal(status, 200)
-    const reader = await visit(t, `#${token.token}`)
-    await says(reader, '1 stroke by 1 person')
-    await draw(reader, [0.5, 0.5], [0.6, 0.6])
-    await reader.getByText('You may look at this sketch, but not draw on it').waitFor()
-    await says(reader, '1 stroke by 1 person')
-    await draw(writer, [0.5, 0.5], [0.6, 0.6])
-    await says(reader, '2 strokes by 1 person')
-    await manage(plenum, { method: 'deleteDocument', documentID }, secrets)
-    for (const page of [writer, reader]) await page.getByText('has been deleted or replaced').waitFor()
-    await writer.reload()
-    await says(writer, 'Nothing has been drawn yet')
-  })
-
-  test('without a name in its address it makes one that can be passed on', async (t) => {
-    const page = await visit(t, '')
-    const address = page.url()
-    assert.match(new URL(address).hash, /^#[0-9a-f]{30}$/)
-    assert.equal(await page.getByLabel('Address of this sketch').inputValue(), address)
-    await page.getByRole('link', { name: 'Begin another sketch' }).click()
-    await until('there is another', () => new URL(page.url()).hash !== '' && page.url() !== address)
-  })
-
-  for (const [locale, words] of [
-    ['de-DE', 'Verbunden, sonst ist niemand hier'],
-    ['fr-CA', 'Connecté, personne d’autre n’est là'],
-    ['sv-SE', 'Ansluten, ingen annan är här'],
-  ] as const)
-    test(`it speaks ${locale}`, async (t) => {
-      const page = await visit(t, newSketch(), { locale })
-      await page.getByText(words).waitFor()
-      assert.equal(await page.getAttribute('html', 'lang'), locale.slice(0, 2))
-    })
-
-  for (const [name, viewport] of Object.entries({ phone, desktop }))
-    test(`axe-core finds nothing, and nothing is wider than the screen: ${name}`, async (t) => {
-      const page = await visit(t, newSketch(), { viewport })
-      await draw(page, [0.2, 0.2], [0.3, 0.3])
-      if (name === 'phone') {
-        await page.context().setOffline(true)
-        await page.getByText('Connection lost').waitFor()
-      }
-      await assertAccessible(page, name)
-      assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
-    })
-
-  test('it is there where documents are, and nowhere else', async (t) => {
-    // It waits for the lock that the other has, and answers what needs none.
-    const without = await startPlenum({ database: db.url, ready: false })
-    t.after(() => without.kill())
-    await until('it listens', () =>
-      without.get('/').then(
-        () => true,
-        () => false,
-      ),
-    )
-    assert.equal((await without.get('/document/demo')).status, 404)
-    const { status, headers } = await plenum.get('/document/demo')
-    assert.equal(status, 200)
-    assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'sha256-/)
+    await until('it looks as before', async () => (await pixels(page)) === before, 15_000)
   })
 })

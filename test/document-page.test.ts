@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
-import { assertAccessible, desktop, launchChromium, noChromium, phone } from './support/browser.ts'
+import {
+  assertAccessible,
+  desktop,
+  launchChromium,
+  noChromium,
+  openPage,
+  phone,
+  type Visit,
+} from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
 import { manage } from './support/manage.ts'
 import { startPlenum } from './support/server.ts'
@@ -32,30 +40,11 @@ suite('the page for sketches', { skip: noChromium }, async () => {
   let lastSketch = 0
   const newSketch = (): string => `#sketch-${++lastSketch}`
 
-  /** Opens a sketch in a browser profile of its own. It fails the test if it complains or asks any other host. */
-  async function visit(
-    t: TestContext,
-    address = newSketch(),
-    settings: BrowserContextOptions = {},
-    beforehand: (page: Page) => Promise<void> = async () => undefined,
-  ): Promise<Page> {
-    const context = await browser.newContext({ locale: 'en-GB', viewport: small, ...settings })
-    const page = await context.newPage()
-    await beforehand(page)
-    const complaints: string[] = []
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !/WebSocket/.test(message.text())) complaints.push(message.text())
+  async function visit(t: TestContext, address = newSketch(), options: Visit = {}): Promise<Page> {
+    const page = await openPage(t, browser, plenum, `/document/demo${address}`, {
+      viewport: small,
+      ...options,
     })
-    page.on('request', (request) => {
-      const { protocol, host } = new URL(request.url())
-      if (protocol !== 'data:' && host !== listen) complaints.push(`asked ${host}`)
-    })
-    t.after(async () => {
-      await context.close()
-      assert.deepEqual(complaints, [])
-    })
-    await page.goto(plenum.url(`/document/demo${address}`))
     await page.locator('.state.in').waitFor()
     return page
   }
@@ -146,16 +135,17 @@ suite('the page for sketches', { skip: noChromium }, async () => {
       const held: (() => void)[] = []
       let isHeld = false
       // What the server says to Alice can be kept from her.
-      const alice = await visit(t, sketch, {}, (page) =>
-        page.routeWebSocket('**/socket', (socket) => {
-          const server = socket.connectToServer()
-          socket.onMessage((message) => server.send(message))
-          server.onMessage((message) => {
-            if (isHeld) held.push(() => socket.send(message))
-            else socket.send(message)
-          })
-        }),
-      )
+      const alice = await visit(t, sketch, {
+        beforehand: (page) =>
+          page.routeWebSocket('**/socket', (socket) => {
+            const server = socket.connectToServer()
+            socket.onMessage((message) => server.send(message))
+            server.onMessage((message) => {
+              if (isHeld) held.push(() => socket.send(message))
+              else socket.send(message)
+            })
+          }),
+      })
       const bob = await visit(t, sketch)
       isHeld = true
       await draw(bob, [0.2, 0.2], [0.3, 0.3])

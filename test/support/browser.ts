@@ -44,6 +44,8 @@ export type Visit = BrowserContextOptions & {
   mayComplain?: RegExp
   /** By how much the clock of this device is wrong, in milliseconds. */
   clockError?: number
+  /** What is done with the page before it is loaded. */
+  beforehand?: (page: Page) => Promise<void>
 }
 
 /**
@@ -55,12 +57,13 @@ export async function openPage(
   browser: Browser,
   plenum: Plenum,
   path: string,
-  { mayComplain, clockError, ...options }: Visit = {},
+  { mayComplain, clockError, beforehand, ...options }: Visit = {},
 ): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: desktop, ...options })
   const page = await context.newPage()
   if (clockError !== undefined)
     await page.addInitScript(`{ const { now } = Date; Date.now = () => now() + ${clockError} }`)
+  await beforehand?.(page)
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`))
   page.on('console', (message) => {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { ensureAssociation } from './association.ts'
 import type { SampleMeeting } from './association.ts'
+import { ensureChat } from './chat.ts'
 import { freePort } from './port.ts'
 import { FolderInUse, openPostgres } from './postgres.ts'
 import type { Postgres } from './postgres.ts'
@@ -46,14 +47,15 @@ async function start(): Promise<void> {
   await ensureDatabase(database, 'plenum')
   const sql = postgres(database.url('plenum'), { max: 1, onnotice: () => {} })
   const meeting = await ensureAssociation(sql)
-  await sql.end()
 
   const serverPort = await freePort(8199)
   const child = launchServer(database.url('plenum'), serverPort)
   server = child
   await untilReady(child, serverPort)
   child.once('exit', (code, signal) => void reportEnd(code ?? signal))
-  if (!isStopping) printLinks(meeting, serverPort, database.folder)
+  const chat = await ensureChat(sql)
+  await sql.end()
+  if (!isStopping) printLinks({ meeting, chat }, `http://127.0.0.1:${serverPort}`, database.folder)
 }
 
 async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
@@ -66,7 +68,7 @@ async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
 function launchServer(databaseUrl: string, port: number): ChildProcess {
   const log = openSync(logFile, 'w')
   const origin = `http://127.0.0.1:${port},http://localhost:${port}`
-  const args = ['-origin', origin, '-listen', `127.0.0.1:${port}`]
+  const args = ['-origin', origin, '-listen', `127.0.0.1:${port}`, '-chat', '-document']
   const child = spawn(process.execPath, [bundle, ...args], {
     stdio: ['ignore', log, log],
     detached: true, // Ctrl-C is for us: the server must end before its database does
@@ -94,17 +96,22 @@ function isReady(port: number): Promise<boolean> {
   })
 }
 
-function printLinks(meeting: SampleMeeting, port: number, data: string): void {
+type Samples = { meeting: SampleMeeting; chat: { user: string; key: string }[] }
+
+function printLinks({ meeting, chat }: Samples, server: string, data: string): void {
   const width = Math.max(...meeting.seats.map(({ name }) => name.length))
   const members = meeting.seats.filter((seat) => !seat.isChair)
   const withProxy = members.filter((seat) => seat.proxyName !== null)
   const seats = [...meeting.seats.filter((seat) => seat.isChair), ...members.slice(0, 2), ...withProxy]
+  const show = (what: string, name: string, path: string): void =>
+    console.log(`  ${what.padEnd(6)}  ${name.padEnd(width)}  ${server}${path}`)
   console.log(`${meeting.name}: open each link in a window of its own.\n`)
-  for (const seat of seats) {
-    const link = `http://127.0.0.1:${port}/meeting/${meeting.id}/${seat.key}`
-    const role = seat.isChair ? 'chair ' : seat.proxyName ? 'proxy ' : 'member'
-    console.log(`  ${role}  ${seat.name.padEnd(width)}  ${link}`)
-  }
+  for (const { name, key, isChair, proxyName } of seats)
+    show(isChair ? 'chair' : proxyName ? 'proxy' : 'member', name, `/meeting/${meeting.id}/${key}`)
+  console.log(`\nBeside it: a chat, a sheet to draw on together, and what the operator sees.\n`)
+  for (const { user, key } of chat) show('chat', user, `/chat?session_key=${key}`)
+  show('sketch', 'for everyone', '/document/demo#sketch')
+  show('status', '', '/status')
   const inside = relative('.', data)
   console.log(`\nCtrl-C stops everything, and the next start goes on with this meeting until it is finished.`)
   console.log(`To begin anew, remove ${inside.startsWith('..') ? data : inside}.`)

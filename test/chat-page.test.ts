@@ -6,12 +6,14 @@ import { freePort } from '../demo/port.ts'
 import { assertAccessible, launchChromium, noChromium, openPage, picture } from './support/browser.ts'
 import { invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
-import { startPlenum } from './support/server.ts'
+import { currentRuntime, startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
 // The chat page in Chromium: what it shows, keeps and survives, for people with and without a pointer or eyes.
 
-suite('the chat page', { skip: noChromium }, async () => {
+const skip = noChromium || (currentRuntime() !== 'node' && 'the page is the same on both runtimes')
+
+suite('the chat page', { skip }, async () => {
   const db = await createDatabase()
   const { sql } = db
   const listen = `127.0.0.1:${await freePort()}`

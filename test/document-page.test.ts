@@ -14,7 +14,7 @@ import {
 } from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
 import { manage } from './support/manage.ts'
-import { startPlenum } from './support/server.ts'
+import { currentRuntime, startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
 // The page for sketches in Chromium: what one draws all see, whoever else draws and whatever becomes of the connection.
@@ -24,7 +24,9 @@ const small = { width: 720, height: 400 }
 
 type Place = readonly [x: number, y: number]
 
-suite('the page for sketches', { skip: noChromium }, async () => {
+const skip = noChromium || (currentRuntime() !== 'node' && 'the page is the same on both runtimes')
+
+suite('the page for sketches', { skip }, async () => {
   const db = await createDatabase()
   const listen = `127.0.0.1:${await freePort()}`
   const secrets = { user: 'app', password: 'secret' }

@@ -18,8 +18,8 @@ import type { RawConnection, RawWebSocket } from './support/wire.ts'
 const seed = Number(process.env['PLENUM_FUZZ_SEED'] ?? randomInt(2 ** 31))
 
 // In each of two rounds.
-const requests = 5000
-const frames = 50_000
+const requests = 3000
+const frames = 30_000
 
 const requesters = 16
 const hostilesPerMeeting = 4

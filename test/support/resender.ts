@@ -46,6 +46,10 @@ export class Resender {
     return id
   }
 
+  isDone(id: string): boolean {
+    return !this.#pending.has(id) && !this.rejected.has(id)
+  }
+
   async leave(): Promise<void> {
     this.#left = true
     this.#member?.ws.terminate()

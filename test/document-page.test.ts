@@ -91,10 +91,12 @@ suite('the page for sketches', { skip }, async () => {
       const socket = new WebSocket('ws://${listen}/socket')
       const bytes = (text) => Array.from(text, (letter) => letter.charCodeAt(0))
       const send = (...parts) => socket.send(new Uint8Array(parts.flat()))
-      socket.onopen = () => {
-        send([1, 0, 0, 3], Array(20).fill(0), ${sketch.length - 1}, bytes('${sketch.slice(1)}'))
-        send([5, 0], Array(12).fill(0), bytes(${text}))
-        socket.onmessage = ({ data }) => data.size === 12 && done(socket.close())
+      socket.onopen = () => send([1, 0, 0, 3], Array(20).fill(0), ${sketch.length - 1}, bytes('${sketch.slice(1)}'))
+      let isOpen = false
+      socket.onmessage = ({ data }) => {
+        if (!isOpen) send([5, 0], Array(12).fill(0), bytes(${text}))
+        else if (data.size === 12) done(socket.close())
+        isOpen = true
       }
     })`)
 

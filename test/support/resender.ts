@@ -46,8 +46,9 @@ export class Resender {
     return id
   }
 
-  isDone(id: string): boolean {
-    return !this.#pending.has(id) && !this.rejected.has(id)
+  /** Whether it has no answer yet. */
+  isPending(id: string): boolean {
+    return this.#pending.has(id)
   }
 
   async leave(): Promise<void> {

@@ -105,8 +105,8 @@ class Seat implements Recipient<Audience> {
 
 type CommandJob = { type: 'command'; session: Session; command: Command; id: string | null }
 
-/** A command of one who is in; `index` is its place in its run. */
-type SeatedCommand = CommandJob & { index: number; attendee: Attendee }
+/** A command of one who is in. */
+type SeatedCommand = { job: CommandJob; attendee: Attendee }
 
 type Job =
   | ({ type: 'enter' } & Entrant)
@@ -355,34 +355,39 @@ export class Room implements SessionRoom {
 
   /** Commands of those who have been removed are dropped: they have no seat. */
   async #obey(view: Meeting, run: readonly CommandJob[], now: number): Promise<number> {
-    const seated = run.flatMap((job, index) => {
+    const seated = run.flatMap((job) => {
       const attendee = view.attendees.get(this.#seats.get(job.session.socket.id)?.member ?? -1)
-      return attendee ? [{ ...job, index, attendee }] : []
+      return attendee ? [{ job, attendee }] : []
     })
-    const isOld = ({ attendee, id }: SeatedCommand): boolean =>
-      id !== null && isDone(view, { member: attendee.id, id })
-    const asked = seated.filter((one) => !isOld(one))
+    const asked = seated.filter(
+      ({ job: { id }, attendee }) => id === null || !isDone(view, { member: attendee.id, id }),
+    )
     const answers = await this.#do(view, asked, now)
-    const taken = asked[answers.length]?.index ?? run.length
-    // Lines come before the word that they are said.
-    if (seated.some(({ id }) => id !== null)) this.#outbox.flush()
-    const rejections = new Map(answers.map((answer, n) => [asked[n]?.index, answer]))
-    for (const { session, id, index } of seated) {
-      const rejection = rejections.get(index)
-      if (rejection) session.reply(rejection, id)
-      else if (id !== null && index < taken) session.acknowledge(id)
+    const next = asked[answers.length]?.job
+    const rejections = new Map<CommandJob, Rejection>()
+    for (const [n, { job }] of asked.entries()) {
+      const answer = answers[n]
+      if (answer) rejections.set(job, answer)
     }
-    return taken
+    // Lines come before the word that they are said.
+    if (seated.some(({ job }) => job.id !== null)) this.#outbox.flush()
+    for (const { job } of seated) {
+      if (job === next) break
+      const rejection = rejections.get(job)
+      if (rejection) job.session.reply(rejection, job.id)
+      else if (job.id !== null) job.session.acknowledge(job.id)
+    }
+    return next ? run.indexOf(next) : run.length
   }
 
   /** Does the first of `asked`, and those after it that can share its commit: gives the answer to each of these. */
   async #do(view: Meeting, asked: readonly SeatedCommand[], now: number): Promise<(Rejection | null)[]> {
     const [first] = asked
     if (!first) return []
-    const { command } = first
+    const { command } = first.job
     switch (command.type) {
       case 'say': {
-        const lines = asked.flatMap(({ attendee, command }) =>
+        const lines = asked.flatMap(({ attendee, job: { command } }) =>
           command.type === 'say' ? [{ by: attendee.id, text: command.text }] : [],
         )
         const outcome = say(view, lines)
@@ -391,7 +396,7 @@ export class Room implements SessionRoom {
         return asked.map(() => null)
       }
       case 'vote': {
-        const votes = asked.flatMap(({ attendee, command }) =>
+        const votes = asked.flatMap(({ attendee, job: { command } }) =>
           command.type === 'vote' ? [{ ...command, by: attendee.id }] : [],
         )
         const { answers, decision } = vote(view, votes, now)
@@ -843,7 +848,7 @@ function takeRun(jobs: readonly Job[]): readonly Job[] {
 
 /** Those that are to be remembered. */
 function named(commands: readonly SeatedCommand[]): DoneCommand[] {
-  return commands.flatMap(({ attendee, id }) => (id === null ? [] : [{ member: attendee.id, id }]))
+  return commands.flatMap(({ attendee, job: { id } }) => (id === null ? [] : [{ member: attendee.id, id }]))
 }
 
 function merge(decisions: readonly Decision[]): Decision {

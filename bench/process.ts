@@ -1,14 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** Processor time is counted in ticks of this many seconds, on all common Linux systems. */
-const tick = 0.01
-
-/** Processor seconds that a process has used so far, as the operating system counts them (Linux). */
+/** Processor seconds that the threads of a process have used so far, as its scheduler counts them (Linux). */
 export function cpuSeconds(pid: number): number {
-  // The name of the program, in parentheses, may hold anything.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) * tick
+  const tasks = `/proc/${pid}/task`
+  const nanoseconds = readdirSync(tasks).map((task) =>
+    Number(readFileSync(`${tasks}/${task}/schedstat`, 'latin1').split(' ')[0]),
+  )
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9
 }
 
 /** Resident memory of a process in bytes (Linux). */

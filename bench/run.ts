@@ -1,10 +1,13 @@
+import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { draw } from './plot.ts'
 import { isReached, type Outcome, type Scenario } from './scenario.ts'
 import { chat, chatHistory } from './scenarios/chat.ts'
 import { document, documentRate, documentSize, stressAt, usualStress } from './scenarios/document.ts'
 import { bigRoom, fanOut, slowReaders } from './scenarios/fan-out.ts'
+import { growth } from './scenarios/growth.ts'
 import { history } from './scenarios/history.ts'
 import { hotRoom } from './scenarios/hot-room.ts'
 import { idle } from './scenarios/idle.ts'
@@ -14,6 +17,7 @@ import { restart } from './scenarios/restart.ts'
 import { Stage } from './stage.ts'
 
 // Arguments: [--runtime node|deno] [--profile FOLDER, for the server's CPU profiles, on Node] [scenario ...]
+//   growth [--plot FILE.svg], minutes long and played only when it is named
 //   document [--teachers N] [--students N] [--seconds N, of each round] [--url ws://host:port/path, of any other server]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const { values, positionals } = parseArgs({
@@ -21,6 +25,7 @@ const { values, positionals } = parseArgs({
   options: {
     runtime: { type: 'string', default: 'node' },
     profile: { type: 'string' },
+    plot: { type: 'string' },
     url: { type: 'string' },
     teachers: { type: 'string', default: String(usualStress.teachers) },
     students: { type: 'string', default: String(usualStress.students) },
@@ -49,16 +54,19 @@ const all: Scenario[] = [
   documentRate,
   documentSize,
 ]
-const chosen = all.filter(
-  ({ name }) => positionals.length === 0 || positionals.some((part) => name.startsWith(part)),
-)
+const chosen =
+  positionals.length === 0
+    ? all
+    : [...all, growth].filter(({ name }) => positionals.some((part) => name.startsWith(part)))
 const isStress = stress.teachers >= 1 && stress.students >= 0 && stress.seconds > 0
 if (!isStress) {
   console.error('--teachers takes a number from 1 on, --students from 0 on, --seconds one above 0')
   process.exit(2)
 }
 if (chosen.length === 0 || (values.runtime !== 'node' && values.runtime !== 'deno')) {
-  console.error(`scenarios: ${all.map(({ name }) => name).join(', ')}; --runtime takes node or deno`)
+  console.error(
+    `scenarios: ${[...all, growth].map(({ name }) => name).join(', ')}; --runtime takes node or deno`,
+  )
   process.exit(2)
 }
 
@@ -78,7 +86,9 @@ const stage = await Stage.open(values.runtime, values.profile ?? null)
 try {
   for (const scenario of chosen) {
     try {
-      print(scenario, await scenario.play(stage))
+      const outcome = await scenario.play(stage)
+      print(scenario, outcome)
+      if (values.plot !== undefined && outcome.plots) writeFileSync(values.plot, draw(outcome.plots))
     } catch (error) {
       failures++
       console.log(`\n${scenario.name}: failed: ${error instanceof Error ? error.stack : String(error)}`)

@@ -1,3 +1,4 @@
+import type { Plot } from './plot.ts'
 import type { Stage } from './stage.ts'
 
 /** A figure that is to be reached: at most or at least `limit`. */
@@ -10,6 +11,7 @@ export type Outcome = {
   goals: Goal[]
   lost: number
   repeated: number
+  plots?: Plot[]
 }
 
 export type Scenario = { name: string; about: string; play: (stage: Stage) => Promise<Outcome> }

@@ -169,6 +169,23 @@ export class Stage {
     return row?.id ?? 0
   }
 
+  /** The same of several meetings, by their places in `meetings`. */
+  async lastIds(meetings: readonly Meeting[]): Promise<Record<number, number>> {
+    const ids: Record<number, number> = {}
+    for (const [room, { id }] of meetings.entries()) ids[room] = await this.lastId(id)
+    return ids
+  }
+
+  /** Gives a meeting a record of as many lines, by its members in turn. */
+  async record(meeting: Meeting, lines: number): Promise<void> {
+    await this.sql`
+      insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+      select now() - (${lines} - n) * interval '1 second', 'line ' || n || ' ' || repeat('x', n % 120), ${meeting.id},
+        (${meeting.members.slice(0, 50).map(({ id }) => id)}::int[])[1 + n % ${Math.min(50, meeting.members.length)}]
+      from generate_series(1, ${lines}) n`
+    await this.sql`analyze membership_meetingmessagelog`
+  }
+
   /** What the record says that everyone in the meeting must have got, once there are `count` lines or more. */
   async expected(meeting: number, after: number, count = 0): Promise<Expected> {
     for (const deadline = performance.now() + 5000; ; await wait(20)) {
@@ -177,6 +194,18 @@ export class Stage {
         from membership_meetingmessagelog where meeting_id = ${meeting} and id > ${after}`
       if (row.count >= count || performance.now() > deadline) return row
     }
+  }
+
+  /** The same of several meetings, with `count` lines in each or more. */
+  async expectedIn(
+    meetings: readonly Meeting[],
+    after: Record<number, number>,
+    count: number,
+  ): Promise<Record<number, Expected>> {
+    const expected: Record<number, Expected> = {}
+    for (const [room, { id }] of meetings.entries())
+      expected[room] = await this.expected(id, after[room] ?? 0, count)
+    return expected
   }
 }
 

@@ -12,13 +12,7 @@ export const history: Scenario = {
   about: 'a meeting of 20,000 lines: one enters, then 200 at once while 20 talk',
   async play(stage) {
     const meeting = await stage.meeting(talkers + readers + 5)
-    const senders = meeting.members.slice(0, 50).map(({ id }) => id)
-    await stage.sql`
-      insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
-      select now() - (${lines} - n) * interval '1 second', 'line ' || n || ' ' || repeat('x', n % 120), ${meeting.id},
-        (${senders}::int[])[1 + n % 50]
-      from generate_series(1, ${lines}) n`
-    await stage.sql`analyze membership_meetingmessagelog`
+    await stage.record(meeting, lines)
     const end = await stage.lastId(meeting.id)
     const plenum = await stage.plenum()
     const guests = guestsOf(meeting)

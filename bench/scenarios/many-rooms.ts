@@ -1,5 +1,4 @@
 import type { Sql } from 'postgres'
-import type { Expected } from '../crowd.ts'
 import { cpuSeconds, residentBytes } from '../process.ts'
 import type { Scenario } from '../scenario.ts'
 import { guestsOf, type Meeting, targetOf } from '../stage.ts'
@@ -17,8 +16,7 @@ export const manyRooms: Scenario = {
     const plenum = await stage.plenum()
     const crowd = stage.crowd(targetOf(plenum))
     await crowd.connect(meetings.flatMap((meeting, room) => guestsOf(meeting, 0, room, room * size)))
-    const after: Record<number, number> = {}
-    for (const [room, { id }] of meetings.entries()) after[room] = await stage.lastId(id)
+    const after = await stage.lastIds(meetings)
     await crowd.measure(after)
     const cpu = cpuSeconds(plenum.pid)
     const connections = mostConnections(stage.sql)
@@ -28,10 +26,7 @@ export const manyRooms: Scenario = {
       60,
       seconds,
     )
-    const expected: Record<number, Expected> = {}
-    for (const [room, { id }] of meetings.entries())
-      expected[room] = await stage.expected(id, after[room] ?? 0, said / rooms)
-    const told = await crowd.report(expected)
+    const told = await crowd.report(await stage.expectedIn(meetings, after, said / rooms))
     const used = cpuSeconds(plenum.pid) - cpu
     const atMost = await connections()
     return {

@@ -13,6 +13,7 @@ import { hotRoom } from './scenarios/hot-room.ts'
 import { idle } from './scenarios/idle.ts'
 import { joinStorm } from './scenarios/join-storm.ts'
 import { manyRooms } from './scenarios/many-rooms.ts'
+import { quietRoom } from './scenarios/quiet-room.ts'
 import { restart } from './scenarios/restart.ts'
 import { Stage } from './stage.ts'
 
@@ -41,6 +42,7 @@ const all: Scenario[] = [
   fanOut,
   bigRoom,
   hotRoom,
+  quietRoom,
   joinStorm(1000, 2),
   joinStorm(3000, 8),
   restart,

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { folderOwner, openPostgres } from '../demo/postgres.ts'
@@ -82,13 +82,19 @@ function readArguments(): {
   return { runtimes, faultsOnly, long, concurrency, patterns: positionals }
 }
 
+/** These begin first, so that in the end nobody waits for one of them alone. */
+function isLengthy(file: string): boolean {
+  const names = ['model', 'nginx', 'page', 'polls', 'adversary', 'kill', 'process', 'soak']
+  return names.some((name) => basename(file) === `${name}.test.ts`)
+}
+
 async function testFiles(root: string, patterns: string[]): Promise<string[]> {
   const entries = await readdir(root, { recursive: true })
   return entries
     .map((entry) => join(root, entry))
     .filter((file) => file.endsWith('.test.ts'))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
-    .sort()
+    .sort((a, b) => Number(isLengthy(b)) - Number(isLengthy(a)) || a.localeCompare(b))
 }
 
 async function runTests(files: string[], runtime: Runtime): Promise<boolean> {

@@ -22,7 +22,7 @@ import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/wire
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
-const seconds = Number(process.env['PLENUM_SOAK_SECONDS'] ?? (isLong ? 1800 : 60))
+const seconds = Number(process.env['PLENUM_SOAK_SECONDS'] ?? (isLong ? 1800 : 120))
 
 const speakers = [0, 1, 2, 3, 4]
 const guests = [5, 6, 7, 8, 9]

@@ -71,7 +71,7 @@ function readArguments(): {
       runtime: { type: 'string' },
       faults: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
-      concurrency: { type: 'string', default: '3' },
+      concurrency: { type: 'string', default: '4' },
     },
   })
   const runtimes = (['node', 'deno'] as const).filter((name) => (values.runtime ?? name) === name)

@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { folderOwner, openPostgres } from '../demo/postgres.ts'
-import { tether } from '../demo/tether.ts'
 import { createTemplate } from './support/database.ts'
 import type { Runtime } from './support/server.ts'
 
@@ -30,13 +28,8 @@ await removeLeftovers()
 const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
 // A zone that is neither the process's nor UTC: whoever mixes up two clocks is found out.
 const cluster = await openPostgres({ folder, durable: false, settings: { timezone: 'Europe/Stockholm' } })
-let interrupted = false
-let running: ChildProcess | undefined
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    interrupted = true
-    running?.kill()
-  })
+const interruption = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort())
 
 const failed: string[] = []
 try {
@@ -44,11 +37,11 @@ try {
   for (const runtime of runtimes) {
     // Unit tests start no server, so that one round of them says all.
     const files = runtime === runtimes[0] ? [...unitTests, ...serverTests] : serverTests
-    if (files.length === 0 || interrupted) continue
+    if (files.length === 0 || interruption.signal.aborted) continue
     console.log(`\n${files.length} test files, server on ${runtime}`)
     if (!(await runTests(files, runtime))) failed.push(runtime)
   }
-  if (faultTests.length > 0 && !interrupted) {
+  if (faultTests.length > 0 && !interruption.signal.aborted) {
     console.log(`\n${faultTests.length} files of fault tests${long ? ', in their long form' : ''}`)
     if (!(await runTests(faultTests, 'node'))) failed.push('node, under faults')
   }
@@ -56,7 +49,7 @@ try {
   await cluster.remove()
 }
 if (failed.length > 0) console.error(`\ntests failed with the server on ${failed.join(' and on ')}`)
-process.exitCode = failed.length > 0 || interrupted ? 1 : 0
+process.exitCode = failed.length > 0 || interruption.signal.aborted ? 1 : 0
 
 function readArguments(): {
   runtimes: Runtime[]
@@ -71,7 +64,7 @@ function readArguments(): {
       runtime: { type: 'string' },
       faults: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
-      concurrency: { type: 'string', default: '4' },
+      concurrency: { type: 'string', default: '3' },
     },
   })
   const runtimes = (['node', 'deno'] as const).filter((name) => (values.runtime ?? name) === name)
@@ -97,27 +90,21 @@ async function testFiles(root: string, patterns: string[]): Promise<string[]> {
     .sort((a, b) => Number(isLengthy(b)) - Number(isLengthy(a)) || a.localeCompare(b))
 }
 
+/** Not by `node --test`, which would sort the files. */
 async function runTests(files: string[], runtime: Runtime): Promise<boolean> {
-  const options = [
-    '--test',
-    `--test-concurrency=${concurrency}`,
-    `--test-timeout=${long ? 3 * 3_600_000 : 300_000}`,
-    '--test-reporter=spec',
-  ]
-  const child = spawn(process.execPath, ['--import', 'tsx', ...options, ...files], {
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      PLENUM_TEST_PG: cluster.url('postgres'),
-      PLENUM_RUNTIME: runtime,
-      PLENUM_LONG: long ? '1' : '',
-    },
+  Object.assign(process.env, {
+    PLENUM_TEST_PG: cluster.url('postgres'),
+    PLENUM_RUNTIME: runtime,
+    PLENUM_LONG: long ? '1' : '',
   })
-  running = child
-  tether(child, 'TERM')
-  const [code] = (await once(child, 'exit')) as [number | null]
-  running = undefined
-  return code === 0
+  const timeout = long ? 3 * 3_600_000 : 300_000
+  const events = run({ files, concurrency, timeout, signal: interruption.signal })
+  let passed = true
+  events.on('test:fail', () => {
+    passed = false
+  })
+  for await (const text of events.compose(new spec())) process.stdout.write(text)
+  return passed
 }
 
 // A run that was killed could not remove its folder; its PostgreSQL has ended with it.

@@ -421,7 +421,7 @@ suite('with a key for JWTs', () => {
       'none, signed': `${none}.${claims}.${good.split('.')[2]}`,
       'no signature': `${head}.${claims}.`,
       'two parts': `${head}.${claims}`,
-      'another end': `${good.slice(0, -2)}AA`,
+      "another's signature": `${head}.${claims}.${jwt({ sub, u: 'y', p: 'rw', exp }).split('.')[2]}`,
     }))
       assert.equal(await refused(id, { to: guarded }), '4 access denied', name)
   })

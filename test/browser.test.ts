@@ -146,11 +146,12 @@ suite('pages in Chromium', { skip }, async () => {
   })
 
   test('a page of another site does not, and reads nothing else', async () => {
-    const present = await meetingStatus(plenum, meeting.id)
+    const here = async () => (await meetingStatus(plenum, meeting.id))?.members
+    await until('the page of before is gone', async () => (await here())?.length === 0)
     const status = plenum.url('/__meetingstatus')
     const findings = await visit('evil.example', { listen: directly, read: status })
     assert.deepEqual(findings, { listen: 'closed 1006', read: 'not read' })
-    assert.deepEqual((await meetingStatus(plenum, meeting.id))?.members, present?.members)
+    assert.deepEqual(await here(), [])
     await assertRefused(2)
   })
 

@@ -209,6 +209,14 @@ export class Stage {
   }
 }
 
+/** A line of `length` characters as the simplest of servers would store it: by an INSERT and a commit of its own. */
+export async function commitLine(sql: Sql, meeting: Meeting, line: number, length: number): Promise<void> {
+  const sender = meeting.members[line % meeting.members.length]
+  await sql`
+    insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+    values (now(), ${'x'.repeat(length)}, ${meeting.id}, ${sender?.id ?? null}) returning id, t`
+}
+
 export const targetOf = ({ listen, port }: Plenum): Target =>
   listen.startsWith('/') ? { socketPath: listen } : { port }
 

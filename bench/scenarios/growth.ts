@@ -10,6 +10,8 @@ const rates = [2, 10, 50, 200, 500]
 const meetings = [1, 5, 20, 100, 500]
 /** A server that has just been started is slower. */
 const warmUpSeconds = 3
+/** How long each rate and each number of meetings is looked at. */
+const seconds = 6
 const records = [100, 1000, 10_000, 100_000]
 
 /** What a row of measurements has found, and what was wrong in it. */
@@ -46,6 +48,12 @@ export const growth: Scenario = {
   },
 }
 
+const line = (title: string, x: string, points: [number, number][]): Plot => ({
+  title,
+  x,
+  series: [{ name: '', points }],
+})
+
 async function byAttendees(stage: Stage): Promise<Row> {
   const given: Talk = { speakers: 10, perSecond: 2, seconds: 4, length }
   const sizes: { size: number; ours: Round[]; floors: Round[] }[] = []
@@ -72,7 +80,6 @@ async function byAttendees(stage: Stage): Promise<Row> {
 
 async function byRate(stage: Stage): Promise<Row> {
   const size = 100
-  const seconds = 6
   const plenum = await stage.plenum()
   const meeting = await stage.meeting(size)
   const crowd = stage.crowd(targetOf(plenum))
@@ -92,17 +99,12 @@ async function byRate(stage: Stage): Promise<Row> {
     )
     points.push([rate, ((cpuSeconds(plenum.pid) - before) / seconds) * 100])
   }
-  const plot = {
-    title: 'CPU, % of a core',
-    x: 'lines a second in a meeting of 100',
-    series: [{ name: '', points }],
-  }
+  const plot = line('CPU, % of a core', 'lines a second in a meeting of 100', points)
   return { plots: [plot], rounds }
 }
 
 async function byMeetings(stage: Stage): Promise<Row> {
   const size = 20
-  const seconds = 6
   const points: [number, number][] = []
   const rounds: Row['rounds'] = []
   for (const count of meetings) {
@@ -121,11 +123,7 @@ async function byMeetings(stage: Stage): Promise<Row> {
     points.push([count, ((cpuSeconds(plenum.pid) - before) / seconds) * 100])
     await stage.clear()
   }
-  const plot = {
-    title: 'CPU, % of a core',
-    x: 'meetings of 20, each 2 lines a second',
-    series: [{ name: '', points }],
-  }
+  const plot = line('CPU, % of a core', 'meetings of 20, each 2 lines a second', points)
   return { plots: [plot], rounds }
 }
 
@@ -140,11 +138,7 @@ async function byEntering(stage: Stage): Promise<Row> {
     points.push([size, ((cpuSeconds(plenum.pid) - before) / size) * 1000])
     await stage.clear()
   }
-  const plot = {
-    title: 'CPU for each who enters, ms',
-    x: 'who enter at the same moment',
-    series: [{ name: '', points }],
-  }
+  const plot = line('CPU for each who enters, ms', 'who enter at the same moment', points)
   return { plots: [plot], rounds: [] }
 }
 

@@ -1,6 +1,6 @@
 import { median } from '../process.ts'
 import type { Scenario } from '../scenario.ts'
-import { guestsOf, targetOf } from '../stage.ts'
+import { commitLine, guestsOf, targetOf } from '../stage.ts'
 
 const seconds = 3
 const rounds = 3
@@ -14,7 +14,7 @@ export const hotRoom: Scenario = {
     const meeting = await stage.meeting(20)
     const crowd = stage.crowd(targetOf(plenum))
     await crowd.connect(guestsOf(meeting))
-    const { id: other, members } = await stage.meeting(20)
+    const other = await stage.meeting(20)
     const floors: number[] = []
     const ours: number[] = []
     const p50s: number[] = []
@@ -25,11 +25,7 @@ export const hotRoom: Scenario = {
       for (let round = 0; round < rounds; round++) {
         let lines = 0
         const begun = performance.now()
-        for (; performance.now() - begun < seconds * 1000; lines++) {
-          await sql`
-            insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
-            values (now(), ${'x'.repeat(60)}, ${other}, ${members[lines % 20]?.id ?? null}) returning id, t`
-        }
+        for (; performance.now() - begun < seconds * 1000; lines++) await commitLine(sql, other, lines, 60)
         floors.push(lines / ((performance.now() - begun) / 1000))
         const after = await stage.lastId(meeting.id)
         await crowd.measure({ 0: after })

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { median } from '../process.ts'
 import type { Scenario } from '../scenario.ts'
-import type { Stage } from '../stage.ts'
+import { commitLine, type Stage } from '../stage.ts'
 import { type Round, sideBySide, type Talk } from './talk.ts'
 
 const attendees = 20
@@ -34,14 +34,12 @@ export const quietRoom: Scenario = {
 
 /** How long it takes to write a line and commit it, now and then (milliseconds). */
 async function commitTimes(stage: Stage): Promise<number[]> {
-  const { id, members } = await stage.meeting(attendees)
+  const meeting = await stage.meeting(attendees)
   const sql = await stage.sql.reserve()
   const times: number[] = []
   for (let line = 0; line < given.perSecond * given.seconds; line++) {
     const begun = performance.now()
-    await sql`
-      insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
-      values (now(), ${'x'.repeat(given.length)}, ${id}, ${members[line % attendees]?.id ?? null}) returning id, t`
+    await commitLine(sql, meeting, line, given.length)
     times.push(performance.now() - begun)
     await wait(1000 / given.perSecond)
   }

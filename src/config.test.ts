@@ -132,6 +132,7 @@ test('the values that are taken', () => {
 test('a value that cannot be used is refused in one line that names the flag and what it takes', () => {
   const table: Record<string, string[]> = {
     origin: ['', 'www.example.org', 'wss://a.example', '-behindproxy'],
+    behindproxy: ['perhaps'],
     trustedhops: ['0', '-1', '1.5', 'one', '1000'],
     listen: ['', '8199', 'localhost:http', `/${'x'.repeat(200)}`, '-origin'],
     adminlisten: ['8199'],
@@ -146,9 +147,18 @@ test('a value that cannot be used is refused in one line that names the flag and
     dburl: ['mysql://x', 'nonsense', 'port=x'],
   }
   for (const [name, values] of Object.entries(table)) {
-    for (const value of values)
-      assert.match(refusal(['-origin', '*', `-${name}`, value]), new RegExp(`^-${name} takes \\w`), value)
-    if (name !== 'origin')
+    const twin = `PLENUM_${name.toUpperCase()}`
+    for (const value of values) {
+      const given = name === 'behindproxy' ? [`-${name}=${value}`] : [`-${name}`, value]
+      assert.match(refusal(['-origin', '*', ...given]), new RegExp(`^-${name} takes \\w`), value)
+      if (value !== '')
+        assert.match(
+          refusal([], { PLENUM_ORIGIN: '*', [twin]: value }),
+          new RegExp(`^-${name} \\(from ${twin}\\) takes \\w`),
+          value,
+        )
+    }
+    if (name !== 'origin' && name !== 'behindproxy')
       assert.match(refusal(['-origin', '*', `-${name}`]), new RegExp(`^-${name} takes \\w`))
   }
 })
@@ -158,6 +168,12 @@ test('no password is repeated', () => {
     ['-dburl', 'postgres://u:s3cret@h:port/d'],
     ['-dburl', 'postgres://u:s3cret@h/d?sslmode=s3cret'],
     ['-dburl', "password='s3cret"],
+    ['-dburl', 'u:s3cret@h/d'],
+    ['-dburl', 's3cret://u@h/d'],
+    ['-dburl', 'postgres://u:s3cret%@h/d'],
+    ['-dburl', 'postgres://u:s3cret@h/d', 's3cret'],
+    ['-s3cret!=x'],
+    ['s3cret'],
     ['-dburl', 'host=h', 'password=s3cret'],
     ['postgres://u:s3cret@h/d'],
     ['--postgres://u:s3cret@h/d'],

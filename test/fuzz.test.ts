@@ -10,7 +10,7 @@ import { createAssociation, createDatabase, createMeeting } from './support/data
 import type { Database, Fellow, TestMeeting } from './support/database.ts'
 import { hostileFrames, hostileRequest } from './support/hostile.ts'
 import { Random } from './support/random.ts'
-import { startPlenum } from './support/server.ts'
+import { currentRuntime, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { clientFrame, opcodes, openRaw, openRawWebSocket } from './support/wire.ts'
 import type { RawConnection, RawWebSocket } from './support/wire.ts'
@@ -18,8 +18,7 @@ import type { RawConnection, RawWebSocket } from './support/wire.ts'
 const seed = Number(process.env['PLENUM_FUZZ_SEED'] ?? randomInt(2 ** 31))
 
 // In each of two rounds.
-const requests = 3000
-const frames = 30_000
+const [requests, frames] = currentRuntime() === 'node' ? [5000, 50_000] : [3000, 30_000]
 
 const requesters = 16
 const hostilesPerMeeting = 4

@@ -1,5 +1,6 @@
 import { type JSX, render } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { sends } from '../kit/keys.ts'
 import { type Line, type Pending, type Talk, TalkSession } from './talk.ts'
 import { textsFor } from './texts.ts'
 
@@ -183,8 +184,7 @@ function Composer({ isIn, onSay }: { isIn: boolean; onSay: (text: string) => voi
         aria-invalid={isTooLong}
         onInput={({ currentTarget }) => setText(currentTarget.value)}
         onKeyDown={(event) => {
-          // A touch keyboard has no Shift to hold; while a word is being composed Enter belongs to that.
-          if (event.key !== 'Enter' || event.shiftKey || event.isComposing || mayTouch) return
+          if (!sends(event, mayTouch)) return
           event.preventDefault()
           say()
         }}
@@ -193,7 +193,7 @@ function Composer({ isIn, onSay }: { isIn: boolean; onSay: (text: string) => voi
         {texts.send}
       </button>
       <p id="hint" class={isTooLong ? 'fault' : 'hint'}>
-        {isTooLong ? texts.tooLong : mayTouch ? '' : texts.hint}
+        {isTooLong ? texts.tooLong : mayTouch ? texts.touchHint : texts.hint}
       </p>
     </form>
   )

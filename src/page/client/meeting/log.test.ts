@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WallClock, zoneOf } from '../kit/zone.ts'
 import { addLines, emptyLog, linesAfter } from './log.ts'
-import type { Log } from './log.ts'
+import type { Log, ToldLine } from './log.ts'
 import type { Line } from './protocol.ts'
 
 const clock = new WallClock(zoneOf('Europe/Paris', 0))
@@ -19,7 +19,7 @@ const line = (id: number, message = 'x', from = 1, time = '19:00:00', date = '20
   color: '1',
   message,
 })
-const add = (log: Log, lines: Line[], zone = 'UTC') => addLines(log, lines, clock, dayIn(zone))
+const add = (log: Log, lines: ToldLine[], zone = 'UTC') => addLines(log, lines, clock, dayIn(zone))
 const all = (log: Log) => log.chunks.flatMap(({ lines }) => lines)
 
 test('chunks are filled one after the other, and those that are full are never touched again', () => {
@@ -46,6 +46,18 @@ test('chunks are filled one after the other, and those that are full are never t
     ).size,
     25,
   )
+})
+
+test('ids that come as texts are numbers: none is left out where they get a digit more', () => {
+  const told = [9, 10, 11, 99, 100].map((id) => ({ ...line(id), id: String(id), from: '-1' }))
+  let log = emptyLog
+  for (const one of told) log = add(log, [one])
+  assert.deepEqual(
+    all(log).map(({ id, kind }) => [id, kind]),
+    [9, 10, 11, 99, 100].map((id) => [id, 'system']),
+  )
+  assert.equal(log.last, 100)
+  assert.equal(add(log, told), log, 'what it has')
 })
 
 test('a speaker is named where he begins, and after a pause', () => {

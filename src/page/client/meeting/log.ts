@@ -41,14 +41,21 @@ const pauseMs = 300_000
 /** Which day an instant is on for the reader. */
 export type DayOf = (instant: number) => string
 
-/** Adds lines in the order of their ids; those that it has are left out. */
-export function addLines(log: Log, lines: readonly Line[], clock: WallClock, dayOf: DayOf): Log {
+/** A line as it may come: a database that has its ids as bigint may give them as texts. */
+export type ToldLine = Omit<Line, 'id' | 'from'> & { id: number | string; from: number | string }
+
+/**
+ * Adds lines in the order of their ids; those that it has are left out. Ids are compared as numbers, whatever came: as
+ * texts "10" would be less than "9", and be left out.
+ */
+export function addLines(log: Log, lines: readonly ToldLine[], clock: WallClock, dayOf: DayOf): Log {
   const chunks = [...log.chunks]
   let { last, count } = log
   let before = chunks.at(-1)?.lines.at(-1)
   let open: LogLine[] = []
   let isOurs = false
-  for (const line of lines) {
+  for (const told of lines) {
+    const line = { ...told, id: Number(told.id), from: Number(told.from) }
     if (line.id <= last) continue
     const added = read(line, before, clock, dayOf)
     if (!isOurs || open.length >= chunkSize) {

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { sends } from '../kit/keys.ts'
 import { useMedia, useTools } from './hooks.ts'
 import { Linked, LogView } from './log-view.tsx'
 import type { Entry } from './outbox.ts'
@@ -156,6 +157,7 @@ const nearLimit = 500
 function Composer({ text, limit, onWrite, onSay }: ComposerProps): JSX.Element {
   const { texts } = useTools()
   const isTouch = useMedia('(pointer: coarse)')
+  const isWide = useMedia('(min-width: 60rem)')
   const field = useRef<HTMLTextAreaElement>(null)
   const left = limit - (text.length > limit - nearLimit ? Array.from(text.trim()).length : 0)
   const say = (): void => {
@@ -197,8 +199,7 @@ function Composer({ text, limit, onWrite, onSay }: ComposerProps): JSX.Element {
         enterkeyhint={isTouch ? 'enter' : 'send'}
         onInput={({ currentTarget }) => onWrite(currentTarget.value)}
         onKeyDown={(event) => {
-          // On a touch keyboard nobody can hold Shift; while a word is being composed Enter belongs to that.
-          if (event.key !== 'Enter' || event.shiftKey || event.isComposing || isTouch) return
+          if (!sends(event, isTouch)) return
           event.preventDefault()
           say()
         }}
@@ -206,8 +207,8 @@ function Composer({ text, limit, onWrite, onSay }: ComposerProps): JSX.Element {
       <button class="main" aria-disabled={text.trim() === '' || left < 0}>
         {texts.send}
       </button>
-      <p id="message-hint" class={isTouch ? 'hidden' : 'hint'}>
-        {texts.hint}
+      <p id="message-hint" class={isTouch && !isWide ? 'hidden' : 'hint'}>
+        {isTouch ? texts.touchHint : texts.hint}
       </p>
       <p id="message-left" class={left < 0 ? 'fault' : 'hint'} role="status">
         {left < 0 ? texts.tooLong(-left) : left <= nearLimit && left < limit ? texts.left(left) : ''}

@@ -63,6 +63,7 @@ export const de: Texts = {
   say: 'Etwas sagen …',
   closedForWords: 'Die Versammlung ist geschlossen: Es kann nichts mehr gesagt werden.',
   hint: 'Enter sendet, Umschalt + Enter beginnt eine neue Zeile',
+  touchHint: 'Mit einer Tastatur sendet Strg + Enter oder ⌘ + Enter',
   send: 'Senden',
   left: (n) => plural(n, 'noch # Zeichen', 'noch # Zeichen'),
   tooLong: (n) => plural(n, '# Zeichen zu viel', '# Zeichen zu viel'),

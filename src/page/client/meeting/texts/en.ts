@@ -63,6 +63,7 @@ export const en = {
   say: 'Say something …',
   closedForWords: 'The meeting is closed: nothing more can be said.',
   hint: 'Enter sends, Shift + Enter begins a new line',
+  touchHint: 'With a keyboard Ctrl + Enter or ⌘ + Enter sends',
   send: 'Send',
   left: (n: number) => plural(n, '# character left', '# characters left'),
   tooLong: (n: number) => plural(n, '# character too many', '# characters too many'),

@@ -63,6 +63,7 @@ export const fr: Texts = {
   say: 'Dire quelque chose…',
   closedForWords: 'La réunion est close : plus rien ne peut être dit.',
   hint: 'Entrée envoie, Maj + Entrée passe à la ligne',
+  touchHint: 'Avec un clavier, Ctrl + Entrée ou ⌘ + Entrée envoie',
   send: 'Envoyer',
   left: (n) => plural(n, 'encore # caractère', 'encore # caractères'),
   tooLong: (n) => plural(n, '# caractère de trop', '# caractères de trop'),

@@ -62,6 +62,7 @@ export const sv: Texts = {
   say: 'Säg något …',
   closedForWords: 'Mötet är stängt: inget mer kan sägas.',
   hint: 'Enter skickar, Skift + Enter ger ny rad',
+  touchHint: 'Med ett tangentbord skickar Ctrl + Enter eller ⌘ + Enter',
   send: 'Skicka',
   left: (n) => plural(n, '# tecken kvar', '# tecken kvar'),
   tooLong: (n) => plural(n, '# tecken för mycket', '# tecken för mycket'),

@@ -13,6 +13,7 @@ import { gather } from './support/gathering.ts'
 import { startPlenum } from './support/server.ts'
 import { meetingStatus } from './support/status.ts'
 import { until } from './support/until.ts'
+import { patience } from './support/patience.ts'
 
 // A page of another site, in the browser of a member who has its address: what keeps it out is Origin alone.
 
@@ -117,7 +118,10 @@ suite('pages in Chromium', { skip }, async () => {
     const exited = once(browser, 'exit')
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`the page said nothing within ${seconds} s`)), seconds * 1000)
+      timer = setTimeout(
+        () => reject(new Error(`the page said nothing within ${seconds} s`)),
+        patience(seconds * 1000),
+      )
     })
     try {
       return await Promise.race([found, late])

@@ -8,6 +8,7 @@ import type { Gathering } from './support/gathering.ts'
 import { startPlenum } from './support/server.ts'
 import { clientFrame, opcodes, openRaw, readServerFrames, upgradeRequest } from './support/wire.ts'
 import type { FrameOptions, RawConnection } from './support/wire.ts'
+import { patience } from './support/patience.ts'
 
 // The cases of RFC 6455 that are a server's; numbers in names are its sections.
 
@@ -48,7 +49,7 @@ class Exchange {
       this.#read()
       return done()
     })
-    const result = await Promise.race([came, wait(milliseconds, false, { signal: timeout.signal })])
+    const result = await Promise.race([came, wait(patience(milliseconds), false, { signal: timeout.signal })])
     timeout.abort()
     return result
   }
@@ -717,7 +718,7 @@ const handshakes: Handshake[] = [
 async function shakeHands(bytes: Buffer): Promise<{ status: number; headers: Map<string, string> }> {
   const connection = await openRaw(plenum.port)
   connection.write(bytes)
-  const timer = setTimeout(() => connection.socket.destroy(), patienceMs)
+  const timer = setTimeout(() => connection.socket.destroy(), patience(patienceMs))
   await connection.until(() => connection.received.includes('\r\n\r\n'))
   clearTimeout(timer)
   const [head = ''] = connection.received.toString('latin1').split('\r\n\r\n')

@@ -63,7 +63,7 @@ suite('the page for sketches', { skip }, async () => {
   }
 
   const says = (page: Page, summary: string): Promise<void> =>
-    page.locator('#summary', { hasText: new RegExp(`^${summary}$`) }).waitFor({ timeout: 10_000 })
+    page.locator('#summary', { hasText: new RegExp(`^${summary}$`) }).waitFor()
 
   /** What is painted, as the browser writes it: the same strokes in the same order are the same pixels. */
   const pixels = (page: Page): Promise<string> =>
@@ -227,7 +227,7 @@ suite('the page for sketches', { skip }, async () => {
       assert.deepEqual(await colorAt(keys, [0.4, 0.5]), [28, 35, 32, 255])
       await touch.locator('.board').tap()
       await says(keys, '2 strokes by 2 people')
-      await touch.getByText('1 new stroke by others').waitFor({ state: 'attached', timeout: 6000 })
+      await touch.getByText('1 new stroke by others').waitFor({ state: 'attached' })
     })
 
     test('a long stroke and a long document come whole, in several frames', async (t) => {

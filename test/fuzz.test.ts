@@ -14,6 +14,7 @@ import { currentRuntime, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { clientFrame, opcodes, openRaw, openRawWebSocket } from './support/wire.ts'
 import type { RawConnection, RawWebSocket } from './support/wire.ts'
+import { Deadline, patience } from './support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FUZZ_SEED'] ?? randomInt(2 ** 31))
 
@@ -97,7 +98,7 @@ async function sendRequests(random: Random, count: number, complaints: string[])
     const timer = setTimeout(() => {
       complaints.push(`no answer to ${JSON.stringify(bytes.toString('latin1').slice(0, 2000))}`)
       connection.socket.destroy()
-    }, patienceMs)
+    }, patience(patienceMs))
     await connection.until(() => next === 'wait' && connection.received.length > 0)
     clearTimeout(timer)
     const answer = connection.received.subarray(0, 12).toString('latin1')
@@ -142,7 +143,7 @@ async function sendFrames(
         const what = fatal ? 'end' : 'answer'
         complaints.push(`no ${what} after ${JSON.stringify(parts.at(-1)?.toString('latin1').slice(0, 2000))}`)
         client.connection.socket.destroy()
-      }, patienceMs)
+      }, patience(patienceMs))
       if (fatal) await client.untilEnded()
       isIn = !fatal && (await client.reachesServer())
       clearTimeout(timer)
@@ -191,12 +192,12 @@ type Memory = { live: number; resident: number }
 
 /** Waits until nothing of the hostile connections is left; says how much memory (MiB) is then in use. */
 async function settle(): Promise<Memory> {
-  for (const deadline = Date.now() + patienceMs; ; await wait(1000)) {
+  for (const deadline = new Deadline(patienceMs); ; await wait(1000)) {
     const census = await takeCensus(profileListen)
     const left = kinds.filter((kind) => census[kind] > quiet[kind] + poolConnections)
     if (left.length === 0) return { live: census.MiB, resident: await residentMiB(plenum.pid) }
     const [before, now] = [quiet, census].map((one) => JSON.stringify(one))
-    if (Date.now() > deadline)
+    if (deadline.isOver)
       assert.fail(
         `of connections that have ended there are left: ${left.join(', ')}; before ${before}, now ${now}`,
       )

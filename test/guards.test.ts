@@ -17,6 +17,7 @@ import { currentRuntime, denoBinary, startPlenum } from './support/server.ts'
 import { hold } from './support/hold.ts'
 import { clientFrame, openRaw, openRawWebSocket, upgradeRequest } from './support/wire.ts'
 import type { RawWebSocket } from './support/wire.ts'
+import { patience } from './support/patience.ts'
 
 const isDeno = currentRuntime() === 'deno'
 const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
@@ -71,7 +72,7 @@ async function unguardedSurvives(attack: (port: number) => Promise<void>): Promi
     (error: unknown) => error,
   )
   // Whether it has died is known only after it had its time to.
-  const lives = await Promise.race([exited, wait(2000, true)])
+  const lives = await Promise.race([exited, wait(patience(2000), true)])
   child.kill('SIGKILL')
   await exited
   if (lives && failure) throw failure
@@ -115,7 +116,7 @@ const sixtyMegabytes = Buffer.alloc(60 * 1024 * 1024, 'x')
 
 async function sendAndListen(websocket: RawWebSocket, frame: Buffer): Promise<string | undefined> {
   websocket.connection.write(frame)
-  return await Promise.race([websocket.firstText(), wait(20_000, undefined)])
+  return await Promise.race([websocket.firstText(), wait(patience(20_000), undefined)])
 }
 
 suite('what ends a server that uses the websocket adapter as it is', () => {

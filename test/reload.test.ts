@@ -16,6 +16,7 @@ import { freePort } from '../demo/port.ts'
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { until } from './support/until.ts'
+import { patience } from './support/patience.ts'
 
 const ours = 'https://a.example'
 const other = 'https://b.example'
@@ -149,13 +150,13 @@ suite('reload', { concurrency: 3 }, () => {
     await once(silent, 'connect')
     await wait(1500)
     assert.equal(silent.destroyed, false)
-    const ended = once(silent, 'close', { signal: AbortSignal.timeout(5000) })
+    const ended = once(silent, 'close', { signal: AbortSignal.timeout(patience(5000)) })
     await stage.reload(...rest, 'PLENUM_REQUESTTIMEOUT=1', 'PLENUM_MAXPENDING=1')
     await ended
     const first = connect(stage.plenum.port, '127.0.0.1')
     first.on('error', () => {}).resume()
     await once(first, 'connect')
-    const cut = once(first, 'close', { signal: AbortSignal.timeout(700) })
+    const cut = once(first, 'close', { signal: AbortSignal.timeout(patience(700)) })
     await fetchFrom(stage.plenum.listen, '/livez')
     await cut
     await settle(chair)

@@ -1,13 +1,17 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { folderOwner, openPostgres } from '../demo/postgres.ts'
 import { createTemplate } from './support/database.ts'
+import { patience, tellSlowness } from './support/patience.ts'
 import type { Runtime } from './support/server.ts'
+import { isSummary, Tally } from './support/tally.ts'
 
 // Arguments: [--runtime node|deno] [--faults] [--long] [--concurrency N] [part of a test file's path ...]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -24,32 +28,43 @@ if (unitTests.length + serverTests.length + faultTests.length === 0) {
   process.exit(1)
 }
 
-await removeLeftovers()
-const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
-// A zone that is neither the process's nor UTC: whoever mixes up two clocks is found out.
-const cluster = await openPostgres({ folder, durable: false, settings: { timezone: 'Europe/Stockholm' } })
+/** How long a process takes to start on a quiet machine of the kind that this was written on. */
+const quietStartMs = 60
+let slowest = 0
+
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort())
+await removeLeftovers()
+const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
+const ofPatience = join(folder, 'patience')
+// A zone that is neither the process's nor UTC: whoever mixes up two clocks is found out.
+const cluster = await openPostgres({ folder, durable: false, settings: { timezone: 'Europe/Stockholm' } })
+Object.assign(process.env, {
+  PLENUM_TEST_PG: cluster.url('postgres'),
+  PLENUM_TEST_PATIENCE: ofPatience,
+  PLENUM_LONG: long ? '1' : '',
+})
 
-const failed: string[] = []
+const tally = new Tally()
+const measuring = new AbortController()
 try {
   await createTemplate(cluster)
+  await measureSlowness(3)
+  void keepMeasuring()
   for (const runtime of runtimes) {
     // Unit tests start no server, so that one round of them says all.
-    const files = runtime === runtimes[0] ? [...unitTests, ...serverTests] : serverTests
-    if (files.length === 0 || interruption.signal.aborted) continue
-    console.log(`\n${files.length} test files, server on ${runtime}`)
-    if (!(await runTests(files, runtime))) failed.push(runtime)
+    const units = runtime === runtimes[0] ? unitTests : []
+    const files = [...units, ...serverTests.filter((file) => isPlayedOn(runtime, file))]
+    await runTests(files, runtime, `server on ${runtime}`)
   }
-  if (faultTests.length > 0 && !interruption.signal.aborted) {
-    console.log(`\n${faultTests.length} files of fault tests${long ? ', in their long form' : ''}`)
-    if (!(await runTests(faultTests, 'node'))) failed.push('node, under faults')
-  }
+  await runTests(faultTests, 'node', `faults${long ? ', in their long form' : ''}`)
 } finally {
+  measuring.abort()
   await cluster.remove()
 }
-if (failed.length > 0) console.error(`\ntests failed with the server on ${failed.join(' and on ')}`)
-process.exitCode = failed.length > 0 || interruption.signal.aborted ? 1 : 0
+for (const line of tally.report()) console.log(line)
+if (interruption.signal.aborted) console.error('interrupted')
+process.exit(tally.failed > 0 || interruption.signal.aborted ? 1 : 0)
 
 function readArguments(): {
   runtimes: Runtime[]
@@ -75,6 +90,30 @@ function readArguments(): {
   return { runtimes, faultsOnly, long, concurrency, patterns: positionals }
 }
 
+/**
+ * What can be another thing on Deno than on Node: the bundle, sockets, TLS, signals, files, processes, memory. The rules of
+ * the doors are the same code in both, and are played on Node only, unless files are named.
+ */
+const playedOnDeno = [
+  ...[
+    'bundle',
+    'chat',
+    'commands',
+    'conformance',
+    'database',
+    'document',
+    'fuzz',
+    'guards',
+    'log',
+    'metrics',
+  ],
+  ...['plenum-v1', 'reload', 'restart', 'standby', 'systemd', 'tls'],
+]
+
+function isPlayedOn(runtime: Runtime, file: string): boolean {
+  return runtime === 'node' || patterns.length > 0 || playedOnDeno.includes(basename(file, '.test.ts'))
+}
+
 /** These begin first, so that in the end nobody waits for one of them alone. */
 function isLengthy(file: string): boolean {
   const names = ['model', 'nginx', 'page', 'polls', 'adversary', 'kill', 'process', 'soak']
@@ -90,21 +129,63 @@ async function testFiles(root: string, patterns: string[]): Promise<string[]> {
     .sort((a, b) => Number(isLengthy(b)) - Number(isLengthy(a)) || a.localeCompare(b))
 }
 
-/** Not by `node --test`, which would sort the files. */
-async function runTests(files: string[], runtime: Runtime): Promise<boolean> {
-  Object.assign(process.env, {
-    PLENUM_TEST_PG: cluster.url('postgres'),
-    PLENUM_RUNTIME: runtime,
-    PLENUM_LONG: long ? '1' : '',
-  })
-  const timeout = long ? 3 * 3_600_000 : 300_000
-  const events = run({ files, concurrency, timeout, signal: interruption.signal })
-  let passed = true
-  events.on('test:fail', () => {
-    passed = false
-  })
-  for await (const text of events.compose(new spec())) process.stdout.write(text)
-  return passed
+async function runTests(files: string[], runtime: Runtime, what: string): Promise<void> {
+  if (files.length === 0 || interruption.signal.aborted) return
+  console.log(`\n${files.length} test files, ${what}`)
+  process.env['PLENUM_RUNTIME'] = runtime
+  const waiting = [...files]
+  const work = async (): Promise<void> => {
+    for (let file = waiting.shift(); file && !interruption.signal.aborted; file = waiting.shift())
+      await runFile(file, what)
+  }
+  await Promise.all(Array.from({ length: concurrency }, work))
+}
+
+/** One file in a process of its own; what it says is printed when it has ended, so that it stands together. */
+async function runFile(file: string, what: string): Promise<void> {
+  const begun = performance.now()
+  const timeout = long ? 3 * 3_600_000 : patience(300_000)
+  const interrupted = new AbortController()
+  const interrupt = (): void => interrupted.abort()
+  interruption.signal.addEventListener('abort', interrupt)
+  const reporter = new spec()
+  let text = ''
+  reporter.setEncoding('utf8').on('data', (part: string) => (text += part))
+  for await (const event of run({ files: [file], timeout, signal: interrupted.signal })) {
+    // What is cut short by the interruption has not failed.
+    if (!interruption.signal.aborted) tally.count(event, file, what)
+    if (!isSummary(event)) reporter.write(event)
+  }
+  reporter.end()
+  await new Promise((resolve) => reporter.once('end', resolve))
+  interruption.signal.removeEventListener('abort', interrupt)
+  tally.took(file, what, performance.now() - begun)
+  process.stdout.write(text)
+}
+
+/** How long a process takes to start, in which is what tests wait for: the kernel, the disk, a share of a core. */
+async function startOfProcess(): Promise<number> {
+  const begun = performance.now()
+  await new Promise((resolve) => execFile(process.execPath, ['-e', '0'], resolve))
+  return performance.now() - begun
+}
+
+async function measureSlowness(times = 1): Promise<void> {
+  const took = []
+  for (let n = 0; n < times; n++) took.push(await startOfProcess())
+  slowest = Math.max(slowest, Math.min(...took) / quietStartMs)
+  tellSlowness(ofPatience, slowest)
+}
+
+async function keepMeasuring(): Promise<void> {
+  try {
+    for (;;) {
+      await wait(2000, undefined, { signal: measuring.signal, ref: false })
+      await measureSlowness()
+    }
+  } catch {
+    // the run has ended, and its folder is gone
+  }
 }
 
 // A run that was killed could not remove its folder; its PostgreSQL has ended with it.

@@ -153,7 +153,7 @@ suite('the status page in Chromium', { skip }, () => {
     const row = page.getByRole('row', { name: /Assembly <i>/ })
     assert.match(await row.innerText(), /pending\s+1\s+0/)
     await meeting.enter(1)
-    await page.getByRole('row', { name: /pending 2 0/ }).waitFor({ timeout: 6000 })
+    await page.getByRole('row', { name: /pending 2 0/ }).waitFor()
     assert.deepEqual(said, [])
 
     const hide = (hidden: boolean): Promise<unknown> =>
@@ -168,11 +168,11 @@ suite('the status page in Chromium', { skip }, () => {
     await until('it asks again', () => asked > before, 1000)
 
     await plenum.kill()
-    await page.getByText('The server does not answer').waitFor({ timeout: 10_000 })
+    await page.getByText('The server does not answer').waitFor()
     assert.match(await page.innerText('header'), /What is shown is \d+ s old/)
     assert.equal(await page.title(), 'No answer – Plenum')
     const again = await house.restart(plenum)
-    await page.getByText('Serving the meetings').waitFor({ timeout: 10_000 })
+    await page.getByText('Serving the meetings').waitFor()
     await again.stop()
   })
 })

@@ -20,6 +20,7 @@ import { fetchFrom, runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { meetingStatus } from './support/status.ts'
 import { until } from './support/until.ts'
+import { patience } from './support/patience.ts'
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(joinPath(tmpdir(), 'plenum-tls-'))
@@ -102,7 +103,7 @@ async function metric(admin: string, name: string): Promise<number> {
 async function endOf(socket: Socket): Promise<number> {
   const from = Date.now()
   socket.on('error', () => {}).resume()
-  await once(socket, 'close', { signal: AbortSignal.timeout(10_000) })
+  await once(socket, 'close', { signal: AbortSignal.timeout(patience(10_000)) })
   return Date.now() - from
 }
 
@@ -317,7 +318,7 @@ suite('TLS', { concurrency: 3 }, () => {
     partly.write('GET /readyz HTTP/1.1\r\nHost: x\r\n')
     const ends = [silent, half, done, partly].map((socket) => endOf(socket))
     assert.equal(await metric(admin, 'plenum_connections_pending'), 4)
-    for (const took of await Promise.all(ends)) assert.ok(took > 600 && took < 4000, `${took} ms`)
+    for (const took of await Promise.all(ends)) assert.ok(took > 600 && took < patience(4000), `${took} ms`)
     assert.equal(await metric(admin, 'plenum_connections_pending'), 0)
     await settle(chair)
     assert.equal(await metric(admin, 'plenum_connections'), 1)

@@ -23,6 +23,7 @@ import { runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { holdTables } from '../support/tables.ts'
 import { until } from '../support/until.ts'
+import { patience } from '../support/patience.ts'
 
 const run = promisify(execFile)
 
@@ -48,7 +49,7 @@ async function goesOn(t: TestContext, speaker: Member, ...others: Member[]): Pro
   const since = performance.now()
   const isTold = () => speaker.texts().some((text) => text.startsWith('at last'))
   for (let n = 1; !isTold(); n++) {
-    assert.ok(performance.now() - since < 5000, 'it does not go on within 5 s')
+    assert.ok(performance.now() - since < patience(5000), 'it does not go on within 5 s')
     speaker.say(`at last ${n}`)
     await wait(50)
   }

@@ -19,6 +19,7 @@ import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/wire.ts'
+import { Deadline } from '../support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
@@ -224,12 +225,12 @@ interface Holding {
 async function settle(scene: Scene, profileListen: string, quiet: Record<string, number>): Promise<Holding> {
   const { debate, plenum } = scene
   await debate.settle()
-  for (const deadline = Date.now() + 60_000; ; await wait(1000)) {
+  for (const deadline = new Deadline(60_000); ; await wait(1000)) {
     const census = await takeCensus(profileListen)
     const left = kinds.filter((kind) => census[kind] > (quiet[kind] ?? 0) + poolConnections)
     const descriptors = (await readdir(`/proc/${plenum.pid}/fd`)).length
     if (left.length === 0) return { live: census.MiB, resident: await residentMiB(plenum.pid), descriptors }
-    if (Date.now() > deadline)
+    if (deadline.isOver)
       assert.fail(
         `there are left ${left.join(', ')}: ${JSON.stringify(census)}, before ${JSON.stringify(quiet)}`,
       )

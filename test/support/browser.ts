@@ -10,6 +10,7 @@ import { chromium } from 'playwright-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import type { Gathering } from './gathering.ts'
 import type { Plenum } from './server.ts'
+import { patience } from './patience.ts'
 
 /** Where this machine has Chromium; where it has none, its tests have to be skipped. */
 export const chromiumPath = ['chromium', 'chromium-browser', 'google-chrome']
@@ -60,6 +61,7 @@ export async function openPage(
   { mayComplain, clockError, beforehand, ...options }: Visit = {},
 ): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: desktop, ...options })
+  context.setDefaultTimeout(patience(30_000))
   const page = await context.newPage()
   if (clockError !== undefined)
     await page.addInitScript(`{ const { now } = Date; Date.now = () => now() + ${clockError} }`)

@@ -11,6 +11,7 @@ import { readTables } from './stored.ts'
 import type { Tables } from './stored.ts'
 import { until } from './until.ts'
 import { Difference } from './witness.ts'
+import { Deadline } from './patience.ts'
 
 export interface DebateOptions {
   random: Random
@@ -292,12 +293,12 @@ export class Debate {
 
   /** Compares until there is no difference: what is just being told is none. */
   async #untilSame(milliseconds: number): Promise<void> {
-    for (const deadline = Date.now() + milliseconds; ; await wait(50))
+    for (const deadline = new Deadline(milliseconds); ; await wait(50))
       try {
         await this.#compare(true)
         return
       } catch (error) {
-        if (!(error instanceof Difference) || Date.now() > deadline) throw error
+        if (!(error instanceof Difference) || deadline.isOver) throw error
       }
   }
 

@@ -7,6 +7,7 @@ import type { Fellow, MeetingOptions, TestMeeting } from './database.ts'
 import { join } from './member.ts'
 import type { Frame, JoinOptions, Line, Member, Target } from './member.ts'
 import { until } from './until.ts'
+import { Deadline } from './patience.ts'
 
 export type GatheringOptions = Omit<MeetingOptions, 'members' | 'admins' | 'proxynames'> & {
   /** How many of the members are admins: the first ones. */
@@ -151,7 +152,7 @@ export async function farewell(member: Member): Promise<string> {
 
 /** How the server answers one who connects; fails when it leaves him without a word. */
 export async function answerTo(member: Member): Promise<'entered' | 'refused' | 'dropped'> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await wait(5)) {
+  for (const deadline = new Deadline(10_000); !deadline.isOver; await wait(5)) {
     if (member.frames.some(({ type }) => type === 'messages')) return 'entered'
     if (member.frames.some(({ type }) => type === 'disconnect')) return 'refused'
     if (member.isClosed) return 'dropped'

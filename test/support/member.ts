@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import type { RawData } from 'ws'
+import { Deadline } from './patience.ts'
 
 export interface Line {
   id: number
@@ -152,7 +153,7 @@ export class Member {
     predicate: (frame: FrameOf<T>) => boolean = () => true,
     milliseconds = 5000,
   ): Promise<FrameOf<T>> {
-    const deadline = Date.now() + milliseconds
+    const deadline = new Deadline(milliseconds)
     let cursor = this.#cursors.get(type) ?? 0
     for (;;) {
       while (cursor < this.frames.length) {
@@ -161,7 +162,7 @@ export class Member {
         this.#cursors.set(type, cursor)
         return frame
       }
-      const left = deadline - Date.now()
+      const { left } = deadline
       if (left <= 0) throw new Error(`no ${type} within ${milliseconds} ms${this.#seen()}`)
       if (this.#isClosed) throw new Error(`no ${type} before the connection ended${this.#seen()}`)
       await this.#change(left)
@@ -170,11 +171,11 @@ export class Member {
 
   /** Waits for the line of the record with this text, in `message` frames and in history. Returns its id. */
   async line(text: string, milliseconds = 5000): Promise<Line> {
-    const deadline = Date.now() + milliseconds
+    const deadline = new Deadline(milliseconds)
     for (;;) {
       const found = this.lines().find((line) => line.message === text)
       if (found) return found
-      const left = deadline - Date.now()
+      const { left } = deadline
       if (left <= 0 || this.#isClosed) throw new Error(`no line '${text}'${this.#seen()}`)
       await this.#change(left)
     }

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { parseFrame } from './member.ts'
 import type { Frame, Line, Person, PollState, Target } from './member.ts'
+import { Deadline } from './patience.ts'
 
 export interface PageOptions {
   meetingId: number
@@ -92,8 +93,8 @@ export class StockPage {
 
   /** Waits until the page satisfies a condition. */
   async until(condition: (page: this) => boolean, milliseconds = 5000): Promise<void> {
-    for (const deadline = Date.now() + milliseconds; !condition(this); await wait(5)) {
-      if (Date.now() < deadline) continue
+    for (const deadline = new Deadline(milliseconds); !condition(this); await wait(5)) {
+      if (!deadline.isOver) continue
       const { state, attempts, closeCodes } = this
       const seen = this.frames.map((frame) => JSON.stringify(frame)).join('\n  ')
       throw new Error(`not within ${milliseconds} ms: ${String(condition)}

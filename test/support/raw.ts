@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { patience } from './patience.ts'
 
 /** Sends the bytes in one write; `ended` settles with all that came back once the server has ended the connection. */
 export function rawConnection(
@@ -12,7 +13,7 @@ export function rawConnection(
     let received = ''
     socket.on('data', (data) => (received += data.toString('latin1')))
     socket.on('error', () => {})
-    socket.setTimeout(10_000, () => socket.destroy())
+    socket.setTimeout(patience(10_000), () => socket.destroy())
     for (const event of ['end', 'close'])
       socket.on(event, () => {
         socket.destroy()

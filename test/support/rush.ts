@@ -12,6 +12,7 @@ import { meetingStatus } from './status.ts'
 import { compareTables, readTables, withdrawMeeting } from './stored.ts'
 import type { Tables } from './stored.ts'
 import { Difference } from './witness.ts'
+import { Deadline } from './patience.ts'
 
 /** What one member does, without waiting for anything but his own connections. */
 export type Deed =
@@ -105,7 +106,7 @@ export async function rush(
       }),
     )
     // What the server has not done yet is no difference.
-    for (const deadline = Date.now() + setting.patienceMs; ; await wait(20)) {
+    for (const deadline = new Deadline(setting.patienceMs); ; await wait(20)) {
       try {
         const tables = await readTables(sql, meeting.id)
         const model = replay(tables, { ...given, polls })
@@ -114,7 +115,7 @@ export async function rush(
         for (const actor of actors) compareActor(actor, model, tables)
         return model
       } catch (error) {
-        if (!(error instanceof Difference) || Date.now() > deadline) throw error
+        if (!(error instanceof Difference) || deadline.isOver) throw error
       }
     }
   } finally {

@@ -9,6 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createInterface } from 'node:readline'
 import { freePort } from '../../demo/port.ts'
 import { tether } from '../../demo/tether.ts'
+import { Deadline, patience } from './patience.ts'
 
 export type Runtime = 'node' | 'deno'
 
@@ -154,7 +155,7 @@ export class Plenum {
   /** Asks it to end and returns the exit code; null when it had to be killed. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', seconds = 15): Promise<number | null> {
     this.#child.kill(signal)
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), seconds * 1000)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), patience(seconds * 1000))
     const { code } = await this.exited
     clearTimeout(timer)
     return code
@@ -162,10 +163,10 @@ export class Plenum {
 
   /** Waits for a log line, also one that has been written before. */
   async logged(predicate: (line: LogLine) => boolean, milliseconds = 5000): Promise<LogLine> {
-    for (const deadline = Date.now() + milliseconds; ; await wait(10)) {
+    for (const deadline = new Deadline(milliseconds); ; await wait(10)) {
       const line = this.logs.find(predicate)
       if (line) return line
-      if (Date.now() > deadline) throw new Error(`no such log line; stderr was:\n${this.stderr.join('\n')}`)
+      if (deadline.isOver) throw new Error(`no such log line; stderr was:\n${this.stderr.join('\n')}`)
     }
   }
 
@@ -219,7 +220,7 @@ export async function runPlenum(
   options: LaunchOptions & { seconds?: number } = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const plenum = new Plenum(launch(args, options), '')
-  const timer = setTimeout(() => plenum.signal('SIGKILL'), (options.seconds ?? 20) * 1000)
+  const timer = setTimeout(() => plenum.signal('SIGKILL'), patience((options.seconds ?? 20) * 1000))
   const { code } = await plenum.exited
   clearTimeout(timer)
   return { code, stdout: plenum.stdout.join('\n'), stderr: plenum.stderr.join('\n') }
@@ -235,7 +236,7 @@ export function fetchFrom(
   const [host = '', port] = listen.split(':')
   const target = listen.startsWith('/') ? { socketPath: listen } : { host, port: Number(port) }
   return new Promise((resolve, reject) => {
-    const options = { ...target, path, headers, agent: false as const, timeout: 10_000 }
+    const options = { ...target, path, headers, agent: false as const, timeout: patience(10_000) }
     const ask: typeof get = certificate ? getSecurely : get
     const trust = certificate ? { ca: certificate, servername: 'localhost' } : {}
     const request = ask({ ...options, ...trust }, (response) => {
@@ -246,7 +247,7 @@ export function fetchFrom(
       response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
     })
     request.on('error', reject)
-    request.on('timeout', () => request.destroy(new Error(`no answer from ${listen}${path} within 10 s`)))
+    request.on('timeout', () => request.destroy(new Error(`no answer from ${listen}${path}`)))
   })
 }
 
@@ -292,7 +293,7 @@ async function untilReady(plenum: Plenum, address: string, certificate?: Buffer)
   let answered: number | null = null
   const isOurs = (): boolean =>
     plenum.stderr.some((line) => line.includes('started')) || Date.now() - (answered ?? Infinity) > 500
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline && !plenum.hasExited; await wait(15)) {
+  for (const deadline = new Deadline(20_000); !deadline.isOver && !plenum.hasExited; await wait(15)) {
     try {
       const { status, body } = await fetchFrom(address, '/readyz', {}, certificate)
       if (status === 200) answered ??= Date.now()

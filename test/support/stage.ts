@@ -14,6 +14,7 @@ import type { MeetingStatus } from './status.ts'
 import { Difference, isGathered, Witness } from './witness.ts'
 import type { LineFacts } from './witness.ts'
 import { compareTables, withdrawMeeting, readTables } from './stored.ts'
+import { Deadline } from './patience.ts'
 
 /** A server and its database, shared by many meetings. It runs with -behindproxy and -rate 0. */
 export interface World {
@@ -215,9 +216,9 @@ export class Stage {
 
   /** Waits for frames, and for ends of connections. */
   async #untilTold(last: boolean): Promise<void> {
-    const deadline = Date.now() + this.#patienceMs
+    const deadline = new Deadline(this.#patienceMs)
     for (let missing = this.#told(last); missing !== null; missing = this.#told(last)) {
-      const left = deadline - Date.now()
+      const { left } = deadline
       if (left <= 0) throw new Difference(`${missing}\nwithin ${this.#patienceMs} ms`)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
@@ -231,10 +232,10 @@ export class Stage {
 
   /** Asks until there is no difference. */
   async #untilSeen(difference: () => Promise<string | null>): Promise<void> {
-    for (const deadline = Date.now() + this.#patienceMs; ; await wait(3)) {
+    for (const deadline = new Deadline(this.#patienceMs); ; await wait(3)) {
       const found = await difference()
       if (found === null) return
-      if (Date.now() > deadline) throw new Difference(found)
+      if (deadline.isOver) throw new Difference(found)
     }
   }
 }

@@ -13,6 +13,22 @@ import { patience, tellSlowness } from './support/patience.ts'
 import type { Runtime } from './support/server.ts'
 import { isSummary, Tally } from './support/tally.ts'
 
+/**
+ * What can be another thing on Deno than on Node: the bundle, sockets, TLS, signals, files, processes, memory. The rules of
+ * the doors are the same code in both, and are played on Node only, unless files are named.
+ */
+const playedOnDeno = (
+  'bundle chat commands conformance database document fuzz guards log metrics ' +
+  'plenum-v1 reload restart standby systemd tls'
+).split(' ')
+
+/** These begin first, the longest before the others, so that in the end nobody waits for one of them alone. */
+const lengthy = ['soak', 'page', 'nginx', 'polls', 'adversary', 'kill', 'process', 'model', 'document-life']
+
+/** How long a process takes to start on a quiet machine of the kind that this was written on. */
+const quietStartMs = 60
+let slowest = 0
+
 // Arguments: [--runtime node|deno] [--faults] [--long] [--concurrency N] [part of a test file's path ...]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const { runtimes, faultsOnly, long, concurrency, patterns } = readArguments()
@@ -21,16 +37,12 @@ const unitTests = faultsOnly ? [] : await testFiles('src', patterns)
 const serverTests = faultsOnly
   ? []
   : (await testFiles('test', patterns)).filter((file) => !file.startsWith(faultFolder))
-// They take minutes, and what they do to a process is the same to both runtimes' servers.
+// What they do to a process is the same to both runtimes' servers.
 const faultTests = runtimes.includes('node') ? await testFiles(faultFolder, patterns) : []
 if (unitTests.length + serverTests.length + faultTests.length === 0) {
   console.error(`no test file matches ${patterns.join(', ') || 'src/**/*.test.ts or test/**/*.test.ts'}`)
   process.exit(1)
 }
-
-/** How long a process takes to start on a quiet machine of the kind that this was written on. */
-const quietStartMs = 60
-let slowest = 0
 
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort())
@@ -52,12 +64,10 @@ try {
   await measureSlowness(3)
   void keepMeasuring()
   for (const runtime of runtimes) {
-    // Unit tests start no server, so that one round of them says all.
-    const units = runtime === runtimes[0] ? unitTests : []
-    const files = [...units, ...serverTests.filter((file) => isPlayedOn(runtime, file))]
-    await runTests(files, runtime, `server on ${runtime}`)
+    // Unit tests start no server, and fault tests one on Node: one round of them says all.
+    const once = runtime === runtimes[0] ? [...unitTests, ...faultTests] : []
+    await runTests([...once, ...serverTests.filter((file) => isPlayedOn(runtime, file))], runtime)
   }
-  await runTests(faultTests, 'node', `faults${long ? ', in their long form' : ''}`)
 } finally {
   measuring.abort()
   await cluster.remove()
@@ -90,34 +100,13 @@ function readArguments(): {
   return { runtimes, faultsOnly, long, concurrency, patterns: positionals }
 }
 
-/**
- * What can be another thing on Deno than on Node: the bundle, sockets, TLS, signals, files, processes, memory. The rules of
- * the doors are the same code in both, and are played on Node only, unless files are named.
- */
-const playedOnDeno = [
-  ...[
-    'bundle',
-    'chat',
-    'commands',
-    'conformance',
-    'database',
-    'document',
-    'fuzz',
-    'guards',
-    'log',
-    'metrics',
-  ],
-  ...['plenum-v1', 'reload', 'restart', 'standby', 'systemd', 'tls'],
-]
-
 function isPlayedOn(runtime: Runtime, file: string): boolean {
   return runtime === 'node' || patterns.length > 0 || playedOnDeno.includes(basename(file, '.test.ts'))
 }
 
-/** These begin first, so that in the end nobody waits for one of them alone. */
-function isLengthy(file: string): boolean {
-  const names = ['model', 'nginx', 'page', 'polls', 'adversary', 'kill', 'process', 'soak']
-  return names.some((name) => basename(file) === `${name}.test.ts`)
+function place(file: string): number {
+  const found = lengthy.indexOf(basename(file, '.test.ts'))
+  return found < 0 ? lengthy.length : found
 }
 
 async function testFiles(root: string, patterns: string[]): Promise<string[]> {
@@ -126,14 +115,14 @@ async function testFiles(root: string, patterns: string[]): Promise<string[]> {
     .map((entry) => join(root, entry))
     .filter((file) => file.endsWith('.test.ts'))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
-    .sort((a, b) => Number(isLengthy(b)) - Number(isLengthy(a)) || a.localeCompare(b))
 }
 
-async function runTests(files: string[], runtime: Runtime, what: string): Promise<void> {
+async function runTests(files: string[], runtime: Runtime): Promise<void> {
   if (files.length === 0 || interruption.signal.aborted) return
-  console.log(`\n${files.length} test files, ${what}`)
+  const what = `server on ${runtime}`
+  console.log(`\n${files.length} test files, ${what}${long ? ', in their long form' : ''}`)
   process.env['PLENUM_RUNTIME'] = runtime
-  const waiting = [...files]
+  const waiting = files.toSorted((a, b) => place(a) - place(b) || a.localeCompare(b))
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file && !interruption.signal.aborted; file = waiting.shift())
       await runFile(file, what)

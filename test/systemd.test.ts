@@ -74,7 +74,7 @@ async function supervise(t: TestContext): Promise<{ socket: string; messages: st
     child.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true })
   })
-  await until('the supervisor listens', () => has('test', '-S', socket))
+  await until('the supervisor listens', () => existsSync(socket))
   return { socket, messages }
 }
 

@@ -2,7 +2,7 @@ import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
 import { checkChat, migrateChat } from './chat/schema.ts'
-import { type Config, type ListenAddress, publicStatus } from './config.ts'
+import { anonymousDocuments, type Config, type ListenAddress, publicStatus } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { checkRights, migrate } from './db/schema.ts'
@@ -52,8 +52,9 @@ export async function runCheck(config: Config, certificate: Certificate | null):
   if (certificate && certificate.validTo.getTime() < Date.now())
     return { text: `-tlscert: the certificate has expired, ${certificate.validTo.toISOString()}`, ok: false }
   const advised = advice.map((statement) => `\nnot needed, but faster: ${statement}`).join('')
-  const exposure = publicStatus(config)
-  const warned = exposure === null ? '' : `\nbut ${exposure}`
+  const warned = [publicStatus(config), anonymousDocuments(config)]
+    .map((exposure) => (exposure === null ? '' : `\nbut ${exposure}`))
+    .join('')
   return {
     text: `configuration and database are fine: ${describeDatabase(config.database)}${until}${advised}${warned}`,
     ok: true,

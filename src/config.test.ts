@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compareSettings, flags, parseInvocation, usage, UsageError } from './config.ts'
+import { anonymousDocuments, compareSettings, flags, parseInvocation, usage, UsageError } from './config.ts'
 import type { Config, Invocation, Settings } from './config.ts'
 import type { Env } from './db/conninfo.ts'
 
@@ -413,12 +413,50 @@ test('documents: off unless asked for; name and password go together, the key is
     maxMessage: 16 * 1024 * 1024,
     maxSize: 256 * 1024 * 1024,
   })
-  const given = ['-document-user', 'app', '-document-password', 'a:b', '-document-expiration', '90']
-  const set = config(['-document', ...given, '-document-jwtkey', 'a2V5']).document
-  assert.deepEqual(set?.credentials, { user: 'app', password: 'a:b' })
+  const password = 'a:b, twelve.'
+  const key = Buffer.from('k'.repeat(32))
+  const given = ['-document-user', 'app', '-document-password', password, '-document-expiration', '90']
+  const set = config(['-document', ...given, '-document-jwtkey', key.toString('base64')]).document
+  assert.deepEqual(set?.credentials, { user: 'app', password })
   assert.equal(set?.expirationMs, 90_000)
-  assert.deepEqual(set?.jwtKey, Buffer.from('a2V5'))
-  const decoded = config(['-document', '-document-jwtkey', 'a2V5', '-document-jwtkey-base64']).document
-  assert.deepEqual(decoded?.jwtKey, Buffer.from('key'))
+  assert.deepEqual(set?.jwtKey, Buffer.from(key.toString('base64')))
+  const base64 = ['-document-jwtkey', key.toString('base64'), '-document-jwtkey-base64']
+  assert.deepEqual(config(['-document', ...base64]).document?.jwtKey, key)
   assert.equal(config(given).document, null)
+})
+
+test('documents: a password or a key that can be guessed, or is empty, is refused in words that do not repeat it', () => {
+  const short = 'k'.repeat(31)
+  for (const [flags, expected] of [
+    [
+      ['-document-password', 'eleven char'],
+      /^-document-password takes a password of 12 characters at least: this/,
+    ],
+    [['-document-password', ''], /^-document-password takes .*: nothing was given$/],
+    [['-document-user', ''], /^-document-user takes .*: nothing was given$/],
+    [['-document-jwtkey', ''], /^-document-jwtkey takes a key of 32 bytes at least: nothing was given$/],
+    [['-document-jwtkey', short], /^-document-jwtkey takes a key of 32 bytes at least: this one has 31$/],
+    [
+      ['-document-jwtkey', Buffer.from(short).toString('base64'), '-document-jwtkey-base64'],
+      /^-document-jwtkey takes a key of 32 bytes at least, once it is decoded: this one has 31$/,
+    ],
+  ] as const)
+    assert.throws(
+      () =>
+        config([
+          '-document',
+          ...(flags[0] === '-document-password' ? ['-document-user', 'app'] : []),
+          ...flags,
+        ]),
+      ({ message }: Error) =>
+        expected.test(message) && !message.includes(short) && !message.includes('eleven'),
+      flags.join(' '),
+    )
+})
+
+test('documents that anybody may create are told of', () => {
+  const key = ['-document-jwtkey', 'k'.repeat(32)]
+  assert.equal(anonymousDocuments(config([])), null)
+  assert.equal(anonymousDocuments(config(['-document', ...key])), null)
+  assert.match(anonymousDocuments(config(['-document'])) ?? '', /^anybody may create documents/)
 })

@@ -78,6 +78,8 @@ type Flag<T> = Readonly<{
   takes: string
   /** Whether a running server takes a new value (SIGHUP). No such value is secret: it is logged. */
   live?: true
+  /** Whether nothing, given for it on the command line, is an error: a variable of a shell that was not set. */
+  filled?: true
   parse: (text: string, context: Context) => T
 }>
 
@@ -97,6 +99,10 @@ const maxRate = 1_000_000
 const maxHops = 100
 const mostConnections = 1_000_000
 const maxId = 2 ** 31 - 1
+/** Of a password that is all there is; more wrong ones than some thousand a day cannot be tried (`Guesses`). */
+const leastPassword = 12
+/** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. From one JWT a shorter one can be searched at leisure. */
+const leastKeyBytes = 32
 
 const address = `host:port, :port for all addresses, or the path of a Unix socket (from / on, at most ${maxSocketPathBytes} bytes)`
 
@@ -287,20 +293,23 @@ const table = {
     default: '',
     help: 'name of the applications that manage documents',
     takes: 'a name without a colon',
+    filled: true,
     parse: parseUser,
   }),
   'document-password': flag({
     value: 'PASSWORD',
     default: '',
     help: 'their password; without name and password nobody manages documents',
-    takes: 'a password',
-    parse: (text) => text || null,
+    takes: `a password of ${leastPassword} characters at least`,
+    filled: true,
+    parse: parsePassword,
   }),
   'document-jwtkey': flag({
     value: 'KEY',
     default: '',
     help: 'key that JWTs are signed with (HS256): documents are open to tokens and JWTs only then',
-    takes: 'a key',
+    takes: `a key of ${leastKeyBytes} bytes at least`,
+    filled: true,
     parse: (text) => text || null,
   }),
   'document-jwtkey-base64': flag({
@@ -544,10 +553,14 @@ function toDocumentConfig(values: Values): DocumentConfig {
 function readKey(values: Values): Buffer | null {
   const text = values['document-jwtkey']
   if (!text) return null
-  if (!values['document-jwtkey-base64']) return Buffer.from(text)
-  const key = Buffer.from(text, 'base64')
-  if (!/^[\w+/-]+={0,2}$/.test(text) || key.length === 0)
+  const isBase64 = values['document-jwtkey-base64']
+  const key = Buffer.from(text, isBase64 ? 'base64' : 'utf8')
+  if (isBase64 && !/^[\w+/-]+={0,2}$/.test(text))
     throw new UsageError('-document-jwtkey takes Base64, with -document-jwtkey-base64')
+  if (key.length < leastKeyBytes)
+    throw new UsageError(
+      `-document-jwtkey takes ${table['document-jwtkey'].takes}${isBase64 ? ', once it is decoded' : ''}: this one has ${key.length}`,
+    )
   return key
 }
 
@@ -571,6 +584,7 @@ function readSetting(name: Name, given: string | undefined, context: Context): S
   const text = given ?? twin ?? flag.default
   if (text === null) return { text, value: null }
   try {
+    if (given === '' && flag.filled) throw new Reason('nothing was given')
     return { text, value: flag.parse(text, context) }
   } catch (error) {
     const inFile = context.file?.variables.get(envTwin(name)) === twin ? ` in ${context.file?.path}` : ''
@@ -721,6 +735,11 @@ function parseUser(text: string): string | null {
   return text || null
 }
 
+function parsePassword(text: string): string | null {
+  if (text !== '' && Array.from(text).length < leastPassword) throw new Reason('this one is shorter')
+  return text || null
+}
+
 function parseWebhook(text: string): string | null {
   if (text === '') return null
   const { protocol, username, password } = new URL(text)
@@ -738,5 +757,12 @@ function parseListener(text: string): ListenAddress {
 export function publicStatus({ tls, adminListen }: Pick<Config, 'tls' | 'adminListen'>): string | null {
   return tls && !adminListen
     ? 'status and metrics are on -listen for everybody who reaches it: give them an address of their own by -adminlisten'
+    : null
+}
+
+/** In words, that whoever reaches the document door may make documents; null where tokens or JWTs are asked for. */
+export function anonymousDocuments({ document }: Pick<Config, 'document'>): string | null {
+  return document && !document.jwtKey
+    ? 'anybody may create documents, and write to those whose ids they know: -document-jwtkey asks for tokens or JWTs'
     : null
 }

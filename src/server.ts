@@ -4,7 +4,7 @@ import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
 import { checkChat, migrateChat } from './chat/schema.ts'
-import { type Config, publicStatus } from './config.ts'
+import { anonymousDocuments, type Config, publicStatus } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
 import { Listener } from './db/listen.ts'
@@ -80,7 +80,6 @@ export async function startServer(
   const sql = openPool(config.database, { ...database, max: mostDatabaseConnections - (config.chat ? 2 : 1) })
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
   const admission = new Admission(config, clock)
-  const guesses = new Guesses(clock)
   let lease: Lease | null = null
   let hub: MeetingHub | null = null
   const heldByClients = new Budget(mostHeldBytes)
@@ -107,6 +106,9 @@ export async function startServer(
     recent.add(entry)
     deps.log(entry)
   }
+  const guesses = new Guesses(clock, (secret, address) =>
+    log({ level: 'warn', event: 'guessing', secret, address }),
+  )
 
   /** Why the meetings are not served here; null while they are. */
   const waiting = (): string | null => {
@@ -200,6 +202,8 @@ export async function startServer(
   })
   const exposure = publicStatus(config)
   if (exposure !== null) log({ level: 'warn', event: 'statusPublic', reason: exposure })
+  const anonymous = anonymousDocuments(config)
+  if (anonymous !== null) log({ level: 'warn', event: 'documentsPublic', reason: anonymous })
 
   const holdLease = (): Lease => {
     let told = ''
@@ -250,6 +254,7 @@ export async function startServer(
       log,
       metrics,
       budget: heldByClients,
+      guesses,
       onFenced: () => lease?.fenced(),
     })
     log({ level: 'info', event: 'documentsServing' })

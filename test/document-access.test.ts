@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
 import { after, suite, test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createDatabase } from './support/database.ts'
+import { openHouse } from './support/house.ts'
 import { manage } from './support/manage.ts'
 import type { Fields, ManageAnswer, ManageOptions } from './support/manage.ts'
 import { runPlenum, startPlenum } from './support/server.ts'
@@ -14,7 +16,7 @@ import type { InitOptions } from './support/zwibbler.ts'
 const db = await createDatabase()
 const { sql } = db
 const password = 'pass:wörd & more'
-const jwtKey = Buffer.from('00ff80fe', 'hex')
+const jwtKey = Buffer.from('00ff80fe'.repeat(8), 'hex')
 const secrets = [password, jwtKey.toString('base64')]
 /** Documents by their ids too; it takes no JWTs. */
 const plenum = await startPlenum({
@@ -27,6 +29,7 @@ const guarded = await startPlenum({
   database: guardedDb.url,
   flags: [
     '-document',
+    '-behindproxy',
     '-document-jwtkey',
     jwtKey.toString('base64'),
     '-document-jwtkey-base64',
@@ -56,8 +59,11 @@ async function open(id: string, options: InitOptions & { to?: Plenum } = {}): Pr
   return client
 }
 
+let refusals = 0
 async function refused(id: string, options: InitOptions & { to?: Plenum } = {}): Promise<string> {
-  const client = new Zwibbler(options.to ?? plenum)
+  // From an address of its own: who is refused often from one is told late.
+  const headers = { 'x-forwarded-for': `192.0.2.${++refusals}` }
+  const client = new Zwibbler(options.to ?? plenum, { headers })
   clients.push(client)
   await client.opened()
   client.send(initMessage(id, options))
@@ -415,6 +421,8 @@ suite('with a key for JWTs', () => {
       'issued later': jwt({ sub, u: 'x', p: 'rw', exp, iat: now() + 600 }),
       'another key': jwt({ sub, u: 'x', p: 'rw', exp }, { key: Buffer.from('other') }),
       'the key as text': jwt({ sub, u: 'x', p: 'rw', exp }, { key: Buffer.from(jwtKey.toString('base64')) }),
+      'with padding': `${good}=`,
+      'with padding in it': `${head}=.${claims}.${good.split('.')[2]}`,
       HS384: jwt({ sub, u: 'x', p: 'rw', exp }, { alg: 'HS384' }),
       HS512: jwt({ sub, u: 'x', p: 'rw', exp }, { alg: 'HS512' }),
       none: jwt({ sub, u: 'x', p: 'rw', exp }, { alg: 'none' }),
@@ -447,6 +455,79 @@ suite('with a key for JWTs', () => {
   })
 })
 
+suite('guessing', () => {
+  /** A server behind a proxy, so that clients have addresses. */
+  const behindProxy = async (t: TestContext, ...flags: string[]): Promise<Plenum> => {
+    const house = await openHouse(t, { flags: ['-document', '-behindproxy', ...flags] })
+    return await house.start()
+  }
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+
+  test('of wrong passwords that come at once ten are looked at; who knows it is not locked out', async (t) => {
+    const to = await behindProxy(t, '-document-user', 'app', '-document-password', password)
+    const check = async (address: string, given = 'a wrong password', times = 1): Promise<number[]> => {
+      const once = () =>
+        ask({ method: 'checkDocument', documentID: 'x' }, { to, password: given, ...from(address) })
+      const answers = await Promise.all(Array.from({ length: times }, once))
+      for (const { status, reason = '', headers } of answers) {
+        if (status !== 429) continue
+        assert.match(reason, /^Too many wrong passwords from this address: wait \d+ seconds$/)
+        assert.match(headers['retry-after'] ?? '', /^(?:[1-5]?\d|60)$/)
+      }
+      return answers.map(({ status }) => status).sort((a, b) => a - b)
+    }
+    const expected = [...Array<number>(10).fill(401), ...Array<number>(110).fill(429)]
+    assert.deepEqual(await check('203.0.113.1', undefined, 120), expected)
+    // It does not say that this one is right.
+    assert.deepEqual(await check('203.0.113.1', password), [429])
+    assert.deepEqual(await check('203.0.113.2', password), [404])
+    // Where it is known others who guess do not keep it out.
+    assert.deepEqual(await check('203.0.113.2', undefined, 40), Array(40).fill(401))
+    assert.deepEqual(await check('203.0.113.2', password), [404])
+    // A request without credentials guesses nothing.
+    const nobody = { to, user: null, ...from('203.0.113.3') }
+    for (let n = 0; n < 12; n++) assert.equal((await ask({ method: 'checkDocument' }, nobody)).status, 401)
+    assert.deepEqual(await check('203.0.113.3', password), [404])
+    const told = to.logs.filter(({ event }) => event === 'guessing')
+    assert.deepEqual(
+      told.map(({ secret, address }) => [secret, address]),
+      [['password', '203.0.113.1']],
+    )
+  })
+
+  test('of short wrong tokens that come at once ten are answered; JWTs and long tokens always enter', async (t) => {
+    const to = await behindProxy(
+      t,
+      ...['-document-user', 'app', '-document-password', password],
+      ...['-document-jwtkey', jwtKey.toString('base64'), '-document-jwtkey-base64'],
+    )
+    const [short, long] = [newId(), `${newId()}${newId()}`]
+    for (const token of [short, long])
+      assert.equal((await ask(tokenFields({ token, documentID: 'x' }), { to })).status, 200)
+    const guess = async (id: string): Promise<number | null> => {
+      const client = new Zwibbler(to, from('203.0.113.1'))
+      await client.opened()
+      client.send(initMessage(id))
+      await client.ended()
+      return client.all('error')[0]?.code ?? null
+    }
+    const answers = await Promise.all(Array.from({ length: 60 }, () => guess(newId())))
+    assert.equal(answers.filter((code) => code === 4).length, 10)
+    assert.equal(answers.filter((code) => code === null).length, 50, 'without a word: they come back')
+    assert.equal(await guess(short), null)
+    const enter = async (id: string, address: string): Promise<void> => {
+      const client = new Zwibbler(to, from(address))
+      clients.push(client)
+      await client.opened()
+      client.send(initMessage(id))
+      await client.hears('append')
+    }
+    await enter(short, '203.0.113.2')
+    await enter(long, '203.0.113.1')
+    await enter(jwt({ sub: 'x', u: 'x', p: 'rw', exp: now() + 3600 }), '203.0.113.1')
+  })
+})
+
 suite('secrets', () => {
   test('no token, JWT, id or password is in the log or in the metrics', async () => {
     const token = await newToken({ documentID: 'a-document-with-a-name', contents: '' })
@@ -466,7 +547,7 @@ suite('secrets', () => {
     for (const [flags, expected] of [
       [['-document-webhook', secret], /-document-webhook takes an http or https URL/],
       [['-document-user', 'hidden:x'], /-document-user takes/],
-      [['-document-password', 'hidden'], /-document-user takes .* go together/],
+      [['-document-password', 'hidden of the app'], /-document-user takes .* go together/],
       [['-document-user', 'hidden'], /-document-password takes .* go together/],
       [['-document-jwtkey', '%hidden', '-document-jwtkey-base64'], /-document-jwtkey takes Base64/],
       [['-document-expiration', '0'], /never, or seconds/],

@@ -73,7 +73,7 @@ suite('the life of a document', { concurrency: true }, () => {
     t.after(() => application.close())
     const { port } = application.address() as AddressInfo
     const url = `http://127.0.0.1:${port}/hook?secret=hidden`
-    const credentials = ['-document-user', 'app', '-document-password', 'pass:word']
+    const credentials = ['-document-user', 'app', '-document-password', 'pass:word of the app']
     const house = await openHouse(t, { flags: ['-document', '-document-webhook', url, ...credentials] })
     const first = await house.start()
     const [kept, gone, stays, removed] = [newId(), newId(), newId(), newId()]
@@ -87,7 +87,7 @@ suite('the life of a document', { concurrency: true }, () => {
     await manage(
       first,
       { method: 'deleteDocument', documentID: removed },
-      { user: 'app', password: 'pass:word' },
+      { user: 'app', password: 'pass:word of the app' },
     )
     await wait(1200)
     const back = await open(first, kept)
@@ -103,7 +103,7 @@ suite('the life of a document', { concurrency: true }, () => {
       [failing, kept, gone, stays, removed].map((id) => of(id).length),
       [2, 0, 1, 0, 0],
     )
-    const authorization = `Basic ${Buffer.from('app:pass:word').toString('base64')}`
+    const authorization = `Basic ${Buffer.from('app:pass:word of the app').toString('base64')}`
     for (const call of calls)
       assert.deepEqual([call.event, call.authorization], ['idle-session', authorization])
     const [early = 0, late = 0] = of(failing).map(({ at }) => at - begun)
@@ -111,7 +111,8 @@ suite('the life of a document', { concurrency: true }, () => {
     assert.ok(late - early >= 9500 && late - early < patience(13_000), `again after ${late - early} ms`)
     assert.ok((of(gone)[0]?.at ?? 0) - dies >= 9500)
     await second.logged(({ event }) => event === 'webhookFailed')
-    for (const server of [first, second]) assert.doesNotMatch(server.stderr.join('\n'), /hidden|pass:word/)
+    for (const server of [first, second])
+      assert.doesNotMatch(server.stderr.join('\n'), /hidden|pass:word of the app/)
     assert.equal((await house.db.sql`select from plenum.document_session where due_at is not null`).length, 0)
     for (const client of [...returned, back, d]) client?.leave()
   })

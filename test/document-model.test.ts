@@ -11,10 +11,10 @@ import { until } from './support/until.ts'
 import { appendMessage, initMessage, Zwibbler } from './support/zwibbler.ts'
 
 const db = await createDatabase()
-const credentials = { user: 'app', password: 'secret' }
+const credentials = { user: 'app', password: 'secret of the app' }
 const plenum = await startPlenum({
   database: db.url,
-  flags: ['-document', '-document-user', 'app', '-document-password', 'secret'],
+  flags: ['-document', '-document-user', 'app', '-document-password', 'secret of the app'],
 })
 after(async () => {
   await plenum.kill()

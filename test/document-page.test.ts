@@ -29,7 +29,7 @@ const skip = noChromium || (currentRuntime() !== 'node' && 'the page is the same
 suite('the page for sketches', { skip }, async () => {
   const db = await createDatabase()
   const listen = `127.0.0.1:${await freePort()}`
-  const secrets = { user: 'app', password: 'secret' }
+  const secrets = { user: 'app', password: 'secret of the app' }
   const management = ['-document-user', secrets.user, '-document-password', secrets.password]
   const options = { database: db.url, listen, flags: ['-document', '-document-maxsize', '1', ...management] }
   let plenum = await startPlenum(options)

@@ -23,7 +23,7 @@ import type { Heard, InitOptions } from './support/zwibbler.ts'
 
 const db = await createDatabase()
 const { sql } = db
-const credentials = ['-document-user', 'app', '-document-password', 'secret']
+const credentials = ['-document-user', 'app', '-document-password', 'secret of the app']
 const plenum = await startPlenum({
   database: db.url,
   flags: ['-document', ...credentials, '-document-maxmessage', '2', '-document-maxsize', '110'],
@@ -58,7 +58,7 @@ async function exchange(client: Zwibbler, sent: string[], expected: string[]): P
 }
 
 const ask = (fields: Fields, options: Parameters<typeof manage>[2] = {}) =>
-  manage(plenum, fields, { user: 'app', password: 'secret', ...options })
+  manage(plenum, fields, { user: 'app', password: 'secret of the app', ...options })
 
 /** The document as it is stored. */
 async function stored(id: string): Promise<string> {

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
-import type { Guesses } from '../edge/guesses.ts'
+import { type Guesses, isGuessable } from '../edge/guesses.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
@@ -95,11 +95,9 @@ export class ChatHub {
       )
       await this.#feed.prepare(Math.max(0, ...sessions.map(({ wish }) => wish.after ?? 0)))
       for (const session of sessions) {
-        const identity = found.get(session.wish.key)
         if (!session.open) continue
         if (this.#closed) session.end(closeCodes.stopping)
-        else if (identity) this.#room(identity.room).enter(session, identity)
-        else this.#turnAway(session)
+        else this.#answer(session, found.get(session.wish.key) ?? null)
       }
     } catch (error) {
       this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
@@ -109,10 +107,21 @@ export class ChatHub {
     return sessions.length
   }
 
-  #turnAway(session: ChatSession): void {
+  #answer(session: ChatSession, identity: Identity | null): void {
+    const { guesses, log } = this.#deps
     const { remote: address, request } = session.socket
-    this.#deps.log({ level: 'info', event: 'chatRefused', address, request })
-    this.#deps.guesses.refuse(address, () => session.end(closeCodes.unknownKey))
+    const short = isGuessable(session.wish.key)
+    // Whether it was right is not told, either.
+    if (short && guesses.lockedMs('sessionKey', address) !== null) return session.end(closeCodes.unavailable)
+    if (identity) {
+      if (short) guesses.proven('sessionKey', address)
+      return this.#room(identity.room).enter(session, identity)
+    }
+    log({ level: 'info', event: 'chatRefused', address, request })
+    const tell = (): void => session.end(closeCodes.unknownKey)
+    if (!short) return guesses.refuse(address, tell, () => session.end(closeCodes.unavailable))
+    guesses.failed('sessionKey', address)
+    tell()
   }
 
   #room(id: number): ChatRoom {

@@ -2,12 +2,14 @@ import type { webcrypto } from 'node:crypto'
 import type { Sql } from 'postgres'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
+import { type Guesses, isGuessable } from '../edge/guesses.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { permissionsOf, resolveAccess } from './access.ts'
+import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
+import { type Fault, faults } from './protocol.ts'
 import { DocumentRoom } from './room.ts'
 import type { DocumentSession } from './session.ts'
 import {
@@ -30,6 +32,7 @@ export type DocumentHubDeps = {
   log: Log
   metrics: Metrics
   budget: Budget
+  guesses: Guesses
   /** What JWTs are signed with; with it nothing else than tokens and these are taken. */
   jwtKey: webcrypto.CryptoKey | null
   maxMessage: number
@@ -197,28 +200,35 @@ export class DocumentHub {
       for (const [index, session] of sessions.entries()) {
         const access = found[index]
         if (!access || !session.open) continue
-        if (access.type === 'fault') {
-          const { remote: address, request } = session.socket
-          log({
-            level: 'info',
-            event: 'documentRefused',
-            document: '',
-            address,
-            request,
-            reason: access.text,
-          })
-          session.fail(access)
-        } else if (this.#closed) session.end()
-        else {
-          session.grant(access)
-          this.#room(access.document).enter(session)
-        }
+        if (this.#closed) session.end()
+        else this.#answer(session, access)
       }
     } catch (error) {
       this.#failed(error)
       log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
       for (const session of sessions) session.end()
     }
+  }
+
+  #answer(session: DocumentSession, access: Access | Fault | Unknown): void {
+    const { guesses, log } = this.#deps
+    const { remote: address, request } = session.socket
+    const short = isGuessable(session.init.id)
+    // It comes back, and has not heard whether it was right.
+    if (short && guesses.lockedMs('token', address) !== null) return session.end()
+    if (access.type === 'access') {
+      if (short && access.user !== null) guesses.proven('token', address)
+      session.grant(access)
+      return this.#room(access.document).enter(session)
+    }
+    const fault = access.type === 'fault' ? access : faults.denied
+    log({ level: 'info', event: 'documentRefused', document: '', address, request, reason: fault.text })
+    const tell = (): void => session.fail(fault)
+    // One that is known is not guessed at: it has expired, for example.
+    if (access.type === 'fault') return tell()
+    if (!short) return guesses.refuse(address, tell, () => session.end())
+    guesses.failed('token', address)
+    tell()
   }
 
   async #update(job: Extract<DeskJob, { type: 'update' }>): Promise<void> {

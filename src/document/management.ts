@@ -21,7 +21,7 @@ export type ManagementDeps = {
 
 /** What is asked for has failed: the answer has this status, and its reason in a header. */
 class Refusal extends Error {
-  readonly status: 400 | 401 | 404 | 409 | 413 | 500 | 503
+  readonly status: 400 | 401 | 404 | 409 | 413 | 429 | 500 | 503
 
   constructor(status: Refusal['status'], reason: string) {
     super(reason)
@@ -115,9 +115,9 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
   try {
     const hub = deps.hub()
     if (!hub) throw new Refusal(503, 'The documents are not served here now')
-    const isKnown = hasCredentials(c.req.header('authorization'), deps.credentials)
+    const isKnown = authenticate(c, deps)
     const body = await readBody(c, isKnown ? deps.maxMessage + otherBytes : otherBytes)
-    if (body === null && !isKnown) return await unauthorized(c, deps)
+    if (body === null && !isKnown) throw unauthorized(c, deps)
     if (body === null) throw new Refusal(413, 'The request is too large')
     const sent = readForm(c.req.header('content-type'), body)
     const query = readUrlencoded(Buffer.from(new URL(c.req.url).search.slice(1)))
@@ -125,7 +125,7 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
     const name = textOf(form, 'method')
     const method = Object.hasOwn(methods, name) ? methods[name] : undefined
     if (!method) throw new Refusal(400, "Unknown 'method' parameter")
-    if (!isKnown) return await unauthorized(c, deps)
+    if (!isKnown) throw unauthorized(c, deps)
     const missing = method.required.find(
       (field) => !form.has(field) || (field !== 'contents' && textOf(form, field) === ''),
     )
@@ -139,23 +139,38 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
   }
 }
 
-async function unauthorized(c: Context, { guesses, callerOf, log }: ManagementDeps): Promise<Response> {
-  const caller = callerOf(c)
-  log({ level: 'warn', event: 'documentUnauthorized', ...caller })
-  await guesses.refused(caller.address)
-  return refuse(c, new Refusal(401, 'Unauthorized'))
+function unauthorized(c: Context, { callerOf, log }: ManagementDeps): Refusal {
+  log({ level: 'warn', event: 'documentUnauthorized', ...callerOf(c) })
+  return new Refusal(401, 'Unauthorized')
 }
 
 const refuse = (c: Context, { status, message }: Refusal): Response =>
   c.body(null, status, { status: message })
 
-/** Compared in constant time. Where none are configured none are right. */
-function hasCredentials(header: string | undefined, known: ManagementDeps['credentials']): boolean {
-  const given = /^basic\s+([a-z0-9+/=]+)\s*$/i.exec(header ?? '')?.[1]
-  if (!known || given === undefined) return false
+/**
+ * Whether the request has the credentials. Where none are configured, or given, nothing is guessed at. Throws 429 where
+ * they are not looked at because too many wrong ones have come from there.
+ */
+function authenticate(c: Context, { credentials, guesses, callerOf }: ManagementDeps): boolean {
+  const given = /^basic\s+([a-z0-9+/=]+)\s*$/i.exec(c.req.header('authorization') ?? '')?.[1]
+  if (!credentials || given === undefined) return false
+  const { address } = callerOf(c)
+  const lockedMs = guesses.lockedMs('password', address)
+  if (lockedMs !== null) {
+    const seconds = Math.ceil(lockedMs / 1000)
+    c.header('retry-after', String(seconds))
+    throw new Refusal(429, `Too many wrong passwords from this address: wait ${seconds} seconds`)
+  }
+  const isRight = isSame(Buffer.from(given, 'base64'), `${credentials.user}:${credentials.password}`)
+  if (isRight) guesses.proven('password', address)
+  else guesses.failed('password', address)
+  return isRight
+}
+
+/** Compared in constant time. */
+function isSame(given: Buffer, wanted: string): boolean {
   const digest = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest()
-  const wanted = Buffer.from(`${known.user}:${known.password}`)
-  return timingSafeEqual(digest(Buffer.from(given, 'base64')), digest(wanted))
+  return timingSafeEqual(digest(given), digest(Buffer.from(wanted)))
 }
 
 /** Null where it is longer than `limit`. */

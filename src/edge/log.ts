@@ -65,6 +65,8 @@ export type LogEntry =
   | { level: 'error'; event: 'reloadFailed'; error: string }
   | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'statusPublic'; reason: string }
+  | { level: 'warn'; event: 'documentsPublic'; reason: string }
+  | { level: 'warn'; event: 'guessing'; secret: string; address: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'recordFailed'; meeting: number; error: string }
   | { level: 'warn'; event: 'originRefused'; origin: string; address: string; request: string }

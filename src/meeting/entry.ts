@@ -121,7 +121,9 @@ export class EntryDesk {
     const reason = refused ?? disconnects.notAllowed
     const { remote: address, request } = session.socket
     log({ level: 'info', event: 'refused', meeting, address, request, reason })
-    guesses.refuse(address, () => session.disconnect(reason, utcOffset()))
+    const tell = (): void => session.disconnect(reason, utcOffset())
+    if (reason === disconnects.notAllowed) guesses.refuse(address, tell, () => session.end())
+    else guesses.turnAway(address, tell)
     return null
   }
 }

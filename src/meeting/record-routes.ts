@@ -98,8 +98,9 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
         return unavailable()
       }
       if (!found) {
-        await guesses.refused(callerOf(c).address)
-        return refuse(404, words.refusedTitle, words.refused)
+        if (await guesses.refused(callerOf(c).address)) return refuse(404, words.refusedTitle, words.refused)
+        c.header('retry-after', '60')
+        return c.text('too many wrong keys come from this address: wait a minute\n', 429, fileHeaders)
       }
       const { socket, httpVersion } = (c.env as HttpBindings).incoming
       const body = streamOf(write(found, words), {

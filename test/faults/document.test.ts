@@ -12,8 +12,8 @@ import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
-const credentials = { user: 'app', password: 'secret' }
-const flags = ['-document', '-document-user', 'app', '-document-password', 'secret']
+const credentials = { user: 'app', password: 'secret of the app' }
+const flags = ['-document', '-document-user', 'app', '-document-password', 'secret of the app']
 const newId = (): string => randomBytes(9).toString('base64url')
 
 test('kills, stops and lost database connections while people write: each has the same, and all that was acknowledged', async (t) => {

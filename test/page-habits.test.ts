@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Page } from 'playwright-core'
+import type { Page, WebSocketRoute } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
-import { launchChromium, noChromium, openPage, visit } from './support/browser.ts'
+import { launchChromium, noChromium, openPage, setClock, visit } from './support/browser.ts'
 import { invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
 import { gather } from './support/gathering.ts'
@@ -23,7 +23,7 @@ suite('people and their devices', { skip }, async () => {
     listen,
     poll: 0.5,
     origin: `http://${listen}`,
-    flags: ['-chat', '-rate', '0'],
+    flags: ['-chat'],
   })
   const browser = await launchChromium()
   after(async () => {
@@ -89,5 +89,105 @@ suite('people and their devices', { skip }, async () => {
       await field(page).press('Meta+Enter')
       await shows(page, 'one\ntwo', 'three')
     }
+  })
+
+  const minute = 60_000
+  const hour = 60 * minute
+  const draft = { type: 'newpoll', question: 'Shall we?', answers: ['Yes', 'No'], minutes: 5 }
+  const openNow = { state: 1, allowrejoin: true } as const
+
+  test('a clock that is wrong, or is set while the page is open, changes nothing', async (t) => {
+    const meeting = await gather(sql, plenum, 2, openNow)
+    const chair = await meeting.enter(0)
+    t.after(() => chair.ws.terminate())
+    const sockets: string[] = []
+    const probes: string[] = []
+    const page = await visit(t, browser, plenum, meeting, 1, {
+      clockError: -10 * minute,
+      async beforehand(page) {
+        page.on('websocket', (socket) => {
+          sockets.push(socket.url())
+          socket.on('framesent', ({ payload }) => {
+            if (String(payload).includes('"message":""')) probes.push(String(payload))
+          })
+        })
+      },
+    })
+    await connected(page)
+    chair.send(draft)
+    const timer = page.getByRole('timer')
+    await timer.waitFor()
+    const lines: string[] = []
+    const errors = [-10 * minute, 10 * minute, -hour, hour, 0]
+    for (const [index, error] of errors.entries()) {
+      await setClock(page, error)
+      const text = `said at ${error}`
+      await field(page).fill(text)
+      await field(page).press('Enter')
+      await page.locator('.chunk').getByText(text).waitFor()
+      lines.push(text)
+      const answer = ['Yes', 'No'][index % 2]!
+      await page.getByRole('radio', { name: answer }).check()
+      await page.getByRole('button', { name: `“${answer}”` }).click()
+      await page.getByText(`You have voted “${answer}”.`).waitFor()
+      // After the looks of each second, too.
+      await until('it is asked whether the connection still lives', () => probes.length >= index)
+      assert.match(await timer.innerText(), /^(5:00|4:\d\d)$/)
+      await page.getByText('Connected', { exact: true }).waitFor()
+    }
+    assert.equal(sockets.length, 1)
+
+    // While there is no connection: when the next try is, and how old what waits is.
+    await page.context().setOffline(true)
+    await page.getByText('No network – what you write is kept').waitFor()
+    await field(page).fill('said without a network')
+    await field(page).press('Enter')
+    for (const error of [2 * hour, -2 * hour]) {
+      await setClock(page, error)
+      await page.getByText(/Trying again in \d{1,2} s/).waitFor()
+    }
+    await setClock(page, 2 * hour)
+    await page.context().setOffline(false)
+    await page.locator('.chunk').getByText('said without a network').waitFor()
+    assert.deepEqual(
+      (await meeting.texts()).filter((text) => text.startsWith('said')),
+      [...lines, 'said without a network'],
+    )
+  })
+
+  test('a connection that only seems to be there is found out after a sleep, and nothing is lost', async (t) => {
+    const meeting = await gather(sql, plenum, 1)
+    const routes: { page: WebSocketRoute; server: WebSocketRoute; isDead: boolean }[] = []
+    const page = await visit(t, browser, plenum, meeting, 0, {
+      async beforehand(page) {
+        await page.clock.install()
+        await page.routeWebSocket(/\/ws\//, (socket) => {
+          const route = { page: socket, server: socket.connectToServer(), isDead: false }
+          routes.push(route)
+          socket.onMessage((message) => {
+            if (!route.isDead) route.server.send(message)
+          })
+          route.server.onMessage((message) => {
+            if (!route.isDead) socket.send(message)
+          })
+        })
+      },
+    })
+    await connected(page)
+    routes[0]!.isDead = true
+    await field(page).fill('said into a dead connection')
+    await field(page).press('Enter')
+    // Of all that the page has to do in that time it does each once: that is a sleep.
+    await page.clock.fastForward(12_000)
+    await until('it connects anew', () => routes.length === 2)
+    await page.locator('.chunk').getByText('said into a dead connection').waitFor()
+
+    // Nothing is said: the page asks whether the connection lives, and gives up when nothing answers.
+    routes[1]!.isDead = true
+    await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
+    await page.clock.fastForward(12_000)
+    await until('it connects anew', () => routes.length === 3)
+    await connected(page)
+    assert.equal((await meeting.texts()).filter((text) => text.startsWith('said')).length, 1)
   })
 })

@@ -170,7 +170,8 @@ export const removeUserFrame = (one: Person): Buffer => frame('removeuser', pers
 /** `id`: that of the command which is answered. */
 export const errorFrame = ({ text, again }: Rejection, id: string | null): Buffer =>
   textFrame(JSON.stringify({ type: 'error', msg: text, ...(id !== null && { id, ...(again && { again }) }) }))
-export const ackFrame = (id: string): Buffer => frame('ack', { id })
+/** `now` is the wall clock's, in milliseconds. */
+export const ackFrame = (id: string, now: number): Buffer => frame('ack', { id, now })
 
 /** A line of the record as the data of a `message`, or one of those of `messages`. */
 export const encodeLine = (line: MessageData): string => JSON.stringify(line)

@@ -68,7 +68,7 @@ export class Session implements SocketHandlers {
 
   /** Says that the command with this id is done, and durable. */
   acknowledge(id: string): void {
-    this.socket.write([ackFrame(id)])
+    this.socket.write([ackFrame(id, Date.now())])
   }
 
   /** The room that decides about this session's entry; it hears of the connection's end. */

@@ -43,7 +43,7 @@ export async function launchChromium(): Promise<Browser> {
 export type Visit = BrowserContextOptions & {
   /** What the page may say in the console. */
   mayComplain?: RegExp
-  /** By how much the clock of this device is wrong, in milliseconds. */
+  /** By how much the clock of this device is wrong, in milliseconds; `setClock` changes it. */
   clockError?: number
   /** What is done with the page before it is loaded. */
   beforehand?: (page: Page) => Promise<void>
@@ -63,8 +63,7 @@ export async function openPage(
   const context = await browser.newContext({ locale: 'en-GB', viewport: desktop, ...options })
   context.setDefaultTimeout(patience(30_000))
   const page = await context.newPage()
-  if (clockError !== undefined)
-    await page.addInitScript(`{ const { now } = Date; Date.now = () => now() + ${clockError} }`)
+  if (clockError !== undefined) await page.addInitScript(wrongClock(clockError))
   await beforehand?.(page)
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`))
@@ -84,6 +83,23 @@ export async function openPage(
   })
   await page.goto(plenum.url(path))
   return page
+}
+
+/** Timers and performance.now() go on as they are, as when somebody sets a device's clock. */
+const wrongClock = (error: number): string => `{
+  const Real = Date
+  window.clockError = ${error}
+  const now = () => Real.now() + window.clockError
+  window.Date = new Proxy(Real, {
+    construct: (target, given, to) => Reflect.construct(target, given.length === 0 ? [now()] : given, to),
+    apply: () => new Real(now()).toString(),
+    get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
+  })
+}`
+
+/** Sets the clock of a device whose page was opened with a `clockError`. */
+export async function setClock(page: Page, error: number): Promise<void> {
+  await page.evaluate(`window.clockError = ${error}`)
 }
 
 /** Opens the meeting page for a member. */

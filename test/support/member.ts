@@ -75,7 +75,7 @@ export type Frame =
   | { type: 'welcome'; data: Welcome }
   | { type: 'meeting'; data: MeetingFacts }
   | { type: 'pollend'; data: PollResult }
-  | { type: 'ack'; data: { id: string } }
+  | { type: 'ack'; data: { id: string; now: number } }
 
 export type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 

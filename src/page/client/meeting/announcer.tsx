@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { steadyNow } from '../kit/clock.ts'
 import { useTools } from './hooks.ts'
 import { noticesOf } from './notices.ts'
 import type { LogLine } from './log.ts'
@@ -56,10 +57,10 @@ export function Announcer(): JSX.Element {
         }
     })
     const clock = setInterval(() => {
-      const { poll, skew, vote } = session.state
+      const { poll, pollEndsAt, vote } = session.state
       if (!poll || vote?.poll === poll.id) return
       if (warned.poll !== poll.id) warned = { poll: poll.id, at: Infinity }
-      const left = secondsLeft(poll.closesAt, skew, Date.now())
+      const left = secondsLeft(pollEndsAt, steadyNow())
       const mark = [10, 30, 60].find((mark) => left <= mark)
       if (mark === undefined || mark >= warned.at || left === 0) return
       // One who comes in late has just been told that there is a poll.

@@ -146,7 +146,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
           <PollView
             key={poll.id}
             poll={poll}
-            skew={state.skew}
+            endsAt={state.pollEndsAt}
             own={ownVote(state)}
             pending={pendingVote(state)}
             isConnected={phase.type === 'in'}

@@ -1,5 +1,6 @@
 import { createContext } from 'preact'
 import { useContext, useEffect, useState } from 'preact/hooks'
+import { steadyNow } from '../kit/clock.ts'
 import type { Vault } from '../kit/vault.ts'
 import type { MeetingSession } from './session.ts'
 import type { Texts } from './texts/texts.ts'
@@ -10,11 +11,11 @@ export type Tools = { texts: Texts; language: string; session: MeetingSession; v
 export const ToolsContext = createContext<Tools>(null as never)
 export const useTools = (): Tools => useContext(ToolsContext)
 
-/** The current time, drawn anew so often. */
+/** The page's steady clock, drawn anew so often. */
 export function useNow(everyMs: number): number {
-  const [now, set] = useState(Date.now())
+  const [now, set] = useState(steadyNow)
   useEffect(() => {
-    const timer = setInterval(() => set(Date.now()), everyMs)
+    const timer = setInterval(() => set(steadyNow()), everyMs)
     return () => clearInterval(timer)
   }, [everyMs])
   return now

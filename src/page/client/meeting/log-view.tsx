@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { wallNow } from '../kit/clock.ts'
 import { findLinks } from '../kit/links.ts'
 import { memo } from '../kit/memo.ts'
 import { colorClass, useTools } from './hooks.ts'
@@ -61,7 +62,7 @@ export function LogView({ log, seen, unseen, you, children }: LogViewProps): JSX
     }
   }, [])
 
-  const today = format(Date.now(), language, wholeDay)
+  const today = format(wallNow(), language, wholeDay)
   const markIn =
     seen !== null && seen < log.last
       ? log.chunks.find(({ lines }) => (lines.at(-1)?.id ?? 0) > seen)?.key
@@ -239,6 +240,6 @@ const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 function dayText(at: number, today: string, language: string, texts: Texts): string {
   const day = format(at, language, wholeDay)
   if (day === today) return `${texts.today}, ${day}`
-  const isYesterday = day === format(Date.now() - 86_400_000, language, wholeDay)
+  const isYesterday = day === format(wallNow() - 86_400_000, language, wholeDay)
   return isYesterday ? `${texts.yesterday}, ${day}` : day
 }

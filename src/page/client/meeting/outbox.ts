@@ -1,15 +1,19 @@
 import type { Command } from './protocol.ts'
 
-/** A command that has not been answered yet. */
+/**
+ * A command that has not been answered yet. It outlives the page, so that its age is told by the server's clock: the page's
+ * own begins anew with each page, and the device's may be set.
+ */
 export type Entry = {
   id: string
   command: Command
+  /** By the server's clock, in milliseconds since 1970. */
   madeAt: number
-  /** When it was sent for the first time. */
+  /** When it was sent for the first time, by the server's clock. */
   sentAt: number | null
-  /** Whether it was sent on the connection that there is now. */
-  onWire: boolean
-  /** Not to be sent before. */
+  /** Since when it is under way on the connection that there is now, by the page's steady clock. */
+  underWaySince: number | null
+  /** Not to be sent before, by the page's steady clock. */
   waitUntil: number
   /** Whether it waits for the user to say that it is to be sent. */
   asks: boolean
@@ -17,46 +21,54 @@ export type Entry = {
 
 export type Outbox = readonly Entry[]
 
+/** One moment by the page's steady clock and by the server's. */
+export type Moment = { steady: number; server: number }
+
 /** For how long a chair's command that was lost on its way is worth to be done without being asked for again. */
 const deskMs = 60_000
 const againMs = 2000
 
 /** Puts a command in line. Of votes that have not gone out the last one counts. */
-export function enqueue(outbox: Outbox, id: string, command: Command, now: number): Outbox {
+export function enqueue(outbox: Outbox, id: string, command: Command, { server }: Moment): Outbox {
   const others =
     command.type === 'vote'
       ? outbox.filter((entry) => entry.command.type !== 'vote' || entry.sentAt !== null)
       : outbox
-  return [...others, { id, command, madeAt: now, sentAt: null, onWire: false, waitUntil: now, asks: false }]
+  const entry = { id, command, madeAt: server, sentAt: null, underWaySince: null, waitUntil: 0, asks: false }
+  return [...others, entry]
 }
 
 /**
  * What is to be sent now: one after the other has been answered. Of two under way the first may be the one that has to
  * be sent again, and then a vote would overrule the one that was given after it.
  */
-export function due(outbox: Outbox, now: number): Entry | null {
+export function due(outbox: Outbox, { steady }: Moment): Entry | null {
   const next = outbox.find(({ asks }) => !asks)
-  return next && !next.onWire && next.waitUntil <= now ? next : null
+  return next && next.underWaySince === null && next.waitUntil <= steady ? next : null
 }
 
-export function sent(outbox: Outbox, id: string, now: number): Outbox {
-  return change(outbox, id, (entry) => ({ ...entry, onWire: true, sentAt: entry.sentAt ?? now }))
+export function sent(outbox: Outbox, id: string, { steady, server }: Moment): Outbox {
+  return change(outbox, id, (entry) => ({
+    ...entry,
+    underWaySince: steady,
+    sentAt: entry.sentAt ?? server,
+  }))
 }
 
 /** The connection has ended: nobody knows what became of what was under way. */
 export function lost(outbox: Outbox): Outbox {
-  return outbox.map((entry) => (entry.onWire ? { ...entry, onWire: false } : entry))
+  return outbox.map((entry) => ({ ...entry, underWaySince: null }))
 }
 
 /**
  * One is in again. What the server may have forgotten asks before it is sent, and so does what has grown old unsent:
  * nobody expects his words of yesterday to be said now.
  */
-export function entered(outbox: Outbox, now: number, rememberedMs: number): Outbox {
+export function entered(outbox: Outbox, { server }: Moment, rememberedMs: number): Outbox {
   return outbox.map((entry) => {
     const limit = isDesk(entry.command) ? Math.min(deskMs, rememberedMs) : rememberedMs
-    const age = now - (entry.sentAt ?? entry.madeAt)
-    return age > limit ? { ...entry, onWire: false, asks: true } : { ...entry, onWire: false, waitUntil: now }
+    const isOld = server - (entry.sentAt ?? entry.madeAt) > limit
+    return { ...entry, underWaySince: null, waitUntil: 0, asks: entry.asks || isOld }
   })
 }
 
@@ -65,18 +77,18 @@ export function answered(outbox: Outbox, id: string): Outbox {
 }
 
 /** The server could not do it, or does not know whether it has. */
-export function again(outbox: Outbox, id: string, now: number): Outbox {
-  return change(outbox, id, (entry) => ({ ...entry, onWire: false, waitUntil: now + againMs }))
+export function again(outbox: Outbox, id: string, { steady }: Moment): Outbox {
+  return change(outbox, id, (entry) => ({ ...entry, underWaySince: null, waitUntil: steady + againMs }))
 }
 
 /** The user wants it sent: as something new, as the server may not know any more that it was done. */
-export function insisted(outbox: Outbox, id: string, newId: string, now: number): Outbox {
+export function insisted(outbox: Outbox, id: string, newId: string, { server }: Moment): Outbox {
   return change(outbox, id, (entry) => ({
     ...entry,
     id: newId,
-    madeAt: now,
+    madeAt: server,
     sentAt: null,
-    waitUntil: now,
+    waitUntil: 0,
     asks: false,
   }))
 }
@@ -92,9 +104,9 @@ export function lateVotes(outbox: Outbox, poll: number | null): Entry[] {
   )
 }
 
-/** Since when the oldest command that was sent on this connection has been waiting for its answer. */
+/** Since when a command is under way on this connection, by the page's steady clock. */
 export function waitingSince(outbox: Outbox): number | null {
-  return outbox.find(({ onWire }) => onWire)?.sentAt ?? null
+  return outbox.find(({ underWaySince }) => underWaySince !== null)?.underWaySince ?? null
 }
 
 const isDesk = ({ type }: Command): boolean => type !== 'message' && type !== 'vote'

@@ -8,14 +8,15 @@ import type { Texts } from './texts/texts.ts'
 
 type PollViewProps = {
   poll: Poll
-  skew: number
+  /** By the page's steady clock. */
+  endsAt: number
   own: number | null
   pending: number | null
   isConnected: boolean
 }
 
 /** The poll under way, and the own vote in it. Choosing is one thing and voting another, so that no slip is a vote. */
-export function PollView({ poll, skew, own, pending, isConnected }: PollViewProps): JSX.Element {
+export function PollView({ poll, endsAt, own, pending, isConnected }: PollViewProps): JSX.Element {
   const { texts, session } = useTools()
   const [chosen, choose] = useState<number | null>(null)
   const [isSmall, setSmall] = useState(false)
@@ -41,7 +42,7 @@ export function PollView({ poll, skew, own, pending, isConnected }: PollViewProp
     >
       <div class="poll-head">
         <p class="eyebrow">{own === null ? texts.pollNow : texts.pollVoted}</p>
-        <Countdown poll={poll} skew={skew} />
+        <Countdown endsAt={endsAt} />
         <button
           type="button"
           class="bare"
@@ -102,9 +103,9 @@ export function PollView({ poll, skew, own, pending, isConnected }: PollViewProp
   )
 }
 
-function Countdown({ poll, skew }: { poll: Poll; skew: number }): JSX.Element {
+function Countdown({ endsAt }: { endsAt: number }): JSX.Element {
   const { texts } = useTools()
-  const left = secondsLeft(poll.closesAt, skew, useNow(250))
+  const left = secondsLeft(endsAt, useNow(250))
   return (
     <p class={`countdown${left <= 15 ? ' urgent' : ''}`} role="timer" aria-label={texts.timeLeft}>
       {left === 0 ? <span class="time-up">{texts.timeUp}</span> : clockText(left)}

@@ -66,7 +66,7 @@ export type Frame =
   | { type: 'pollend'; data: Result }
   | { type: 'message'; data: Line }
   | { type: 'messages'; data: Line[] }
-  | { type: 'ack'; data: { id: string } }
+  | { type: 'ack'; data: { id: string; now: number } }
   | { type: 'error'; msg: string; id?: string; again?: boolean }
   | { type: 'disconnect'; data: Line }
 

@@ -10,9 +10,9 @@ export function sharesOf(answers: readonly string[], tally: readonly number[]): 
   })
 }
 
-/** What is left of a poll, in whole seconds; `skew` is by how much the own clock is ahead of the server's. */
-export function secondsLeft(closesAt: number, skew: number, now: number): number {
-  return Math.max(0, Math.ceil((closesAt + skew - now) / 1000))
+/** What is left of a poll, in whole seconds; both by the same clock. */
+export function secondsLeft(endsAt: number, now: number): number {
+  return Math.max(0, Math.ceil((endsAt - now) / 1000))
 }
 
 /** As a clock shows it: 4:05, and 1:04:05 from an hour on. */

@@ -1,3 +1,4 @@
+import { onWake, steadyNow } from '../kit/clock.ts'
 import type { Vault } from '../kit/vault.ts'
 import * as box from './outbox.ts'
 import type { Outbox } from './outbox.ts'
@@ -28,6 +29,7 @@ export class MeetingSession {
   #flush: ReturnType<typeof setTimeout> | undefined
   #frames: Frame[] = []
   #isDrawing = false
+  // By the steady clock, as all that is counted here.
   #heardAt = 0
   #probedAt: number | null = null
   #storedOutbox: Outbox
@@ -48,15 +50,12 @@ export class MeetingSession {
 
   start(): void {
     this.#connect()
-    window.addEventListener('online', () => this.retryNow())
+    onWake(() => this.#woken())
     window.addEventListener('offline', () => {
       // What is still on its way may arrive, if it is only a cable that is changed.
       setTimeout(() => {
         if (!navigator.onLine) this.#giveUp()
       }, 1500)
-    })
-    document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') this.retryNow()
     })
     setInterval(() => this.#checkLife(), 1000)
   }
@@ -69,14 +68,14 @@ export class MeetingSession {
   /** Gives a command to the server, at once or when it can be reached again. */
   give(command: Command): string {
     const id = randomId()
-    this.#update(states.command(this.state, id, command, Date.now()))
+    this.#update(states.command(this.state, id, command, steadyNow()))
     this.#sendDue()
     return id
   }
 
   /** Sends what has asked whether it is to be sent. */
   insist(id: string): void {
-    const outbox = box.insisted(this.state.outbox, id, randomId(), Date.now())
+    const outbox = box.insisted(this.state.outbox, id, randomId(), states.momentAt(this.state, steadyNow()))
     this.#update({ ...this.state, outbox })
     this.#sendDue()
   }
@@ -119,7 +118,7 @@ export class MeetingSession {
     this.#update({ ...this.state, phase: { type: 'connecting', again: this.state.wasIn } })
     const socket = new WebSocket(`${this.#address}/${this.state.log.last}`, subprotocol)
     this.#socket = socket
-    this.#heardAt = Date.now()
+    this.#heardAt = steadyNow()
     this.#probedAt = null
     socket.addEventListener('message', ({ data }) => {
       // Who has left hears nothing more, not even the rest of an entry.
@@ -131,7 +130,7 @@ export class MeetingSession {
   }
 
   #heard(text: string): void {
-    this.#heardAt = Date.now()
+    this.#heardAt = steadyNow()
     this.#probedAt = null
     this.#frames.push(JSON.parse(text) as Frame)
     // A page that is not shown gets no frames of the screen, and few turns.
@@ -147,12 +146,16 @@ export class MeetingSession {
     this.#frames = []
     let { state } = this
     for (const frame of frames) {
-      if (frame.type === 'ack' && frame.data.id === this.#probe) continue
+      if (frame.type === 'ack' && frame.data.id === this.#probe) {
+        if (this.#isWaking) state = states.awoken(state, this.#heardAt, frame.data.now)
+        this.#isWaking = false
+        continue
+      }
       state = states.receive(state, frame, this.#heardAt, this.#dayOf)
     }
     if (state.phase.type === 'in' && this.state.phase.type !== 'in') {
       this.#attempt = 0
-      this.#tokens = { left: state.limits.burst - 2, at: Date.now() }
+      this.#tokens = { left: state.limits.burst - 2, at: steadyNow() }
     }
     this.#update(state)
     this.#sendDue()
@@ -162,7 +165,7 @@ export class MeetingSession {
     this.#take()
     this.#socket = null
     const wait = retryDelay(this.#attempt++, Math.random)
-    this.#update(states.disconnected(this.state, code, Date.now() + wait, !navigator.onLine))
+    this.#update(states.disconnected(this.state, code, steadyNow() + wait, !navigator.onLine))
     if (this.state.phase.type === 'waiting') this.#retry = setTimeout(() => this.#connect(), wait)
     if (isFinal(code)) this.#attempt = 0
   }
@@ -175,19 +178,30 @@ export class MeetingSession {
     socket.close(lostCode)
   }
 
+  /** Asks at once whether the connection has outlived what may have been a sleep. */
+  #woken(): void {
+    this.retryNow()
+    if (this.state.phase.type !== 'in') return
+    this.#isWaking = true
+    this.#sendProbe()
+  }
+
   #probe = ''
+  #isWaking = false
+
+  /** A browser tells a page nothing of pings: a command that does nothing and is acknowledged takes their place. */
+  #sendProbe(): void {
+    this.#probe = randomId()
+    this.#probedAt ??= steadyNow()
+    this.#socket?.send(JSON.stringify({ type: 'message', message: '', id: this.#probe }))
+  }
 
   #checkLife(): void {
-    const now = Date.now()
+    const now = steadyNow()
     if (this.state.phase.type === 'connecting' && this.#socket && now - this.#heardAt > 2 * answerMs)
       return this.#giveUp()
     if (this.state.phase.type !== 'in') return
-    // A browser tells a page nothing of pings: a command that does nothing and is acknowledged takes their place.
-    if (this.#probedAt === null && now - this.#heardAt > silenceMs) {
-      this.#probe = randomId()
-      this.#probedAt = now
-      this.#socket?.send(JSON.stringify({ type: 'message', message: '', id: this.#probe }))
-    }
+    if (this.#probedAt === null && now - this.#heardAt > silenceMs) this.#sendProbe()
     const since = [this.#probedAt, box.waitingSince(this.state.outbox)].filter((at) => at !== null)
     // Also right after a sleep of the machine, during which nothing could come.
     if (since.some((at) => now - at > answerMs) && now - this.#heardAt > answerMs) this.#giveUp()
@@ -197,16 +211,17 @@ export class MeetingSession {
   #sendDue(): void {
     const socket = this.#socket
     if (this.state.phase.type !== 'in' || socket?.readyState !== WebSocket.OPEN) return
-    const now = Date.now()
+    const now = steadyNow()
     const { burst, perSecond } = this.state.limits
     const isLimited = perSecond > 0
     const left = this.#tokens.left + ((now - this.#tokens.at) / 1000) * perSecond
     this.#tokens = { left: Math.min(burst - 2, left), at: now }
-    const next = box.due(this.state.outbox, now)
+    const moment = states.momentAt(this.state, now)
+    const next = box.due(this.state.outbox, moment)
     if (!next || (isLimited && this.#tokens.left < 1)) return
     this.#tokens.left--
     socket.send(JSON.stringify({ ...next.command, id: next.id }))
-    this.#update({ ...this.state, outbox: box.sent(this.state.outbox, next.id, now) })
+    this.#update({ ...this.state, outbox: box.sent(this.state.outbox, next.id, moment) })
   }
 
   #update(state: State): void {

@@ -122,12 +122,12 @@ test('a new poll is told, and has no vote yet', () => {
 test('a command stays until it is answered, and is sent again with its id after a loss', () => {
   let state = take(fresh(), ...entry(null))
   state = states.command(state, 'one', { type: 'message', message: 'Hello' }, now)
-  state = lose({ ...state, outbox: state.outbox.map((one) => ({ ...one, onWire: true, sentAt: now })) })
+  state = lose({ ...state, outbox: state.outbox.map((one) => ({ ...one, underWaySince: now, sentAt: now })) })
   assert.deepEqual(
-    state.outbox.map(({ id, onWire, asks }) => ({ id, onWire, asks })),
-    [{ id: 'one', onWire: false, asks: false }],
+    state.outbox.map(({ id, underWaySince, asks }) => ({ id, underWaySince, asks })),
+    [{ id: 'one', underWaySince: null, asks: false }],
   )
-  state = take(state, ...entry(null), { type: 'ack', data: { id: 'one' } })
+  state = take(state, ...entry(null), { type: 'ack', data: { id: 'one', now } })
   assert.deepEqual(state.outbox, [])
 })
 
@@ -137,7 +137,7 @@ test('a vote is shown as cast when it is acknowledged, and dropped when its poll
   state = states.command(state, 'v', vote, now)
   assert.equal(states.ownVote(state), null)
   assert.equal(states.pendingVote(state), 1)
-  const cast = take(state, { type: 'ack', data: { id: 'v' } })
+  const cast = take(state, { type: 'ack', data: { id: 'v', now } })
   assert.equal(states.ownVote(cast), 1)
   assert.equal(states.pendingVote(cast), null)
   assert.equal(take(lose(state), ...entry(poll(8))).outbox.length, 1)
@@ -156,10 +156,13 @@ test('a vote that came too late is told; of one that was sent the server knows w
     assert.match(late.refusals[0]?.text ?? '', /^The poll was over/)
   }
   // The last vote: the end of the poll comes before its answer.
-  const sent = { ...unsent, outbox: unsent.outbox.map((one) => ({ ...one, onWire: true, sentAt: now })) }
+  const sent = {
+    ...unsent,
+    outbox: unsent.outbox.map((one) => ({ ...one, underWaySince: now, sentAt: now })),
+  }
   const over = take(sent, ended, { type: 'poll', data: null })
   assert.equal(over.outbox.length, 1)
-  const answered = take(over, { type: 'ack', data: { id: 'v' } })
+  const answered = take(over, { type: 'ack', data: { id: 'v', now } })
   assert.deepEqual([answered.outbox, answered.refusals], [[], []])
   assert.equal(take(lose(over), ...entry(null)).outbox.length, 1)
 })
@@ -198,12 +201,30 @@ test('after a reload what came meanwhile is new; at the first visit nothing is',
   assert.equal(take(first, ...entry(null, {}, lines)).unseen, 0)
 })
 
-test('the countdown goes by the smallest difference of the clocks', () => {
-  let state = states.receive(fresh(), welcome(), now + 900, dayOf)
-  assert.equal(state.skew, 900)
-  state = states.receive(state, { type: 'poll', data: poll(8) }, now + 200, dayOf)
-  state = states.receive(state, { type: 'poll', data: poll(8) }, now + 700, dayOf)
-  assert.equal(state.skew, 200)
+test('a poll is counted down by the page’s own clock, whatever the server’s says', () => {
+  let state = take(fresh(), ...entry(null))
+  // By a page that is one second old.
+  const hear = (steady: number, more: Partial<Poll>): number => {
+    state = states.receive(state, { type: 'poll', data: poll(8, more) }, steady, dayOf)
+    return state.pollEndsAt - steady
+  }
+  assert.equal(hear(1000, {}), 60_000)
+  assert.equal(hear(11_000, { now: now + 10_000 }), 50_000)
+  assert.equal(hear(13_000, { now: now + 11_900 }), 48_000, 'what was delayed makes it no longer')
+  assert.equal(hear(13_900, { now: now + 13_000 }), 47_000, 'and what was delayed less is right')
+  const hour = 3_600_000
+  assert.equal(hear(14_900, { now: now + 14_000 + hour, closesAt: now + 60_000 + hour }), 46_000)
+  assert.equal(hear(15_900, { now: now + 15_000 - hour, closesAt: now + 60_000 - hour }), 45_000)
+})
+
+test('a poll goes on while the page’s clock stands still in a sleep', () => {
+  let state = states.receive(fresh(), welcome(), 1000, dayOf)
+  for (const frame of entry(poll(8)).slice(1)) state = states.receive(state, frame, 1000, dayOf)
+  assert.equal(state.pollEndsAt, 61_000)
+  assert.equal(states.awoken(state, 6000, now + 5000).pollEndsAt, 61_000, 'it has gone on')
+  const awake = states.awoken(state, 6000, now + 35_000)
+  assert.equal(awake.pollEndsAt, 31_000)
+  assert.equal(states.momentAt(awake, 6000).server, now + 35_000)
 })
 
 test('the code says whether one comes back', () => {

@@ -2,7 +2,7 @@ import { WallClock, zoneOf } from '../kit/zone.ts'
 import { addLines, emptyLog, linesAfter } from './log.ts'
 import type { DayOf, Log } from './log.ts'
 import * as box from './outbox.ts'
-import type { Entry, Outbox } from './outbox.ts'
+import type { Entry, Moment, Outbox } from './outbox.ts'
 import { isFinal } from './protocol.ts'
 import type { Command, Frame, Limits, Meeting, Person, Poll, Result } from './protocol.ts'
 
@@ -29,6 +29,8 @@ export type State = {
   log: Log
   clock: WallClock
   poll: Poll | null
+  /** When the poll under way ends, at the latest, by the page's steady clock. */
+  pollEndsAt: number
   /** The own vote, as the index of an answer, and in which poll. */
   vote: { poll: number; answer: number } | null
   /** The highest id of a poll that was seen: one that is told once more is not a new one. */
@@ -36,7 +38,7 @@ export type State = {
   result: Result | null
   limits: Limits
   rememberedMs: number
-  /** By how much the own clock is ahead of the server's, at most. */
+  /** By how much the page's steady clock is ahead of the server's, at most. */
   skew: number
   outbox: Outbox
   refusals: readonly Refusal[]
@@ -65,6 +67,7 @@ export function firstState({ outbox, seen, looking }: Given): State {
     log: emptyLog,
     clock: new WallClock(zoneOf('UTC', 0)),
     poll: null,
+    pollEndsAt: 0,
     vote: null,
     newestPoll: 0,
     result: null,
@@ -88,7 +91,10 @@ export function firstState({ outbox, seen, looking }: Given): State {
   }
 }
 
-/** What a frame of the server makes of what the page knows. */
+/** A moment of the page's steady clock by both clocks; to be used once one has been welcomed. */
+export const momentAt = ({ skew }: State, steady: number): Moment => ({ steady, server: steady - skew })
+
+/** What a frame of the server makes of what the page knows; `now` is the page's steady clock. */
 export function receive(state: State, frame: Frame, now: number, dayOf: DayOf): State {
   switch (frame.type) {
     case 'welcome': {
@@ -145,11 +151,27 @@ export function receive(state: State, frame: Frame, now: number, dayOf: DayOf): 
   }
 }
 
+/**
+ * What the server's clock says after what may have been a sleep: if the steady clock has stood still in it, the poll ends
+ * so much earlier by that one.
+ */
+export function awoken(state: State, now: number, serverNow: number): State {
+  const skew = Math.min(state.skew, now - serverNow)
+  const pollEndsAt = state.poll ? Math.min(state.pollEndsAt, state.poll.closesAt + skew) : state.pollEndsAt
+  return { ...state, skew, pollEndsAt }
+}
+
 function takePoll(state: State, poll: Poll | null, now: number): State {
   if (!poll) return state.entering ? { ...state, entering: { ...state.entering, poll } } : { ...state, poll }
-  const skew = Math.min(state.skew, now - poll.now)
-  if (state.entering) return { ...state, skew, entering: { ...state.entering, poll } }
-  return showPoll({ ...state, skew }, poll)
+  // The difference of both is right even if somebody sets the server's clock; the frame that was delayed least is the best.
+  const endsAt = now + poll.closesAt - poll.now
+  const isKnown = !state.entering && state.poll?.id === poll.id
+  const timed: State = {
+    ...state,
+    skew: Math.min(state.skew, now - poll.now),
+    pollEndsAt: isKnown ? Math.min(state.pollEndsAt, endsAt) : endsAt,
+  }
+  return timed.entering ? { ...timed, entering: { ...timed.entering, poll } } : showPoll(timed, poll)
 }
 
 function showPoll(state: State, poll: Poll): State {
@@ -182,7 +204,7 @@ function completeEntry(
     farewell: '',
     poll: null,
     vote: poll && vote !== null ? { poll: poll.id, answer: vote } : null,
-    outbox: box.entered(state.outbox, now, state.rememberedMs),
+    outbox: box.entered(state.outbox, momentAt(state, now), state.rememberedMs),
   }
   return poll ? showPoll(inside, poll) : dropLateVotes(inside, null)
 }
@@ -200,7 +222,7 @@ function takeLines(state: State, lines: Parameters<typeof addLines>[1], dayOf: D
 
 function takeError(state: State, { msg, id, again }: Frame & { type: 'error' }, now: number): State {
   const entry = id === undefined ? undefined : find(state, id)
-  if (entry && again) return { ...state, outbox: box.again(state.outbox, entry.id, now) }
+  if (entry && again) return { ...state, outbox: box.again(state.outbox, entry.id, momentAt(state, now)) }
   const refusal = {
     key: id ?? `at ${now} of ${state.refusals.length}`,
     text: msg,
@@ -210,7 +232,7 @@ function takeError(state: State, { msg, id, again }: Frame & { type: 'error' }, 
   return { ...state, outbox, refusals: [...state.refusals, refusal].slice(-5) }
 }
 
-/** The connection has ended with this close code; `until` is when the next attempt is made. */
+/** The connection has ended with this close code; `until`, by the steady clock, is when the next attempt is made. */
 export function disconnected(state: State, code: number, until: number, offline: boolean): State {
   const outbox = box.lost(state.outbox)
   const next: State = { ...state, outbox, entering: null }
@@ -228,9 +250,9 @@ export function look(state: State, looking: boolean): State {
     : { ...state, looking, seen: state.log.last || state.seen }
 }
 
-/** Gives a command to the server, now or when it can be reached. */
+/** Gives a command to the server, now (by the page's steady clock) or when it can be reached. */
 export function command(state: State, id: string, command: Command, now: number): State {
-  return { ...state, outbox: box.enqueue(state.outbox, id, command, now) }
+  return { ...state, outbox: box.enqueue(state.outbox, id, command, momentAt(state, now)) }
 }
 
 export const isChair = ({ you, meeting }: State): boolean =>

@@ -90,7 +90,7 @@ function WaitingView({ entry, state }: { entry: Entry; state: State }): JSX.Elem
           <Linked text={wordsOf(command, state, texts)} />
         </p>
         {/* Not for the moment in which it is answered. */}
-        {!(isConnected && entry.onWire) && (
+        {!(isConnected && entry.underWaySince !== null) && (
           <p class="hint">{asks ? texts.asks : isConnected ? texts.sending : texts.waiting}</p>
         )}
         {(asks || (!isConnected && entry.sentAt === null)) && (

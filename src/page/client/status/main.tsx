@@ -1,5 +1,6 @@
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { steadyNow } from '../kit/clock.ts'
 import { Figures } from './figures.tsx'
 import { ago, duration } from './format.ts'
 import { Meetings } from './meetings.tsx'
@@ -9,7 +10,7 @@ import type { StatusReport } from './report.ts'
 const everyMs = 2000
 const patienceMs = 5000
 
-/** What the page knows: the last report, when it came (by the page's clock), and since when the server is silent. */
+/** What the page knows: the last report, when it came (by the page's steady clock), and since when the server is silent. */
 type Known = { report: StatusReport | null; at: number; silentSince: number | null }
 
 async function read(): Promise<StatusReport> {
@@ -20,8 +21,8 @@ async function read(): Promise<StatusReport> {
 
 /** Asks every two seconds, as long as the page is looked at. */
 function useStatus(): Known & { clock: number } {
-  const [known, setKnown] = useState<Known>({ report: null, at: Date.now(), silentSince: null })
-  const [clock, setClock] = useState(Date.now())
+  const [known, setKnown] = useState<Known>({ report: null, at: steadyNow(), silentSince: null })
+  const [clock, setClock] = useState(steadyNow())
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
     let asking = false
@@ -31,12 +32,12 @@ function useStatus(): Known & { clock: number } {
       asking = true
       try {
         const report = await read()
-        setKnown({ report, at: Date.now(), silentSince: null })
+        setKnown({ report, at: steadyNow(), silentSince: null })
       } catch {
-        setKnown((before) => ({ ...before, silentSince: before.silentSince ?? Date.now() }))
+        setKnown((before) => ({ ...before, silentSince: before.silentSince ?? steadyNow() }))
       }
       asking = false
-      setClock(Date.now())
+      setClock(steadyNow())
       timer = setTimeout(() => void ask(), everyMs)
     }
     const turn = (): void => void ask()

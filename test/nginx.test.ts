@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { get } from 'node:https'
-import { get as getPlain } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { ask } from './support/ask.ts'
 import { createDatabase } from './support/database.ts'
 import type { Database } from './support/database.ts'
 import { gather, settle } from './support/gathering.ts'
@@ -15,6 +14,8 @@ import { join } from './support/member.ts'
 import type { JoinOptions, Member } from './support/member.ts'
 import { hasNginx, startNginx } from './support/nginx.ts'
 import type { Nginx } from './support/nginx.ts'
+import { allRoutes, fillPath } from './support/routes.ts'
+import type { Route } from './support/routes.ts'
 import { currentRuntime, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { meetingStatus } from './support/status.ts'
@@ -60,13 +61,8 @@ async function enter(
   return member
 }
 
-function statusOf({ port, certificate }: Nginx, path: string): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    get({ host: 'localhost', port, path, ca: certificate, agent: false }, (response) => {
-      response.resume()
-      resolve(response.statusCode)
-    }).on('error', reject)
-  })
+async function statusOf(nginx: Nginx, path: string): Promise<number> {
+  return (await ask(nginx, path)).status
 }
 
 suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no nginx here' }, () => {
@@ -111,16 +107,56 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
     const refused = await plenum.logged(({ event }) => event === 'originRefused')
     assert.equal(refused['origin'], 'https://evil.example')
     assert.equal(await statusOf(nginx, `/ws/meeting/${meeting.id}/${meeting.key(0)}/0`), 426)
-    const moved = await new Promise<string | undefined>((resolve) => {
-      getPlain(
-        { host: '127.0.0.1', port: nginx.plainPort, path: '/ws/meeting/1', agent: false },
-        (response) => {
-          response.resume()
-          resolve(`${response.statusCode} ${response.headers.location}`)
-        },
-      )
-    })
-    assert.equal(moved, '301 https://127.0.0.1/ws/meeting/1')
+    const page = `/meeting/${meeting.id}/${meeting.key(0)}`
+    const moved = await ask(nginx, page, { http: 'clear' })
+    assert.deepEqual([moved.status, moved.headers['location']], [301, `https://localhost${page}`])
+    // A redirect would not be followed, and each try tell the key to the network.
+    for (const path of [`/ws/meeting/${meeting.id}/${meeting.key(0)}/0`, '/socket']) {
+      const { status, body, headers } = await ask(nginx, path, { http: 'clear' })
+      assert.deepEqual([status, body], [403, 'Only over TLS: wss:// or https://\n'])
+      assert.equal(headers['location'], undefined)
+    }
+    const { headers } = await ask(nginx, page)
+    assert.equal(headers['strict-transport-security'], 'max-age=31536000')
+  })
+
+  test('each path of the server is passed on that is for everyone, and none that is the operator’s', async (t) => {
+    const { nginx, db, plenum } = await open(t, { flags: ['-chat', '-document'] })
+    const meeting = await gather(db.sql, plenum, 1)
+    const { everyones, operators } = await allRoutes()
+    const values = { meeting: String(meeting.id), key: meeting.key(0), first: '0' }
+    // What nginx answers itself bears no id of Plenum's.
+    const askEach = async (routes: Route[], http: '1' | '2'): Promise<Map<string, boolean>> => {
+      const reached = new Map<string, boolean>()
+      for (const { method, path } of routes) {
+        const asked = `${fillPath(path, values)}${path === '/' ? '?session_key=x' : ''}`
+        const { headers } = await ask(nginx, asked, { method: method === 'ALL' ? 'OPTIONS' : method, http })
+        reached.set(`${method} ${path}`, headers['x-request-id'] !== undefined)
+      }
+      return reached
+    }
+    const all = (routes: Route[], reached: boolean): Map<string, boolean> =>
+      new Map(routes.map(({ method, path }) => [`${method} ${path}`, reached]))
+    assert.ok(everyones.length > 10 && operators.length > 5)
+    assert.deepEqual(await askEach(everyones, '1'), all(everyones, true))
+    for (const http of ['1', '2'] as const)
+      assert.deepEqual(await askEach(operators, http), all(operators, false))
+  })
+
+  test('over HTTP/2 pages and records are had, and a websocket’s path says 426 without ending the connection', async (t) => {
+    const { nginx, db, plenum } = await open(t, { flags: ['-chat', '-document'] })
+    const meeting = await gather(db.sql, plenum, 1)
+    const base = `/meeting/${meeting.id}/${meeting.key(0)}`
+    for (const path of [base, `${base}/record`, `${base}/record.json`, '/chat', '/document/demo', '/socket'])
+      assert.equal((await ask(nginx, path, { http: '2' })).status, 200, path)
+    const sockets = [`/ws${base}/0`, '/ws/chat?session_key=x', '/?session_key=x']
+    for (const path of sockets) {
+      const { status, headers } = await ask(nginx, path, { http: '2' })
+      assert.deepEqual([status, headers['upgrade']], [426, undefined], path)
+      // Over HTTP/1.1 it is as RFC 9110 (15.5.22) asks.
+      const plain = await ask(nginx, path)
+      assert.deepEqual([plain.status, plain.headers['upgrade']], [426, 'websocket'], path)
+    }
   })
 
   test('the page of a meeting is had, and no other below it', async (t) => {
@@ -232,9 +268,32 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
     await settle(chair)
   })
 
-  test('one address asks for so many a second', async (t) => {
-    const { nginx } = await open(t, { change: (site) => site.replace('burst=1000', 'burst=4') })
-    const answers = await Promise.all(Array.from({ length: 30 }, () => statusOf(nginx, '/ws/meeting/1/x/0')))
-    assert.ok(answers.includes(404) && answers.includes(429), answers.join(' '))
+  test('one client asks for so many a second, whatever of the server, and of IPv6 it is the /64 network', async (t) => {
+    const { nginx } = await open(t, {
+      flags: ['-chat', '-document'],
+      change: (site) =>
+        // Clients say where they come from, as if they were there.
+        `set_real_ip_from 127.0.0.1; real_ip_header X-Test-Address;\n${site.replace('burst=1000', 'burst=2').replace('50r/s', '1r/m')}`,
+    })
+    const statuses = async (path: string, addresses: string[]): Promise<number[]> => {
+      const all: number[] = []
+      for (const address of addresses)
+        all.push((await ask(nginx, path, { headers: { 'x-test-address': address } })).status)
+      return all
+    }
+    const paths = ['/chat', '/document/demo', '/socket', '/meeting/1/x', '/ws/chat', '/?session_key=x']
+    for (const [index, path] of paths.entries()) {
+      const [first, ...more] = await statuses(
+        path,
+        Array.from({ length: 5 }, () => `192.0.2.${index}`),
+      )
+      assert.deepEqual(more, [first, first, 429, 429], path)
+    }
+    const network = ['2001:db8:1:2::1', '2001:db8:1:2:3:4:5:6', '2001:db8:1:2:ffff::', '2001:db8:1:2:8000::9']
+    assert.deepEqual(await statuses('/chat', network), [200, 200, 200, 429])
+    assert.deepEqual(await statuses('/chat', ['2001:db8:1:3::1', '2001:db8:2:2::1']), [200, 200])
+    // An IPv4 client that a listener for both shows is a client by itself.
+    const mapped = ['::ffff:192.0.2.100', '::ffff:192.0.2.101', '::ffff:192.0.2.102', '::ffff:192.0.2.103']
+    assert.deepEqual(await statuses('/chat', mapped), [200, 200, 200, 200])
   })
 })

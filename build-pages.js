@@ -5,6 +5,14 @@ import { build } from 'esbuild'
 
 const folder = 'src/page/client'
 
+/** What a page says whose script does not run, or fails before it has shown anything: nobody knows in which language. */
+const unready = {
+  en: 'This page could not start. It needs JavaScript, and a browser of 2023 or later. Load it again; if that does not help, try another browser.',
+  de: 'Diese Seite konnte nicht starten. Sie braucht JavaScript und einen Browser von 2023 oder später. Laden Sie sie noch einmal; hilft das nicht, versuchen Sie es mit einem anderen Browser.',
+  fr: 'Cette page n’a pas pu démarrer. Elle a besoin de JavaScript et d’un navigateur de 2023 ou plus récent. Rechargez-la ; si cela n’aide pas, essayez un autre navigateur.',
+  sv: 'Sidan kunde inte starta. Den behöver JavaScript och en webbläsare från 2023 eller senare. Läs in den igen; hjälper det inte, prova en annan webbläsare.',
+}
+
 /**
  * Builds each page of src/page/client that has a main.tsx (its style.css beside it) into one HTML document that asks for
  * nothing else, compressed, with the Content-Security-Policy that lets its own script and style run and no others.
@@ -54,7 +62,11 @@ async function buildPage(name) {
 </head>
 <body>
 <div id="page"></div>
-<noscript>This page needs JavaScript.</noscript>
+<div id="unready">
+${Object.entries(unready)
+  .map(([language, words]) => `<p lang="${language}">${words}</p>`)
+  .join('\n')}
+</div>
 <script type="module">${script}</script>
 </body>
 </html>

@@ -479,6 +479,85 @@ suite('the defects of the old server', () => {
   })
 })
 
+suite('lines with an id of their speaker’s', () => {
+  const ids = { query: 'ids=1' }
+
+  test('one that is sent again is said once, to whichever process it comes, and acknowledged each time', async (t) => {
+    const other = await startPlenum({ database: db.url, poll, flags: ['-chat'], ready: false })
+    t.after(() => other.kill())
+    await other.logged(({ event }) => event === 'chatServing', 10_000)
+    const room = newRoom()
+    const key = await invite(sql, 'Alice', room)
+    const [here, there] = await Promise.all(
+      [plenum, other].map((server) => new Chatter(server, key, ids).entered()),
+    )
+    for (let n = 0; n < 10; n++) for (const alice of [here, there, here]) alice?.say(`line ${n}`, `id-${n}`)
+    await until('all is acknowledged', () => here?.acks.length === 20 && there?.acks.length === 10)
+    const lines = await stored(room)
+    assert.deepEqual(
+      lines.map(({ message }) => message).sort(),
+      [...Array(10).keys()].map((n) => `line ${n}`),
+    )
+    // In her place the line comes before the word that it is stored.
+    assert.ok(here && there)
+    for (const { frames } of [here, there])
+      for (let n = 0; n < 10; n++) {
+        const told = frames.findIndex(({ message }) => message === `line ${n}`)
+        const acknowledged = frames.findIndex(({ ack }) => ack === `id-${n}`)
+        assert.ok(told >= 0 && told < acknowledged, `line ${n}: ${told}, ${acknowledged}`)
+      }
+    assert.deepEqual(here.lines, lines)
+    assert.deepEqual(there.lines, lines)
+  })
+
+  test('an id is its speaker’s: of others, and in other rooms, it is another', async () => {
+    const [room, nextDoor] = [newRoom(), newRoom()]
+    const [alice, bob, away] = await Promise.all([
+      join('Alice', room, ids),
+      join('Bob', room, ids),
+      join('Alice', nextDoor, ids),
+    ])
+    alice.say('of Alice', 'same')
+    bob.say('of Bob', 'same')
+    away.say('elsewhere', 'same')
+    for (const one of [alice, bob, away]) await until('it is stored', () => one.acks.length === 1)
+    assert.equal((await stored(room)).length, 2)
+    assert.equal((await stored(nextDoor)).length, 1)
+  })
+
+  test('a refusal names the line, and whether it may be tried again; whoever gives no id gets no answer', async () => {
+    const room = newRoom()
+    const alice = await join('Alice', room, ids)
+    alice.say('\u0007', 'empty')
+    alice.say('x', 'not an id!')
+    alice.say('without')
+    await alice.hears('without')
+    for (let n = 0; n < 30; n++) alice.say(`flood ${n}`, `flood-${n}`)
+    await until('all is answered', () => alice.acks.length + alice.errors.length === 32)
+    const errors = alice.frames.filter(({ error }) => error !== undefined)
+    assert.deepEqual(errors.slice(0, 2), [
+      { error: 'The message is empty', id: 'empty' },
+      { error: 'Invalid id' },
+    ])
+    assert.deepEqual(errors.at(-1), { error: 'You are sending too fast', id: 'flood-29', again: true })
+    assert.equal(alice.acks.length, (await stored(room)).length - 1)
+  })
+
+  test('a ping is answered, above the rate too; to clients without ids none of this exists', async () => {
+    const room = newRoom()
+    const alice = await join('Alice', room, ids)
+    for (let n = 0; n < 50; n++) alice.ws.send('{"ping":true}')
+    await until('all are answered', () => alice.frames.filter(({ pong }) => pong).length === 50)
+    const old = await join('Old', room)
+    old.ws.send('{"ping":true}')
+    await old.refused(/^Invalid or no message$/)
+    old.say('one', 'same')
+    old.say('two', 'same')
+    await old.hears('two')
+    for (const frame of old.frames.slice(2)) assert.deepEqual(Object.keys(frame), ['time', 'user', 'message'])
+  })
+})
+
 suite('tables', () => {
   const check = async (url: string, schema: string) =>
     await runPlenum(['check', '-chat', '-chat-schema', schema, '-origin', '*', '-dburl', url])

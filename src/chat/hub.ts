@@ -10,7 +10,7 @@ import { Feed } from './feed.ts'
 import { closeCodes } from './protocol.ts'
 import { ChatRoom } from './room.ts'
 import type { ChatSession } from './session.ts'
-import { type Identity, readSessions, type Store } from './store.ts'
+import { forgetCommands, type Identity, readSessions, type Store } from './store.ts'
 
 export type ChatHubDeps = {
   sql: Sql
@@ -24,6 +24,7 @@ export type ChatHubDeps = {
 
 const lookUpEveryMs = 20
 const maxWaiting = 20_000
+const forgetEveryMs = 3_600_000
 
 /** What is written to the log, and by whom, is told on this channel by the id of the line. */
 export const channel = 'nodejschat'
@@ -38,11 +39,13 @@ export class ChatHub {
   /** Those who come: all who ask while one look-up is under way share the next. */
   readonly #entry: Mailbox<ChatSession>
   #timer: NodeJS.Timeout | null = null
+  #forgotAt: number
   #closed = false
 
   constructor(deps: ChatHubDeps) {
     this.#deps = deps
     this.#store = { sql: deps.sql, schema: deps.schema }
+    this.#forgotAt = deps.clock()
     this.#feed = new Feed({ ...deps, store: this.#store, rooms: () => this.#rooms })
     this.#entry = new Mailbox<ChatSession>({
       consume: (sessions) => this.#letIn([...sessions]),
@@ -154,6 +157,10 @@ export class ChatHub {
     try {
       const valid = await readSessions(this.#store, Array.from(keys))
       for (const room of this.#rooms.values()) room.endInvalid(valid, keys)
+      const now = this.#deps.clock()
+      if (now - this.#forgotAt < forgetEveryMs) return
+      this.#forgotAt = now
+      await forgetCommands(this.#store)
     } catch {
       // The look has the same to say, and says it.
     }

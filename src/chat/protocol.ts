@@ -6,30 +6,48 @@ const maxMessage = 10_000
 /** How a connection ends (docs/chat.md, How connections end). */
 export const closeCodes = { stopping: 1012, unavailable: 1013, badRequest: 4400, unknownKey: 4401 } as const
 
-/** Why a request or a frame is not carried out; the text is what the client reads. */
-export type Refusal = { type: 'refusal'; text: string }
+/**
+ * Why a request or a frame is not carried out; the text is what the client reads. `again`: the same may be done later, and
+ * for a line with an id it is safe to try.
+ */
+export type Refusal = { type: 'refusal'; text: string; again: boolean }
 
-export const refuse = (text: string): Refusal => ({ type: 'refusal', text })
+export const refuse = (text: string, { again = false } = {}): Refusal => ({ type: 'refusal', text, again })
 
 export const refusals = {
   notText: refuse('Only text frames of UTF-8 are understood'),
-  tooFast: refuse('You are sending too fast'),
-  busy: refuse('The chat is very busy, please try again'),
+  tooFast: refuse('You are sending too fast', { again: true }),
+  busy: refuse('The chat is very busy, please try again', { again: true }),
   /** Where the connection is lost in the middle of a commit, nobody knows what became of it. */
-  notStored: refuse('The database is not available: the message may not have been stored'),
+  notStored: refuse('The database is not available: the message may not have been stored', { again: true }),
 } as const
 
-/** What one frame of a client says, as it is to be stored, or why it is nothing. */
-export function parseMessage(text: string): string | Refusal {
+/** What one frame of a client asks for. `id`: the client's, under which it wants an answer. */
+export type Request = Readonly<{ id: string | null; command: Command | Refusal }>
+export type Command = Readonly<{ type: 'say'; message: string } | { type: 'ping' }>
+
+const commandId = /^[\w-]{1,64}$/
+
+/** Understands one frame of a client; `ids`: whether it has asked for ids, and so may give them and ping. */
+export function parseRequest(text: string, ids: boolean): Request {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    return refuse('Invalid JSON')
+    return { id: null, command: refuse('Invalid JSON') }
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
-    return refuse('A JSON object is expected')
-  const said: unknown = 'message' in json ? json.message : undefined
+    return { id: null, command: refuse('A JSON object is expected') }
+  if (ids && 'ping' in json && json.ping === true) return { id: null, command: { type: 'ping' } }
+  const id: unknown = ids && 'id' in json ? (json.id ?? null) : null
+  if (id !== null && !(typeof id === 'string' && commandId.test(id)))
+    return { id: null, command: refuse('Invalid id') }
+  const message = parseMessage('message' in json ? json.message : undefined)
+  return { id, command: isRefusal(message) ? message : { type: 'say', message } }
+}
+
+/** What is said, as it is to be stored. */
+function parseMessage(said: unknown): string | Refusal {
   // The test client of nodejschat says numbers.
   const message = typeof said === 'number' && Number.isFinite(said) ? String(said) : said
   if (typeof message !== 'string') return refuse('Invalid or no message')
@@ -48,7 +66,14 @@ export function authenticatedFrame(who: { user: string; room: number }, ids: boo
   return textFrame(JSON.stringify({ authenticated: true, ...(ids && { user: who.user, room: who.room }) }))
 }
 
-export const errorFrame = ({ text }: Refusal): Buffer => textFrame(JSON.stringify({ error: text }))
+/** `id`: that of the line which is refused. */
+export const errorFrame = ({ text, again }: Refusal, id: string | null): Buffer =>
+  textFrame(JSON.stringify({ error: text, ...(id !== null && { id, ...(again && { again }) }) }))
+
+/** The line with this id of the client's is stored. */
+export const ackFrame = (id: string): Buffer => textFrame(JSON.stringify({ ack: id }))
+
+export const pongFrame = textFrame(JSON.stringify({ pong: true }))
 
 /** The frames of lines, one each. A line is JSON as the database made it, its id at the end. */
 export function lineFrames(lines: readonly string[], ids: boolean): Buffer {

@@ -152,11 +152,11 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     void this.#catchUp(seat, isAtHand ? after : seen, wish)
   }
 
-  say(session: ChatSession, message: string): void {
+  say(session: ChatSession, message: string, id: string | null): void {
     // As if it had come after the end: nobody was told that it was heard.
     if (this.#draining || !session.identity) return
-    if (this.#mailbox.full) return session.reply(refusals.busy)
-    this.#mailbox.push({ session, message, user: session.identity.user })
+    if (this.#mailbox.full) return session.reply(refusals.busy, id)
+    this.#mailbox.push({ session, message, user: session.identity.user, id })
   }
 
   ended(session: ChatSession, how: Ending): void {
@@ -228,6 +228,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     try {
       await appendLines(store, this.id, run)
       metrics.committed(clock() - begun, { lines: run.length, votes: 0 })
+      void this.#acknowledge(run)
     } catch (error) {
       if (codeOf(error) === null)
         log({ level: 'error', event: 'unexpected', where: 'chat', error: stackOf(error) })
@@ -244,10 +245,20 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
         lines: run.length,
         error: describeError(error),
       })
-      for (const { session } of run) if (session.open) session.reply(refusals.notStored)
+      for (const { session, id } of run) if (session.open) session.reply(refusals.notStored, id)
     }
     if (this.#mailbox.size <= run.length) setImmediate(() => this.#forgetIfIdle())
     return run.length
+  }
+
+  /** After the lines themselves: whoever waits has his line in the place where it stays. */
+  async #acknowledge(run: readonly Job[]): Promise<void> {
+    const wanted = run.filter(({ id }) => id !== null)
+    if (wanted.length === 0) return
+    // Where that fails, lines are late; they are stored all the same.
+    await this.#deps.feed.look().catch(() => undefined)
+    this.#outbox.flush()
+    for (const { session, id } of wanted) if (id !== null && session.open) session.acknowledge(id)
   }
 
   async #catchUp(seat: Seat, upTo: number, wish: HistoryWish): Promise<void> {

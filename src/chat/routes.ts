@@ -21,7 +21,7 @@ export function chatRoutes(deps: ChatRouteDeps): Hono {
       const wish = parseWish(c.req.query())
       return (socket) => {
         if (isRefusal(wish)) {
-          socket.write([errorFrame(wish)])
+          socket.write([errorFrame(wish, null)])
           socket.end(closeCodes.badRequest)
           return { frame: () => undefined, ended: () => undefined }
         }

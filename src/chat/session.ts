@@ -3,11 +3,13 @@ import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { burst, RateLimit } from '../hub/rate.ts'
 import {
+  ackFrame,
   authenticatedFrame,
   type closeCodes,
   errorFrame,
   isRefusal,
-  parseMessage,
+  parseRequest,
+  pongFrame,
   type Refusal,
   refusals,
 } from './protocol.ts'
@@ -18,7 +20,8 @@ export type ChatSessionDeps = { ratePerSecond: () => number; clock: () => number
 
 /** What a session needs of the room that it is in. */
 export type ChatSessionRoom = {
-  say: (session: ChatSession, message: string) => void
+  /** `id`: under which the client wants an answer. */
+  say: (session: ChatSession, message: string, id: string | null) => void
   ended: (session: ChatSession, how: Ending) => void
 }
 
@@ -51,11 +54,16 @@ export class ChatSession implements SocketHandlers {
   /** What comes before it has been admitted is ignored: clients are to wait. */
   frame(data: Buffer, isBinary: boolean): void {
     if (!this.#open || !this.#admitted) return
-    if (!this.#rate.pass(this.#deps.clock())) return this.reply(refusals.tooFast)
+    const { ids } = this.wish
+    const isInTime = this.#rate.pass(this.#deps.clock())
+    if (!isInTime && !ids) return this.reply(refusals.tooFast)
     const text = textOf(data, isBinary)
-    const message = text === null ? refusals.notText : parseMessage(text)
-    if (isRefusal(message)) this.reply(message)
-    else this.#admitted.room.say(this, message)
+    const { id, command } = text === null ? { id: null, command: refusals.notText } : parseRequest(text, ids)
+    if (isRefusal(command)) this.reply(isInTime ? command : refusals.tooFast, id)
+    // Costs no more than the refusal would, which is a sign of life as well.
+    else if (command.type === 'ping') this.socket.write([pongFrame])
+    else if (!isInTime) this.reply(refusals.tooFast, id)
+    else this.#admitted.room.say(this, command.message, id)
   }
 
   ended(how: Ending): void {
@@ -68,9 +76,15 @@ export class ChatSession implements SocketHandlers {
     this.socket.write([authenticatedFrame(identity, this.wish.ids)])
   }
 
-  reply(refusal: Refusal): void {
+  /** Says that the line with this id was not stored, or may not have been. */
+  reply(refusal: Refusal, id: string | null = null): void {
     this.#deps.metrics.rejected(refusal.text)
-    this.socket.write([errorFrame(refusal)])
+    this.socket.write([errorFrame(refusal, id)])
+  }
+
+  /** Says that the line with this id is stored. */
+  acknowledge(id: string): void {
+    this.socket.write([ackFrame(id)])
   }
 
   end(code: (typeof closeCodes)[keyof typeof closeCodes]): void {

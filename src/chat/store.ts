@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ISql, Sql } from 'postgres'
 import { quoteName } from '../db/schema.ts'
 import type { HistoryWish } from './query.ts'
@@ -11,10 +12,13 @@ export type Identity = Readonly<{ key: string; user: string; room: number }>
 /** A row of the log; `json` is its frame, the id at its end. */
 export type Line = { id: number; room: number; json: string }
 
-export type Draft = Readonly<{ user: string; message: string }>
+/** `id`: the client's, by which a line that comes again is known. */
+export type Draft = Readonly<{ user: string; message: string; id: string | null }>
 
 /** What is read of a page at most, in lines and about as many bytes. */
 const page = { lines: 1000, bytes: 256 * 1024 }
+/** For so long a line that comes again is known. */
+export const rememberedDays = 7
 /** So many new lines are told at once; where there are more, each reads them at his pace. */
 const mostNews = 1000
 
@@ -29,24 +33,49 @@ export async function readSessions(
 }
 
 /**
- * Writes lines of one room, in their order and in one commit, and notifies of each. An old `new_message` writes times in
- * the zone of its session, and finds its table by the search path.
+ * Writes lines of one room, in their order and in one commit, and notifies of each. Of those with an id each is written
+ * once, however often and to whichever process it comes. An old `new_message` writes times in the zone of its session, and
+ * finds its table by the search path.
  */
 export async function appendLines(
   { sql, schema }: Store,
   room: number,
   lines: readonly Draft[],
 ): Promise<void> {
+  const known = new Set<string>()
+  const drafts = lines.flatMap(({ user, message, id }) => {
+    const name = id === null ? null : nameOf(user, id)
+    if (name !== null && known.has(name)) return []
+    if (name !== null) known.add(name)
+    return { user, message, name }
+  })
+  const texts = (of: 'user' | 'message' | 'name') => drafts.map((draft) => draft[of]) as string[]
+  // What is new is settled first: whoever waits there for another process must not hold the room.
   await sql`
-    with settings as materialized (
+    with fresh as (
+      insert into plenum.chat_command (room, id)
+      select ${room}::int, id from unnest(${Array.from(known)}::text[]) id order by id
+      on conflict do nothing returning id),
+    settings as materialized (
       select set_config('timezone', 'UTC', true),
-        set_config('search_path', ${quoteName(schema)} || ', ' || current_setting('search_path'), true))
+        set_config('search_path', ${quoteName(schema)} || ', ' || current_setting('search_path'), true),
+        array(select id from fresh) fresh)
     select ${sql(`${schema}.new_message`)}(${room}::int, clock_timestamp(), line."user", line.message)
     from settings, (
-      select "user", message
-      from unnest(${lines.map(({ user }) => user)}::text[], ${lines.map(({ message }) => message)}::text[])
-        with ordinality line("user", message, n)
-      order by n) line`
+      select "user", message, name
+      from unnest(${texts('user')}::text[], ${texts('message')}::text[], ${texts('name')}::text[])
+        with ordinality line("user", message, name, n)
+      order by n) line
+    where name is null or name = any(fresh)`
+}
+
+/** A line's id as it is stored: one of this speaker's, and short. */
+const nameOf = (user: string, id: string): string =>
+  createHash('sha256').update(`${id} ${user}`).digest('base64url').slice(0, 22)
+
+/** Forgets what was remembered for long enough. */
+export async function forgetCommands({ sql }: Store): Promise<void> {
+  await sql`delete from plenum.chat_command where done_at < now() - make_interval(days => ${rememberedDays}::int)`
 }
 
 /** The last id of the log, and which of the `window` ids before it, above `after`, nobody can see (yet). */

@@ -149,6 +149,15 @@ const migrations = [
     failures integer not null default 0
   );
   create index document_session_due on plenum.document_session (due_at)`,
+  // Lines of the chat that were stored with an id of their client's, so that one which comes again is known.
+  `
+  create table plenum.chat_command (
+    room integer not null,
+    id text not null,
+    done_at timestamptz not null default now(),
+    primary key (room, id)
+  );
+  create index chat_command_done on plenum.chat_command (done_at)`,
 ]
 
 /** What the operator has to do before Plenum can run on this database; `message` says it in full. */

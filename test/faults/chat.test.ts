@@ -23,7 +23,9 @@ const lines = isLong ? 50_000 : 10_000
 const lineEveryMs = isLong ? 3 : 2.5
 const longestPauseMs = 900
 
-/** A client that comes back with the highest id that it has, to the process that it was with. */
+/**
+ * A client that comes back with the highest id that it has, to either process, and says again what was not acknowledged.
+ */
 class Returner {
   readonly room: number
   readonly key: string
@@ -34,6 +36,11 @@ class Returner {
   messages = 0
   returns = -1
   ws: WebSocket | null = null
+  /** What it has said, by the ids that it has given, until it is acknowledged. */
+  readonly unsure = new Map<string, string>()
+  again = 0
+  #isIn = false
+  #said = 0
   #ended = false
 
   constructor(server: () => Plenum, room: number, key: string) {
@@ -44,7 +51,13 @@ class Returner {
   }
 
   say(message: string): void {
-    if (this.ws?.readyState === WebSocket.OPEN) this.ws.send(JSON.stringify({ message }))
+    const id = `line-${this.#said++}`
+    this.unsure.set(id, message)
+    if (this.#isIn) this.#send(id, message)
+  }
+
+  #send(id: string, message: string): void {
+    this.ws?.send(JSON.stringify({ id, message }))
   }
 
   end(): void {
@@ -57,12 +70,18 @@ class Returner {
     this.ws = new WebSocket(this.server().socketUrl(`/?${query}`))
     this.ws.on('open', () => this.returns++)
     this.ws.on('message', (data: Buffer) => {
-      const { id, error } = JSON.parse(data.toString()) as ChatFrame
-      if (id !== undefined) this.ids.push(id)
+      const { authenticated, id, ack, error } = JSON.parse(data.toString()) as ChatFrame
+      if (typeof id === 'number') this.ids.push(id)
       if (error) this.errors.push(error)
+      if (ack !== undefined) this.unsure.delete(ack)
+      if (!authenticated) return
+      this.#isIn = true
+      this.again += this.unsure.size
+      for (const [name, message] of this.unsure) this.#send(name, message)
     })
     this.ws.on('error', () => {})
     this.ws.on('close', () => {
+      this.#isIn = false
       if (!this.#ended) setTimeout(() => this.#connect(), 100).unref()
     })
   }
@@ -98,7 +117,7 @@ function openApplication(house: House): {
   }
 }
 
-test(`two processes and an application on one database, ${clientsEach} clients on each, kills and lost LISTENs: every client gets every line once and in order`, async (t) => {
+test(`two processes and an application on one database, ${clientsEach} clients on each, kills and lost LISTENs: every line is said once, and comes to every client once and in order`, async (t) => {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
   const random = new Random(seed)
   const house = await openHouse(t, { flags: ['-chat', '-rate', '0'] })
@@ -112,13 +131,14 @@ test(`two processes and an application on one database, ${clientsEach} clients o
     for (let n = 0; n < clientsEach; n++) {
       const room = rooms[n % rooms.length] ?? 0
       const key = await invite(sql, `${place}-${n}`, room)
-      clients.push(new Returner(() => servers[place] as Plenum, room, key))
+      clients.push(new Returner(() => servers[random.below(2)] as Plenum, room, key))
     }
   await until('all are in', () => clients.every(({ returns }) => returns >= 0), 15_000)
 
   const counts = { kills: 0, stops: 0, listens: 0 }
   let talking = true
   const begun = performance.now()
+  let saidInAll = 0
   const talk = async (): Promise<void> => {
     for (let said = 0; ;) {
       const [row] = await sql<{ count: number }[]>`select count(*)::int count from chat.log`
@@ -128,6 +148,7 @@ test(`two processes and an application on one database, ${clientsEach} clients o
         if (said % 4 === 0) application.post(random.pick(rooms), `line ${said}`)
         else random.pick(clients).say(`line ${said}`)
       }
+      saidInAll = said
       await wait(20)
     }
     talking = false
@@ -157,8 +178,14 @@ test(`two processes and an application on one database, ${clientsEach} clients o
   }
   await Promise.all([talk(), harm()])
   await application.end()
-  // What was on its way is stored, or its sender has been told.
-  await wait(500)
+  await until(
+    'all that was said is acknowledged',
+    () => clients.every(({ unsure }) => unsure.size === 0),
+    20_000,
+  )
+  const said = await sql<{ message: string }[]>`select message from chat.log`
+  assert.equal(new Set(said.map(({ message }) => message)).size, said.length)
+  assert.equal(said.length, saidInAll)
   for (const room of rooms) await sql`select chat.new_message(${room}::int, now(), 'App', 'the end')`
   const logs = new Map<number, number[]>()
   for (const room of rooms) {
@@ -186,6 +213,7 @@ test(`two processes and an application on one database, ${clientsEach} clients o
       deliveries: clients.reduce((sum, { ids }) => sum + ids.length, 0),
       ...counts,
       returns: clients.reduce((sum, { returns }) => sum + returns, 0),
+      'said again': clients.reduce((sum, { again }) => sum + again, 0),
     }),
   )
   assert.ok(stored.reduce((sum, count) => sum + count) >= lines)

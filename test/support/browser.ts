@@ -56,7 +56,7 @@ export type Visit = BrowserContextOptions & {
 export async function openPage(
   t: TestContext,
   browser: Browser,
-  plenum: Plenum,
+  plenum: Pick<Plenum, 'listen' | 'url'>,
   path: string,
   { mayComplain, clockError, beforehand, ...options }: Visit = {},
 ): Promise<Page> {

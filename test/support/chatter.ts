@@ -5,7 +5,16 @@ import type { Target } from './member.ts'
 import { until } from './until.ts'
 
 export type ChatLine = { time: string; user: string; message: string; id?: number }
-export type ChatFrame = Partial<ChatLine> & { authenticated?: true; error?: string; room?: number }
+export type ChatFrame = Partial<Omit<ChatLine, 'id'>> & {
+  authenticated?: true
+  error?: string
+  room?: number
+  /** Of a line it is a number, of a refusal what its speaker has called it. */
+  id?: number | string
+  again?: true
+  ack?: string
+  pong?: true
+}
 
 /** Makes a session of this user in this room, as an embedding application does, and returns its key. */
 export async function invite(
@@ -56,8 +65,14 @@ export class Chatter {
     return this.frames.flatMap(({ error }) => error ?? [])
   }
 
-  say(message: unknown): void {
-    this.ws.send(JSON.stringify({ message }))
+  /** The answers to lines with an id: what is stored, what is refused. */
+  get acks(): string[] {
+    return this.frames.flatMap(({ ack }) => ack ?? [])
+  }
+
+  /** `id`: under which it wants an answer, with `ids=1`. */
+  say(message: unknown, id?: string): void {
+    this.ws.send(JSON.stringify({ message, ...(id !== undefined && { id }) }))
   }
 
   /** Waits until it is in. */

@@ -7,6 +7,8 @@ export interface Forwarder {
   readonly port: number
   /** What the other side says from now on does not arrive, on any connection that there is. */
   holdAnswers(): void
+  /** Nothing arrives any more on the connections that there are, either way, and no side is told of it. */
+  swallow(): void
   /** Ends all connections at once. New ones are forwarded as before, answers included. */
   cut(): void
   close(): Promise<void>
@@ -42,6 +44,13 @@ export async function openForwarder(target: number, port = 0): Promise<Forwarder
         far.unpipe(near)
         far.resume() // read, and thrown away
       }
+    },
+    swallow() {
+      for (const { near, far } of pairs)
+        for (const side of [near, far]) {
+          side.unpipe()
+          side.resume() // read, and thrown away
+        }
     },
     cut,
     async close() {

@@ -1,6 +1,7 @@
 import { type JSX, render } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { sends } from '../kit/keys.ts'
+import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
 import { type Line, type Pending, type Talk, TalkSession } from './talk.ts'
 import { textsFor } from './texts.ts'
 
@@ -18,10 +19,10 @@ function takeKey(): string | null {
   const stored = `key of ${location.pathname}`
   const given = new URLSearchParams(location.search).get('session_key')
   if (given !== null) {
-    sessionStorage.setItem(stored, given)
-    history.replaceState(null, '', location.pathname)
+    replaceAddress(location.pathname)
+    keepInTab(stored, given)
   }
-  return given ?? sessionStorage.getItem(stored)
+  return given ?? keptInTab(stored)
 }
 
 function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Element {
@@ -44,7 +45,13 @@ function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Eleme
         </div>
       </header>
       <main>
-        <LogView lines={talk.lines} pending={talk.pending} user={user} session={session} />
+        <LogView
+          lines={talk.lines}
+          pending={talk.pending}
+          user={user}
+          isLost={phase !== 'in'}
+          session={session}
+        />
         <div role="alert" class="fault">
           {phase === 'refused' ? texts.notAllowed : error}
         </div>
@@ -58,10 +65,11 @@ type LogProps = {
   lines: readonly Line[]
   pending: readonly Pending[]
   user: string | null
+  isLost: boolean
   session: TalkSession
 }
 
-function LogView({ lines, pending, user, session }: LogProps): JSX.Element {
+function LogView({ lines, pending, user, isLost, session }: LogProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null)
   const follows = useRef(true)
   const [isAtEnd, setAtEnd] = useState(true)
@@ -93,18 +101,18 @@ function LogView({ lines, pending, user, session }: LogProps): JSX.Element {
         {lines.map((line, index) => (
           <LineView key={line.id} line={line} before={lines[index - 1]} isOwn={line.user === user} />
         ))}
-        {pending.map(({ key, message, isUnsure }) => (
-          <div key={key} class="line own pending">
+        {pending.map(({ id, message, state }) => (
+          <div key={id} class="line own pending">
             <p class="text" dir="auto">
               {message}
             </p>
-            <p class="hint">{isUnsure ? texts.unsure : texts.sending}</p>
-            {isUnsure && (
+            <p class="hint">{texts[state === 'sending' && isLost ? 'sentLater' : state]}</p>
+            {state !== 'sending' && (
               <p class="row">
-                <button type="button" onClick={() => session.sayAgain(key)}>
+                <button type="button" onClick={() => session.sayAgain(id)}>
                   {texts.sendAgain}
                 </button>
-                <button type="button" onClick={() => session.discard(key)}>
+                <button type="button" onClick={() => session.discard(id)}>
                   {texts.discard}
                 </button>
               </p>
@@ -129,6 +137,10 @@ function LogView({ lines, pending, user, session }: LogProps): JSX.Element {
   )
 }
 
+/** An application may write times that no calendar of a browser has. */
+const show = (format: Intl.DateTimeFormat, at: Date): string =>
+  Number.isNaN(at.getTime()) ? '' : format.format(at)
+
 function LineView({
   line,
   before,
@@ -139,16 +151,16 @@ function LineView({
   isOwn: boolean
 }): JSX.Element {
   const at = new Date(line.time)
-  const day = days.format(at)
-  const isNewDay = !before || day !== days.format(new Date(before.time))
+  const day = show(days, at)
+  const isNewDay = !before || day !== show(days, new Date(before.time))
   return (
     <>
-      {isNewDay && <h2 class="day">{day === days.format(new Date()) ? `${texts.today}, ${day}` : day}</h2>}
+      {isNewDay && <h2 class="day">{day === show(days, new Date()) ? `${texts.today}, ${day}` : day}</h2>}
       <div class={isOwn ? 'line own' : 'line'}>
         <p class="head">
           <bdi class="name">{line.user}</bdi>{' '}
           <time dateTime={line.time} title={at.toLocaleString(tag)}>
-            {clock.format(at)}
+            {show(clock, at)}
           </time>
         </p>
         <p class="text" dir="auto">

@@ -1,7 +1,18 @@
+import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
+import { randomId } from '../kit/id.ts'
+
 export type Line = { id: number; time: string; user: string; message: string }
 
-/** What was written and has not come back as a line. `isUnsure`: the connection ended, or there was an error, before it did. */
-export type Pending = { key: number; message: string; isUnsure: boolean }
+/** What was written and is not known to be stored. */
+export type Pending = {
+  /** Under which the server stores it once, however often it is sent. */
+  id: string
+  message: string
+  /** `unsure` and `refused` are up to the one who wrote it: nobody knows whether it was said, or it was not. */
+  state: 'sending' | 'unsure' | 'refused'
+  madeAt: number
+  tries: number
+}
 
 export type Talk = {
   phase: 'connecting' | 'in' | 'waiting' | 'refused'
@@ -12,23 +23,38 @@ export type Talk = {
   error: string | null
 }
 
-type Frame = Partial<Line> & { authenticated?: boolean; error?: string }
+type Frame = Partial<Omit<Line, 'id'>> & {
+  /** Of a line it is a number, of a refusal what the page has called its message. */
+  id?: number | string
+  authenticated?: boolean
+  ack?: string
+  error?: string
+  again?: boolean
+}
 
 const firstLines = 500
 /** So many lines are kept on the page. */
 const mostLines = 5000
 const finalCodes = [4400, 4401]
 const longestWaitMs = 15_000
+/** Nobody expects words to be said that have waited for longer. */
+const freshMs = 3_600_000
+/** So often is tried what the server could not do just now, and after what time. */
+const mostTries = 4
+const againMs = 2000
 
 /** The page's side of a chat: one websocket at a time, and what has come by it. */
 export class TalkSession {
   talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null }
   readonly #address: URL
   readonly #changed: (talk: Talk, news: readonly Line[]) => void
+  readonly #heartbeat: Heartbeat
   #socket: WebSocket | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #attempt = 0
-  #lastKey = 0
+  /** The message that waits for its answer: one at a time, so that they stay in order. */
+  #underWay: string | null = null
+  #again: ReturnType<typeof setTimeout> | undefined
   /** Lines that have come in this turn, to be shown together. */
   #arrived: Line[] = []
   #showing = false
@@ -39,14 +65,21 @@ export class TalkSession {
     this.#address.protocol = page.protocol.replace('http', 'ws')
     this.#address.search = new URLSearchParams({ session_key: key, ids: '1' }).toString()
     this.#changed = changed
+    this.#heartbeat = new Heartbeat({
+      ask: () => this.#socket?.send(JSON.stringify({ ping: true })),
+      awaits: () => this.#underWay !== null,
+      lost: () => this.#giveUp(),
+    })
   }
 
   start(): void {
     this.#connect()
-    window.addEventListener('online', () => this.retryNow())
-    document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') this.retryNow()
+    this.#heartbeat.start()
+    onWake(() => {
+      this.retryNow()
+      this.#heartbeat.check()
     })
+    onOffline(() => this.#giveUp())
   }
 
   retryNow(): void {
@@ -54,21 +87,25 @@ export class TalkSession {
   }
 
   say(message: string): void {
-    this.#socket?.send(JSON.stringify({ message }))
-    this.#update({
-      pending: [...this.talk.pending, { key: ++this.#lastKey, message, isUnsure: false }],
-      error: null,
-    })
+    const entry: Pending = {
+      id: randomId(),
+      message,
+      state: 'sending',
+      madeAt: performance.now(),
+      tries: 0,
+    }
+    this.#update({ pending: [...this.talk.pending, entry], error: null })
+    this.#sendDue()
   }
 
-  sayAgain(key: number): void {
-    const pending = this.talk.pending.find((one) => one.key === key)
-    this.discard(key)
-    if (pending) this.say(pending.message)
+  /** Sends what was not taken, or may not have been. It is the same message: it is said once. */
+  sayAgain(id: string): void {
+    this.#change(id, { state: 'sending', madeAt: performance.now(), tries: 0 }, { error: null })
+    this.#sendDue()
   }
 
-  discard(key: number): void {
-    this.#update({ pending: this.talk.pending.filter((one) => one.key !== key), error: null })
+  discard(id: string): void {
+    this.#update({ pending: this.talk.pending.filter((one) => one.id !== id), error: null })
   }
 
   #connect(): void {
@@ -80,18 +117,22 @@ export class TalkSession {
     else address.searchParams.set('limit', String(firstLines))
     const socket = new WebSocket(address)
     this.#socket = socket
-    socket.addEventListener('message', ({ data }) => this.#heard(JSON.parse(String(data)) as Frame))
-    socket.addEventListener('close', ({ code }) => this.#closed(code))
+    this.#heartbeat.began()
+    socket.addEventListener('message', ({ data }) => {
+      if (socket !== this.#socket) return
+      this.#heartbeat.heard()
+      this.#heard(JSON.parse(String(data)) as Frame)
+    })
+    socket.addEventListener('close', ({ code }) => {
+      if (socket === this.#socket) this.#closed(code)
+    })
   }
 
-  #heard({ authenticated, error, id, time = '', user = '', message }: Frame): void {
-    if (authenticated) {
-      this.#attempt = 0
-      this.#update({ phase: 'in', user })
-    } else if (error !== undefined) {
-      const pending = this.talk.pending.map((one) => ({ ...one, isUnsure: true }))
-      this.#update({ pending, error })
-    } else if (id !== undefined && message !== undefined) {
+  #heard({ authenticated, ack, error, again, id, time = '', user = '', message }: Frame): void {
+    if (authenticated) this.#entered(user)
+    else if (ack !== undefined) this.#stored(ack)
+    else if (error !== undefined) this.#refused(typeof id === 'string' ? id : this.#underWay, error, again)
+    else if (typeof id === 'number' && message !== undefined) {
       this.#arrived.push({ id, time, user, message })
       // A long history comes as thousands of frames, and is shown a few times.
       if (!this.#showing) setTimeout(() => this.#show(), 30)
@@ -99,28 +140,93 @@ export class TalkSession {
     }
   }
 
-  #show(): void {
+  #entered(user: string): void {
+    this.#attempt = 0
+    this.#heartbeat.entered()
+    const now = performance.now()
+    const pending = this.talk.pending.map((one): Pending => {
+      const isOld = one.state === 'sending' && now - one.madeAt > freshMs
+      return isOld ? { ...one, state: 'unsure' } : one
+    })
+    this.#update({ phase: 'in', user, pending })
+    this.#sendDue()
+  }
+
+  #stored(id: string): void {
+    this.#answered(id)
+    // Its line has come before: from one to the next moment it stands there.
+    this.#show(this.talk.pending.filter((one) => one.id !== id))
+    this.#sendDue()
+  }
+
+  #refused(id: string | null, error: string, again = false): void {
+    const entry = this.talk.pending.find((one) => one.id === id)
+    if (id === null || !entry) return this.#update({ error })
+    const tries = entry.tries + 1
+    if (!again) this.#change(id, { state: 'refused' }, { error })
+    else if (tries >= mostTries) this.#change(id, { state: 'unsure', tries }, { error })
+    else {
+      this.#change(id, { tries })
+      // Until then it counts as under way, and the others keep their places behind it.
+      this.#again = setTimeout(() => {
+        this.#answered(id)
+        this.#sendDue()
+      }, againMs)
+      return
+    }
+    this.#answered(id)
+    this.#sendDue()
+  }
+
+  #answered(id: string): void {
+    if (id === this.#underWay) this.#underWay = null
+  }
+
+  #sendDue(): void {
+    const socket = this.#socket
+    if (this.talk.phase !== 'in' || socket?.readyState !== WebSocket.OPEN || this.#underWay !== null) return
+    const next = this.talk.pending.find(({ state }) => state === 'sending')
+    if (!next) return
+    this.#underWay = next.id
+    socket.send(JSON.stringify({ message: next.message, id: next.id }))
+  }
+
+  #show(pending = this.talk.pending): void {
     this.#showing = false
     const known = new Set(this.talk.lines.map(({ id }) => id))
     const news = this.#arrived.filter(({ id }) => !known.has(id))
     this.#arrived = []
-    let { pending } = this.talk
-    for (const { user, message } of news) {
-      const own = user === this.talk.user ? pending.findIndex((one) => one.message === message) : -1
-      pending = pending.filter((_, index) => index !== own)
-    }
     const lines = [...this.talk.lines, ...news].sort((a, b) => a.id - b.id).slice(-mostLines)
     this.#update({ lines, pending }, news)
+  }
+
+  /** Does not wait for a closing that nobody may answer. */
+  #giveUp(): void {
+    const socket = this.#socket
+    if (!socket) return
+    this.#closed(1006)
+    socket.close()
   }
 
   #closed(code: number): void {
     this.#show()
     this.#socket = null
-    const pending = this.talk.pending.map((one) => ({ ...one, isUnsure: true }))
-    if (finalCodes.includes(code)) return this.#update({ phase: 'refused', pending })
+    this.#heartbeat.ended()
+    // It is sent again: what the server has stored already it does not say twice.
+    this.#underWay = null
+    clearTimeout(this.#again)
+    if (finalCodes.includes(code)) {
+      const pending = this.talk.pending.map((one): Pending => ({ ...one, state: 'unsure' }))
+      return this.#update({ phase: 'refused', pending })
+    }
     const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
-    this.#update({ phase: 'waiting', pending })
+    this.#update({ phase: 'waiting' })
     this.#retry = setTimeout(() => this.#connect(), wait)
+  }
+
+  #change(id: string, change: Partial<Pending>, more: Partial<Talk> = {}): void {
+    const pending = this.talk.pending.map((one) => (one.id === id ? { ...one, ...change } : one))
+    this.#update({ ...more, pending })
   }
 
   #update(change: Partial<Talk>, news: readonly Line[] = []): void {

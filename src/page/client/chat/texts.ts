@@ -1,3 +1,5 @@
+import { chooseLanguage, chooseTag } from '../kit/language.ts'
+
 const en = {
   title: 'Chat',
   talk: 'What is said',
@@ -15,6 +17,8 @@ const en = {
   empty: 'Nothing has been said yet.',
   toEnd: 'To the newest line',
   sending: 'Being sent …',
+  sentLater: 'Is sent when the connection is back.',
+  refused: 'This was not said.',
   unsure: 'It is not known whether this was sent.',
   sendAgain: 'Send again',
   discard: 'Discard',
@@ -42,6 +46,8 @@ const de: Texts = {
   empty: 'Noch wurde nichts gesagt.',
   toEnd: 'Zur neuesten Zeile',
   sending: 'Wird gesendet …',
+  sentLater: 'Wird gesendet, sobald die Verbindung wieder da ist.',
+  refused: 'Dies wurde nicht gesagt.',
   unsure: 'Es ist nicht bekannt, ob dies gesendet wurde.',
   sendAgain: 'Noch einmal senden',
   discard: 'Verwerfen',
@@ -67,6 +73,8 @@ const fr: Texts = {
   empty: 'Rien n’a encore été dit.',
   toEnd: 'À la ligne la plus récente',
   sending: 'Envoi en cours …',
+  sentLater: 'Sera envoyé au retour de la connexion.',
+  refused: 'Ceci n’a pas été dit.',
   unsure: 'On ne sait pas si ceci a été envoyé.',
   sendAgain: 'Envoyer à nouveau',
   discard: 'Abandonner',
@@ -91,6 +99,8 @@ const sv: Texts = {
   empty: 'Ingenting har sagts ännu.',
   toEnd: 'Till den senaste raden',
   sending: 'Skickas …',
+  sentLater: 'Skickas när anslutningen är tillbaka.',
+  refused: 'Detta har inte sagts.',
   unsure: 'Det är inte känt om detta skickades.',
   sendAgain: 'Skicka igen',
   discard: 'Kasta',
@@ -98,14 +108,10 @@ const sv: Texts = {
   today: 'I dag',
 }
 
-const catalogues: Readonly<Record<string, Texts>> = { en, de, fr, sv }
+const catalogues = { en, de, fr, sv }
 
 /** The texts in the first of the reader's languages that there is, English else; `tag` is for dates and times. */
 export function textsFor(wanted: readonly string[]): { texts: Texts; language: string; tag: string } {
-  for (const tag of wanted) {
-    const language = tag.toLowerCase().split('-')[0] ?? ''
-    const texts = catalogues[language]
-    if (texts) return { texts, language, tag }
-  }
-  return { texts: en, language: 'en', tag: 'en' }
+  const language = chooseLanguage(wanted, ['en', 'de', 'fr', 'sv'])
+  return { texts: catalogues[language], language, tag: chooseTag(wanted, language) }
 }

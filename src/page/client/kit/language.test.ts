@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { chooseLanguage, speak } from './language.ts'
+import { chooseLanguage, chooseTag, speak } from './language.ts'
 
 test('the first of the reader’s languages that there is', () => {
   const choose = (...wanted: string[]) => chooseLanguage(wanted, ['en', 'de', 'sv'])
@@ -9,6 +9,12 @@ test('the first of the reader’s languages that there is', () => {
   assert.equal(choose('SV'), 'sv')
   assert.equal(choose('ja'), 'en')
   assert.equal(choose(), 'en')
+})
+
+test('dates are written by the reader’s tag of the language, unless it is none', () => {
+  assert.equal(chooseTag(['ja', 'de-AT', 'de'], 'de'), 'de-AT')
+  assert.equal(chooseTag(['de-DE@euro', 'de_CH', 'de-x'], 'de'), 'de')
+  assert.equal(chooseTag([], 'en'), 'en')
 })
 
 test('numbers have the form that the language gives them', () => {

@@ -11,6 +11,19 @@ export function chooseLanguage<Language extends string>(
   return offered[0]
 }
 
+/** The reader's first tag of the language, with its region: dates are written by it. Some systems' tags are none. */
+export function chooseTag(wanted: readonly string[], language: string): string {
+  const isOne = (tag: string): boolean => {
+    try {
+      return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0
+    } catch {
+      return false
+    }
+  }
+  const found = wanted.find((tag) => tag.toLowerCase().split('-')[0] === language && isOne(tag))
+  return found ?? language
+}
+
 /** Numbers and plurals of a language, for its catalogue. */
 export function speak(language: string) {
   const rules = new Intl.PluralRules(language)

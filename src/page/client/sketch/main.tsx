@@ -1,5 +1,6 @@
 import { type JSX, render } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
+import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
 import { createAnnouncer } from './announcer.ts'
 import { Board, type Pen } from './board.tsx'
 import { pictureOf, type Stroke, widths } from './entries.ts'
@@ -16,24 +17,37 @@ const randomName = (bytes: number): string =>
     byte.toString(16).padStart(2, '0'),
   ).join('')
 
-/** The sketch that the address names, or a new one. What follows # is not sent to the server with the address. */
+/** The sketch that the address names, if any. What follows # is not sent to the server with the address. */
+function givenName(): string {
+  const given = new URLSearchParams(location.search).get('document')
+  if (given !== null) return given
+  const written = location.hash.slice(1)
+  try {
+    return decodeURIComponent(written)
+  } catch {
+    // A % that encodes nothing stands for itself.
+    return written
+  }
+}
+
 function sketchName(): string {
-  const given =
-    new URLSearchParams(location.search).get('document') ?? decodeURIComponent(location.hash.slice(1))
+  const given = givenName()
   if (given !== '') return given
   const fresh = randomName(15)
-  history.replaceState(null, '', `#${fresh}`)
+  if (!replaceAddress(`#${fresh}`)) location.hash = fresh
   return fresh
 }
 
 /** Who draws here: the same after the page was loaded anew, so that one's own strokes can still be undone. */
 function ownName(): string {
-  const stored = sessionStorage.getItem('sketch: who')
-  const name = stored ?? randomName(6)
-  if (stored === null) sessionStorage.setItem('sketch: who', name)
+  const kept = keptInTab('sketch: who')
+  if (kept !== null) return kept
+  const name = randomName(6)
+  keepInTab('sketch: who', name)
   return name
 }
 
+const name = sketchName()
 const by = ownName()
 const announcer = createAnnouncer(texts)
 
@@ -161,8 +175,9 @@ function Share(): JSX.Element {
 
 document.documentElement.lang = language
 document.title = texts.title
-const name = sketchName()
-window.addEventListener('hashchange', () => location.reload())
+window.addEventListener('hashchange', () => {
+  if (givenName() !== name) location.reload()
+})
 if (page) {
   const session = new SketchSession({ page: new URL(location.href), id: name, by }, (sketch, news) => {
     render(<App sketch={sketch} session={session} />, page)

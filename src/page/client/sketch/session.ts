@@ -1,3 +1,4 @@
+import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
 import { type Entry, isColor, isName, isOnSheet, lineOf, parseLine } from './entries.ts'
 import {
   appendMessage,
@@ -51,6 +52,7 @@ export class SketchSession {
   readonly #id: string
   readonly #by: string
   readonly #changed: (sketch: Sketch, news: readonly Entry[]) => void
+  readonly #heartbeat: Heartbeat
   #socket: WebSocket | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #attempt = 0
@@ -78,16 +80,23 @@ export class SketchSession {
     this.#by = given.by
     this.#pointer = { by: given.by, color: 0, x: null, y: null, drawing: 0 }
     this.#changed = changed
+    this.#heartbeat = new Heartbeat({
+      // The protocol has no other question that changes nothing: its key has another version, so that this is refused.
+      ask: () =>
+        this.#send(setKeyMessage({ name: this.#key, value: '', oldVersion: 2, version: 3, request: 2 })),
+      awaits: () => this.#underWay !== null,
+      lost: () => this.#drop(),
+    })
   }
 
   start(): void {
     this.#connect()
-    window.addEventListener('online', () => this.retryNow())
-    // A connection without a network looks alive for minutes.
-    window.addEventListener('offline', () => this.#drop())
-    document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') this.retryNow()
+    this.#heartbeat.start()
+    onWake(() => {
+      this.retryNow()
+      this.#heartbeat.check()
     })
+    onOffline(() => this.#drop())
   }
 
   retryNow(): void {
@@ -117,10 +126,15 @@ export class SketchSession {
     const joiner = new Joiner()
     socket.binaryType = 'arraybuffer'
     this.#socket = socket
-    socket.addEventListener('open', () => this.#send(initMessage(this.#id, this.#length)))
+    this.#heartbeat.began()
+    socket.addEventListener('open', () => {
+      if (socket === this.#socket) this.#send(initMessage(this.#id, this.#length))
+    })
     socket.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer>) => {
+      if (socket !== this.#socket) return
+      this.#heartbeat.heard()
       const message = joiner.push(new Uint8Array(data))
-      if (message && socket === this.#socket) this.#hear(message)
+      if (message) this.#hear(message)
     })
     socket.addEventListener('close', () => {
       if (socket === this.#socket) this.#closed()
@@ -148,6 +162,7 @@ export class SketchSession {
 
   #entered(): void {
     this.#attempt = 0
+    this.#heartbeat.entered()
     this.#update({ phase: 'in', fault: null })
     // A name that no earlier connection had: the key of a lost one stays until the server has found that out.
     this.#key = `pointer ${Math.random().toString(36).slice(2)}`
@@ -236,6 +251,7 @@ export class SketchSession {
 
   #closed(): void {
     this.#socket = null
+    this.#heartbeat.ended()
     // Whether it was stored shows when the rest of the document has come.
     this.#underWay = null
     this.#awaited = 0

@@ -1,4 +1,4 @@
-import { chooseLanguage } from '../../kit/language.ts'
+import { chooseLanguage, chooseTag } from '../../kit/language.ts'
 import { de } from './de.ts'
 import { en } from './en.ts'
 import type { Texts } from './en.ts'
@@ -13,6 +13,5 @@ type Language = keyof typeof catalogues
 /** The catalogue for a reader of these languages, and the tag by which dates are written: with the reader's region. */
 export function textsFor(wanted: readonly string[]): { language: Language; tag: string; texts: Texts } {
   const language = chooseLanguage(wanted, ['en', 'de', 'fr', 'sv'])
-  const tag = wanted.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language
-  return { language, tag, texts: catalogues[language] }
+  return { language, tag: chooseTag(wanted, language), texts: catalogues[language] }
 }

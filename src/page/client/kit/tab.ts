@@ -1,0 +1,32 @@
+/**
+ * What a page keeps for as long as its tab lives, also when it is loaded anew. Where a browser stores nothing for the site
+ * it stands with the entry in the tab's history, and where that is refused too the page works on without.
+ */
+export function keepInTab(name: string, value: string): void {
+  try {
+    sessionStorage.setItem(name, value)
+  } catch {
+    replaceAddress(location.href, { ...entryState(), [name]: value })
+  }
+}
+
+export function keptInTab(name: string): string | null {
+  try {
+    return sessionStorage.getItem(name)
+  } catch {
+    const value = entryState()[name]
+    return typeof value === 'string' ? value : null
+  }
+}
+
+/** Shows another address of this page, without loading it. False where the browser does not let it. */
+export function replaceAddress(address: string, state: unknown = history.state): boolean {
+  try {
+    history.replaceState(state, '', address)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const entryState = (): Record<string, unknown> => (history.state ?? {}) as Record<string, unknown>

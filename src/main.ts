@@ -1,11 +1,13 @@
 import { fstatSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import process from 'node:process'
+import { isatty } from 'node:tty'
 import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './commands.ts'
 import { type Config, type Invocation, parseInvocation, type Settings, usage, UsageError } from './config.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
 import { createLog, type Log, type LogFormat, stackOf } from './edge/log.ts'
+import { LogSink, print } from './edge/log-sink.ts'
 import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
 import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
 import { createReload } from './reload.ts'
@@ -14,7 +16,10 @@ import { startServer } from './server.ts'
 /** Set by the build. */
 declare const PLENUM_VERSION: string
 
+const stdoutFd = 1
 const stderrFd = 2
+/** How long the last entries may wait for who reads them. */
+const flushMs = 500
 const firstInheritedFd = 3
 const usageStatus = 2
 
@@ -46,7 +51,7 @@ function runtimeName(): string {
 
 /** What suits where stderr leads: systemd says which of a service's streams are journald's (systemd.exec(5)). */
 function suitingFormat(): LogFormat {
-  if (process.stderr.isTTY) return 'plain'
+  if (isatty(stderrFd)) return 'plain'
   const { dev, ino } = fstatSync(stderrFd)
   return process.env['JOURNAL_STREAM'] === `${dev}:${ino}` ? 'journal' : 'json'
 }
@@ -54,7 +59,7 @@ function suitingFormat(): LogFormat {
 /** Why it ends. In the journal it is an error, and the one line that "systemctl status" shows last. */
 function complain(text: string, help = ''): void {
   const inJournal = suitingFormat() === 'journal'
-  process.stderr.write(inJournal ? `<3>plenum: ${text}\n` : `plenum: ${text}\n${help}`)
+  print(stderrFd, inJournal ? `<3>plenum: ${text}\n` : `plenum: ${text}\n${help}`)
 }
 
 function fail(error: unknown): never {
@@ -63,7 +68,9 @@ function fail(error: unknown): never {
 }
 
 async function serve(config: Config, settings: Settings, certificate: Certificate | null): Promise<void> {
-  const write = createLog((line) => process.stderr.write(line), {
+  let tell: Log = () => undefined
+  const sink = new LogSink(stderrFd, (gap) => tell({ level: 'warn', event: 'logIncomplete', ...gap }))
+  const write = createLog((line) => sink.write(line), {
     format: config.logFormat === 'auto' ? suitingFormat() : config.logFormat,
     least: config.logLevel,
     now: () => new Date(),
@@ -77,6 +84,7 @@ async function serve(config: Config, settings: Settings, certificate: Certificat
     if (entry.event === 'databaseLost') supervisor.status('the database does not answer')
     if (entry.event === 'waiting') supervisor.status(`waiting: ${entry.reason}`)
   }
+  tell = log
   // Each await that a socket can reach has an owner; should one have been forgotten, the meeting goes on.
   process.on('unhandledRejection', (error) => {
     log({ level: 'error', event: 'unexpected', where: 'unhandled rejection', error: stackOf(error) })
@@ -93,8 +101,10 @@ async function serve(config: Config, settings: Settings, certificate: Certificat
     inherited: inheritedSocket(),
     certificate,
     log,
+    logLost: () => sink.lost,
     onFatal: fail,
   })
+  tell = running.log
   reload = createReload(settings, {
     read() {
       const invocation = parse()
@@ -114,15 +124,24 @@ async function serve(config: Config, settings: Settings, certificate: Certificat
       if (++signals > 1) process.exit(1)
       log({ level: 'info', event: 'stopping', signal })
       supervisor.stopping()
-      void running.stop().then(() => process.exit(0), fail)
+      const stopped = running.stop().then(() => sink.flushed(flushMs))
+      void stopped.then(() => process.exit(0), fail)
     })
   }
 }
 
 async function finish(outcome: Promise<Outcome>): Promise<void> {
   const { text, ok } = await outcome
-  ;(ok ? process.stdout : process.stderr).write(`${text}\n`)
-  process.exitCode = ok ? 0 : 1
+  if (ok) return say(`${text}\n`)
+  print(stderrFd, `${text}\n`)
+  process.exitCode = 1
+}
+
+function say(text: string): void {
+  const failure = print(stdoutFd, text)
+  if (failure === null) return
+  complain(`the answer cannot be written: ${failure}`)
+  process.exitCode = 1
 }
 
 async function run({ invocation, certificate }: Prepared): Promise<void> {
@@ -138,10 +157,9 @@ async function run({ invocation, certificate }: Prepared): Promise<void> {
     case 'unban':
       return await finish(runUnban(invocation.config, invocation.meeting, invocation.member))
     case 'version':
-      process.stdout.write(`plenum ${PLENUM_VERSION} (${runtimeName()})\n`)
-      return
+      return say(`plenum ${PLENUM_VERSION} (${runtimeName()})\n`)
     case 'help':
-      process.stdout.write(usage())
+      return say(usage())
   }
 }
 

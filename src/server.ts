@@ -63,6 +63,8 @@ export async function startServer(
     inherited: number | null
     certificate: Certificate | null
     log: Log
+    /** How many entries the log could not be told. */
+    logLost: () => number
     onFatal: (error: Error) => void
   },
 ): Promise<Running> {
@@ -93,6 +95,7 @@ export async function startServer(
     pending: admission.pending,
     unsentBytes: keepalive.unsentBytes,
     databaseConnections,
+    logLost: deps.logLost(),
     serving: hub !== null,
     ...(hub?.census() ?? nobody),
     chat: chat?.hub.census() ?? null,
@@ -155,7 +158,7 @@ export async function startServer(
       meetings: hub?.status() ?? [],
     }),
     report() {
-      const { people, meetings: _, serving: __, documents: ___, ...figures } = census()
+      const { people, meetings: _, serving: __, documents: ___, logLost: ____, ...figures } = census()
       return {
         waitsFor: waiting(),
         version,

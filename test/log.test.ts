@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { gather } from './support/gathering.ts'
+import { gather, settle } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import type { HouseOptions } from './support/house.ts'
@@ -27,6 +27,11 @@ async function bustle(
   await plenum.stop()
   for (const line of plenum.stderr) assert.ok(!line.includes(meeting.key(0)), line)
   return { plenum, meeting }
+}
+
+async function lostEntries(plenum: Plenum): Promise<number> {
+  const { body } = await plenum.get('/metrics')
+  return Number(/^plenum_log_entries_lost_total (\d+)$/m.exec(body)?.[1])
 }
 
 suite('log', { concurrency: 3 }, () => {
@@ -123,6 +128,60 @@ suite('log', { concurrency: 3 }, () => {
       for (const { event, request } of plenum.logs)
         if (event === 'entered') assert.match(String(request), /^([\w-]{8}|f00d)$/)
     }
+  })
+
+  test('the meetings go on when the reader of the log goes away', async (t) => {
+    const house = await openHouse(t, { flags: ['-rate', '0', '-loglevel', 'debug'] })
+    const plenum = await house.start()
+    const meeting = await gather(house.db.sql, plenum, 2)
+    plenum.ignoreLog('close')
+    const [chair, member] = await meeting.enterAll(0, 1)
+    chair.say('is anybody there?')
+    await settle(chair, member)
+    assert.ok((await lostEntries(plenum)) > 0)
+    assert.equal(await plenum.stop(), 0)
+  })
+
+  test('while its reader does not read they go on, and what is missing is said when it reads again', async (t) => {
+    const house = await openHouse(t, { flags: ['-rate', '0', '-loglevel', 'debug'] })
+    const plenum = await house.start()
+    const meeting = await gather(house.db.sql, plenum, 1)
+    const goOn = plenum.ignoreLog('pause')
+    const path = '/path'.repeat(1500)
+    let asked = 0
+    while ((await lostEntries(plenum)) < 20 && asked < 1000) {
+      await Promise.all(Array.from({ length: 20 }, () => plenum.get(path)))
+      asked += 20
+    }
+    await settle(await meeting.enter(0))
+    assert.ok(asked < 1000, 'what waits for the reader has no bound')
+    goOn()
+    const { lost, level } = await plenum.logged(({ event }) => event === 'logIncomplete')
+    assert.equal(level, 'warn')
+    assert.equal(lost, await lostEntries(plenum))
+    const requests = (): number => plenum.logs.filter((one) => one['path'] === path).length
+    await until('all else is there', () => requests() >= asked - lost)
+    assert.ok(requests() <= asked)
+    assert.equal(await plenum.stop(), 0)
+  })
+
+  test('a full disk for its log ends no server', async (t) => {
+    const house = await openHouse(t, { redirect: '2>/dev/full' })
+    const plenum = await house.start()
+    const meeting = await gather(house.db.sql, plenum, 1)
+    await settle(await meeting.enter(0))
+    assert.ok((await lostEntries(plenum)) >= 3)
+  })
+
+  test('a command whose reader has gone says nothing; one whose answer cannot be stored says so', async () => {
+    const gone = await runPlenum(['help'], { redirect: '| (exec 0<&-; sleep 2)' })
+    assert.equal(gone.stderr, '')
+    const full = await runPlenum(['version'], { redirect: '>/dev/full' })
+    assert.deepEqual(full, {
+      code: 1,
+      stdout: '',
+      stderr: 'plenum: the answer cannot be written: ENOSPC',
+    })
   })
 
   test('every event is explained, and no other', () => {

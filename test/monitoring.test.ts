@@ -92,7 +92,7 @@ suite('monitoring', () => {
   })
 
   test('every query of the dashboard and of the alerts asks for what there is', () => {
-    assert.ok(queries.length > 30 && rules.length === 5, `${queries.length} queries, ${rules.length} rules`)
+    assert.ok(queries.length > 30 && rules.length === 6, `${queries.length} queries, ${rules.length} rules`)
     for (const { title, expr } of [...queries, ...rules]) {
       const names = named(expr)
       assert.ok(names.length > 0, title)

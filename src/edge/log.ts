@@ -63,6 +63,7 @@ export type LogEntry =
   | { level: 'info'; event: 'nothingToReload'; reason: string }
   | { level: 'warn'; event: 'restartNeeded'; settings: string[]; reason: string }
   | { level: 'error'; event: 'reloadFailed'; error: string }
+  | { level: 'warn'; event: 'logIncomplete'; lost: number; reason: string }
   | { level: 'warn'; event: 'notifyFailed'; error: string }
   | { level: 'warn'; event: 'statusPublic'; reason: string }
   | { level: 'warn'; event: 'documentsPublic'; reason: string }

@@ -13,6 +13,8 @@ export type Census = {
   pending: number
   unsentBytes: number
   databaseConnections: number
+  /** Entries of the log that could not be written, since the start. */
+  logLost: number
   serving: boolean
   meetings: Readonly<Record<string, number>>
   people: Readonly<Record<'here' | 'away', number>>
@@ -89,6 +91,7 @@ export class Metrics {
     this.#gauge('database_connections', 'Connections to PostgreSQL', [], (set) =>
       set(this.#now.databaseConnections),
     )
+    this.#total('log_entries_lost', 'Entries of the log that could not be written', () => this.#now.logLost)
     this.#gauge('meetings', 'Meetings that are known here, by state', ['state'], (set) => {
       for (const [state, count] of Object.entries(this.#now.meetings)) set(count, { state })
     })
@@ -185,6 +188,19 @@ export class Metrics {
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[] = []): Counter<Label> {
     return new Counter({ name: `plenum_${name}_total`, help, labelNames, registers: [this.#registry] })
+  }
+
+  /** A counter of what is counted elsewhere. */
+  #total(name: string, help: string, count: () => number): void {
+    const counter: Counter = new Counter({
+      name: `plenum_${name}_total`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        counter.reset()
+        counter.inc(count())
+      },
+    })
   }
 
   #histogram(name: string, help: string): Histogram {

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+/** systemd may be busy, but a messenger that never comes back is not to be followed by more and more of them. */
+const longestMs = 5000
 
 /** What systemd says in the environment of a service of Type=notify (sd_notify(3), sd_watchdog_enabled(3)). */
 export type SupervisorTerms = Readonly<{ socket: string | null; watchdogMs: number | null }>
@@ -14,10 +16,12 @@ export class Supervisor {
   readonly #terms: SupervisorTerms
   readonly #onError: (error: unknown) => void
   #timer: NodeJS.Timeout | null = null
-  #failed = false
+  #failing = false
+  #silent = false
+  #beating = false
   #told: Promise<void> = Promise.resolve()
 
-  /** `onError` hears of the first message that could not be sent. */
+  /** `onError` hears of the first message that could not be sent, and of the next one after others could. */
   constructor(terms: SupervisorTerms, onError: (error: unknown) => void) {
     this.#terms = terms
     this.#onError = onError
@@ -27,8 +31,9 @@ export class Supervisor {
   ready(): void {
     void this.#send('--ready')
     const { watchdogMs } = this.#terms
+    // Three times, so that one may be lost.
     if (watchdogMs !== null)
-      this.#timer = setInterval(() => void this.#send('WATCHDOG=1'), Math.max(1, watchdogMs / 2)).unref()
+      this.#timer = setInterval(() => void this.#beat(), Math.max(1, watchdogMs / 3)).unref()
   }
 
   /** A word for `systemctl status`: of several at once the last one stays. */
@@ -39,19 +44,28 @@ export class Supervisor {
   stopping(): void {
     if (this.#timer) clearInterval(this.#timer)
     // systemd may end the messenger with the service.
-    this.#failed = true
+    this.#silent = true
     // What it did is over, also in "systemctl status" of a service that has ended.
     void this.#send('STOPPING=1', 'STATUS=')
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#beating) return
+    this.#beating = true
+    await this.#send('WATCHDOG=1')
+    this.#beating = false
   }
 
   async #send(...message: string[]): Promise<void> {
     const { socket } = this.#terms
     if (socket === null) return
     try {
-      await run('systemd-notify', message, { env: { NOTIFY_SOCKET: socket, PATH: '/usr/bin:/bin' } })
+      const env = { NOTIFY_SOCKET: socket, PATH: '/usr/bin:/bin' }
+      await run('systemd-notify', message, { env, timeout: longestMs, killSignal: 'SIGKILL' })
+      this.#failing = false
     } catch (error) {
-      if (!this.#failed) this.#onError(error)
-      this.#failed = true
+      if (!this.#failing && !this.#silent) this.#onError(error)
+      this.#failing = true
     }
   }
 }

@@ -44,6 +44,8 @@ export interface LaunchOptions {
   descriptors?: number
   /** Where its stderr leads, as it is told. A terminal needs script(1). */
   stderrTo?: 'journald' | 'a terminal'
+  /** Where its output leads, in the shell's words. */
+  redirect?: string
 }
 
 export interface PlenumOptions extends LaunchOptions {
@@ -144,6 +146,14 @@ export class Plenum {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name)
+  }
+
+  /** Reads its log no more, for a while (until the returned function is called) or for good. */
+  ignoreLog(how: 'pause' | 'close'): () => void {
+    const { stderr } = this.#child
+    if (how === 'close') stderr?.destroy()
+    else stderr?.pause()
+    return () => stderr?.resume()
   }
 
   /** Ends the process as a crash would. */
@@ -276,6 +286,11 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
   if (options.stderrTo === 'a terminal') {
     const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
     command.splice(0, command.length, 'script', '-qefc', `${quoted.join(' ')} >/dev/null`, '/dev/null')
+  }
+  if (options.redirect !== undefined) {
+    // Signals are for the server itself, unless there is somebody behind it.
+    const exec = options.redirect.startsWith('|') ? '' : 'exec '
+    command.unshift('/bin/sh', '-c', `${exec}"$@" ${options.redirect}`, 'sh')
   }
   const [file = '', ...rest] = command
   // What the runner and the developer's shell have set for other programs must not configure the server.

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { draw } from './plot.ts'
 import { isReached, type Outcome, type Scenario } from './scenario.ts'
+import { attacks } from './scenarios/attacks.ts'
 import { chat, chatHistory } from './scenarios/chat.ts'
 import { document, documentRate, documentSize, stressAt, usualStress } from './scenarios/document.ts'
 import { bigRoom, fanOut, slowReaders } from './scenarios/fan-out.ts'
@@ -18,6 +19,7 @@ import { restart } from './scenarios/restart.ts'
 import { Stage } from './stage.ts'
 
 // Arguments: [--runtime node|deno] [--profile FOLDER, for the server's CPU profiles, on Node] [scenario ...]
+//   attack, and the name of one of them behind a hyphen; played only when it is named
 //   growth [--plot FILE.svg], minutes long and played only when it is named
 //   document [--teachers N] [--students N] [--seconds N, of each round] [--url ws://host:port/path, of any other server]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -56,10 +58,11 @@ const all: Scenario[] = [
   documentRate,
   documentSize,
 ]
+const onlyNamed = [...attacks, growth]
 const chosen =
   positionals.length === 0
     ? all
-    : [...all, growth].filter(({ name }) => positionals.some((part) => name.startsWith(part)))
+    : [...all, ...onlyNamed].filter(({ name }) => positionals.some((part) => name.startsWith(part)))
 const isStress = stress.teachers >= 1 && stress.students >= 0 && stress.seconds > 0
 if (!isStress) {
   console.error('--teachers takes a number from 1 on, --students from 0 on, --seconds one above 0')
@@ -67,7 +70,7 @@ if (!isStress) {
 }
 if (chosen.length === 0 || (values.runtime !== 'node' && values.runtime !== 'deno')) {
   console.error(
-    `scenarios: ${[...all, growth].map(({ name }) => name).join(', ')}; --runtime takes node or deno`,
+    `scenarios: ${[...all, ...onlyNamed].map(({ name }) => name).join(', ')}; --runtime takes node or deno`,
   )
   process.exit(2)
 }

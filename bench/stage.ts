@@ -83,6 +83,10 @@ export class Stage {
     return this.#setting.sql
   }
 
+  get database(): string {
+    return this.#setting.database
+  }
+
   get logFile(): string {
     return this.#setting.logFile
   }

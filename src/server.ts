@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
@@ -190,8 +190,12 @@ export async function startServer(
   const server = await open(app, config.listen, deps.inherited, deps.certificate)
   // Of TLS too this is the TCP connection, before its handshake.
   server.on('connection', (socket) => admission.connected(socket))
-  for (const event of ['request', 'upgrade'])
-    server.on(event, ({ socket }: IncomingMessage) => admission.requested(socket))
+  server.on('request', (request: IncomingMessage, response: ServerResponse) =>
+    admission.requested(request.socket, () => request.complete && !response.headersSent),
+  )
+  server.on('upgrade', ({ socket }: IncomingMessage) => admission.requested(socket))
+  // Admission cuts who does not go on; a long body that comes steadily may take its time.
+  server.requestTimeout = 0
   attach(server)
   if (config.adminListen) await open(admin, config.adminListen, null)
   if (config.profileListen) await open(profileRoutes(), config.profileListen, null)

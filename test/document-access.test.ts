@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -92,6 +94,15 @@ function jwt(claims: object, { alg = 'HS256', key = jwtKey }: { alg?: string; ke
   const signed = `${part({ alg, typ: 'JWT' })}.${part(claims)}`
   const hash = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' }[alg]
   return `${signed}.${hash ? createHmac(hash, key).update(signed).digest('base64url') : ''}`
+}
+
+const urlencoded = 'application/x-www-form-urlencoded'
+
+function multipart(fields: Record<string, string>, contents: Buffer): FormData {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.set(name, value)
+  form.set('contents', new Blob([new Uint8Array(contents)]), 'file.bin')
+  return form
 }
 
 const now = (): number => Math.floor(Date.now() / 1000)
@@ -223,6 +234,75 @@ suite('the management', () => {
     assert.equal(answer.status, 413)
     const fits = { ...fields, contents: Buffer.alloc(1_000_000) }
     assert.equal((await ask(fits, { multipart: true })).status, 200)
+  })
+
+  test('a body and a dump live as long as bytes move, and no longer', async (t) => {
+    const house = await openHouse(t, {
+      flags: ['-document', '-document-user', 'app', '-document-maxmessage', '40', '-requesttimeout', '0.5'],
+      env: { PLENUM_DOCUMENT_PASSWORD: password },
+    })
+    const to = await house.start()
+    const contents = randomBytes(24 * 1024 * 1024)
+    const form = Buffer.from(
+      await new Response(multipart({ method: 'createDocument', documentID: 'x' }, contents)).arrayBuffer(),
+    )
+    const type = `multipart/form-data; boundary=${form.subarray(2, form.indexOf('\r\n')).toString()}`
+    const headers = {
+      authorization: `Basic ${Buffer.from(`app:${password}`).toString('base64')}`,
+      'content-type': type,
+    }
+    /** Sends so many bytes at a time; gives the status, or null where the connection was cut. */
+    const upload = async (body: Buffer, step: number, known = true): Promise<number | null> =>
+      await new Promise((resolve) => {
+        const length = { 'content-length': String(body.length) }
+        const sent = request(
+          to.url('/socket'),
+          {
+            method: 'POST',
+            headers: { ...(known ? headers : { 'content-type': type }), ...length },
+            agent: false,
+          },
+          (response) => resolve(response.statusCode ?? 0),
+        )
+        let at = 0
+        const timer = setInterval(() => {
+          sent.write(body.subarray(at, (at += step)))
+          if (at < body.length) return
+          clearInterval(timer)
+          sent.end()
+        }, 100)
+        sent.on('error', () => {
+          clearInterval(timer)
+          resolve(null)
+        })
+      })
+    const [steady, trickle, stranger] = await Promise.all([
+      upload(form, 1024 * 1024),
+      upload(form.subarray(0, 60_000), 100),
+      upload(form.subarray(0, 60_000), 2500, false),
+    ])
+    assert.deepEqual([steady, trickle, stranger], [200, null, null])
+    const dump = request(to.url('/socket'), {
+      method: 'POST',
+      headers: { ...headers, 'content-type': urlencoded },
+      agent: false,
+    })
+    dump.end('method=dumpDocument&documentID=x')
+    const [response] = (await once(dump, 'response')) as [IncomingMessage]
+    const hash = createHash('sha256')
+    for await (const part of response as AsyncIterable<Buffer>) {
+      hash.update(part)
+      await wait(part.length / 8000)
+    }
+    assert.equal(hash.digest('hex'), createHash('sha256').update(contents).digest('hex'))
+  })
+
+  test('an empty field of contents is as if it were not there', async () => {
+    const documentID = newId()
+    await open(documentID, { data: 'there' })
+    const token = newId()
+    assert.equal((await ask(tokenFields({ token, documentID, contents: '' }))).status, 200)
+    assert.equal((await open(token)).all('append')[0]?.data.toString(), 'there')
   })
 
   test('a failure of the database is 500, and is not told in detail', async () => {

@@ -1,11 +1,15 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
+import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import { describeError } from '../db/pool.ts'
+import type { Admission } from '../edge/admission.ts'
+import { pieceBytes, streamOf } from '../edge/body.ts'
 import { type Form, readForm, readUrlencoded } from '../edge/form.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
 import type { Caller } from '../edge/remote.ts'
 import { documentId } from './access.ts'
+import { readExpiration } from './expiration.ts'
 import type { DocumentHub } from './hub.ts'
 
 export type ManagementDeps = {
@@ -15,6 +19,7 @@ export type ManagementDeps = {
   maxMessage: number
   maxSize: number
   guesses: Guesses
+  admission: Admission
   log: Log
   callerOf: (context: Context) => Caller
 }
@@ -29,7 +34,7 @@ class Refusal extends Error {
   }
 }
 
-type Call = { hub: DocumentHub; form: Form; maxSize: number }
+type Call = { hub: DocumentHub; form: Form; deps: ManagementDeps }
 type Method = { required: readonly string[]; run: (call: Call, c: Context) => Promise<Response> }
 
 /** Beside the contents of a document, and in all for who has not shown who he is. */
@@ -39,8 +44,8 @@ const longestName = 1024
 const methods: Readonly<Record<string, Method>> = {
   createDocument: {
     required: ['documentID', 'contents'],
-    async run({ hub, form, maxSize }, c) {
-      const contents = readContents(form, maxSize) ?? Buffer.alloc(0)
+    async run({ hub, form, deps }, c) {
+      const contents = readContents(form, deps) ?? Buffer.alloc(0)
       if (!(await hub.createDocument(readId(form), contents)))
         throw new Refusal(409, 'Document already exists')
       return c.body(null, 200)
@@ -55,20 +60,19 @@ const methods: Readonly<Record<string, Method>> = {
   },
   dumpDocument: {
     required: ['documentID'],
-    async run({ hub, form }, c) {
+    async run({ hub, form, deps }, c) {
       const dump = await hub.dumpDocument(readId(form))
       if (!dump) throw new Refusal(404, 'Document does not exist')
-      const stream = new ReadableStream<Uint8Array>({
-        async pull(controller) {
-          const { value, done } = await dump.pages.next()
-          if (done) controller.close()
-          else controller.enqueue(new Uint8Array(value))
-        },
-        async cancel() {
-          await dump.pages.return(undefined)
+      const { socket } = (c.env as HttpBindings).incoming
+      const stream = streamOf(dump.pages, {
+        onRead: () => deps.admission.requested(socket),
+        // Cut off, so that nobody takes a part for the whole.
+        onError(error) {
+          logFailed(c, deps, error)
+          socket.destroy()
         },
       })
-      return c.body(stream, 200, {
+      return c.body(stream as ReadableStream<Uint8Array<ArrayBuffer>>, 200, {
         'content-type': 'application/octet-stream',
         'content-length': String(dump.length),
         'x-content-type-options': 'nosniff',
@@ -84,15 +88,18 @@ const methods: Readonly<Record<string, Method>> = {
   },
   addToken: {
     required: ['token', 'documentID', 'userID', 'expiration'],
-    async run({ hub, form, maxSize }, c) {
-      const expiresAt = readDate(textOf(form, 'expiration'))
+    async run({ hub, form, deps }, c) {
+      const expiresAt = readExpiration(textOf(form, 'expiration'))
+      if (!expiresAt) throw new Refusal(400, 'Incorrect expires format')
+      const contents = readContents(form, deps)
       const isNew = await hub.addToken({
         token: form.get('token') ?? Buffer.alloc(0),
         document: readId(form),
         user: readText(form, 'userID'),
         permissions: readText(form, 'permissions'),
         expiresAt,
-        contents: readContents(form, maxSize),
+        // What a form sends of a field that nobody filled in.
+        contents: contents?.length === 0 ? null : contents,
       })
       if (!isNew) throw new Refusal(409, 'Token or document already exists')
       return c.body(null, 200)
@@ -116,7 +123,7 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
     const hub = deps.hub()
     if (!hub) throw new Refusal(503, 'The documents are not served here now')
     const isKnown = authenticate(c, deps)
-    const body = await readBody(c, isKnown ? deps.maxMessage + otherBytes : otherBytes)
+    const body = await readBody(c, isKnown, deps)
     if (body === null && !isKnown) throw unauthorized(c, deps)
     if (body === null) throw new Refusal(413, 'The request is too large')
     const sent = readForm(c.req.header('content-type'), body)
@@ -130,13 +137,16 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
       (field) => !form.has(field) || (field !== 'contents' && textOf(form, field) === ''),
     )
     if (missing !== undefined) throw new Refusal(400, `Missing ${missing}`)
-    return await method.run({ hub, form, maxSize: deps.maxSize }, c)
+    return await method.run({ hub, form, deps }, c)
   } catch (error) {
     if (error instanceof Refusal) return refuse(c, error)
-    const request = deps.callerOf(c)
-    deps.log({ level: 'warn', event: 'documentRequestFailed', error: describeError(error), ...request })
+    logFailed(c, deps, error)
     return refuse(c, new Refusal(500, 'The database does not answer'))
   }
+}
+
+function logFailed(c: Context, { log, callerOf }: ManagementDeps, error: unknown): void {
+  log({ level: 'warn', event: 'documentRequestFailed', error: describeError(error), ...callerOf(c) })
 }
 
 function unauthorized(c: Context, { callerOf, log }: ManagementDeps): Refusal {
@@ -173,8 +183,18 @@ function isSame(given: Buffer, wanted: string): boolean {
   return timingSafeEqual(digest(given), digest(Buffer.from(wanted)))
 }
 
-/** Null where it is longer than `limit`. */
-async function readBody(c: Context, limit: number): Promise<Buffer | null> {
+/**
+ * Null where it is too long. Of who is known it may take as long as it comes at 16 KiB in each -requesttimeout; all others
+ * have that time for the whole.
+ */
+async function readBody(
+  c: Context,
+  isKnown: boolean,
+  { maxMessage, admission }: ManagementDeps,
+): Promise<Buffer | null> {
+  const limit = isKnown ? maxMessage + otherBytes : otherBytes
+  const { socket } = (c.env as HttpBindings).incoming
+  let renewedAt = 0
   if (Number(c.req.header('content-length') ?? 0) > limit) return null
   const parts: Uint8Array[] = []
   let bytes = 0
@@ -188,6 +208,9 @@ async function readBody(c: Context, limit: number): Promise<Buffer | null> {
       return null
     }
     parts.push(value)
+    if (!isKnown || bytes < renewedAt + pieceBytes) continue
+    renewedAt = bytes
+    admission.requested(socket)
   }
   return Buffer.concat(parts)
 }
@@ -207,16 +230,8 @@ function readText(form: Form, field: string): string {
   return text
 }
 
-function readContents(form: Form, maxSize: number): Buffer | null {
+function readContents(form: Form, { maxSize }: ManagementDeps): Buffer | null {
   const contents = form.get('contents') ?? null
   if (contents && contents.length > maxSize) throw new Refusal(413, 'The document is too large')
   return contents
-}
-
-/** `Fri, 01 Jan 2100 00:00:00 GMT` (RFC 1123). */
-function readDate(text: string): Date {
-  const isWellFormed = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?:GMT|UTC)$/.test(text)
-  const date = new Date(isWellFormed ? text : Number.NaN)
-  if (Number.isNaN(date.getTime())) throw new Refusal(400, 'Incorrect expires format')
-  return date
 }

@@ -2,6 +2,15 @@ import type { Socket as NetSocket } from 'node:net'
 import { transportOf } from './tls.ts'
 import { clientAddress, clientNetwork, type ProxyTrust } from './remote.ts'
 
+/** `asking` is what has sent a request: with TLS not the connection itself. `owed`: it waits for our answer. */
+type Pending = { since: number; network: string | null; asking: NetSocket; owed: () => boolean }
+
+/**
+ * So many times the usual who still has something to read: the kernel holds megabytes for a slow reader, and says nothing
+ * of it until a third of them has gone.
+ */
+const patienceWithReaders = 6
+
 export type AdmissionLimits = Readonly<{
   /** Websockets in all; 0 is without limit. */
   maxConnections: number
@@ -22,7 +31,7 @@ export class Admission {
   #limits: AdmissionLimits
   readonly #clock: () => number
   /** By the time of their beginning, or of their last request: the oldest first. */
-  readonly #pending = new Map<NetSocket, { since: number; network: string | null }>()
+  readonly #pending = new Map<NetSocket, Pending>()
   readonly #pendingPerNetwork = new Map<string, number>()
   readonly #perNetwork = new Map<string, number>()
   #connections = 0
@@ -52,7 +61,7 @@ export class Admission {
     const network = this.#proxy.behindProxy
       ? null
       : clientNetwork(clientAddress(socket.remoteAddress, undefined, this.#proxy))
-    this.#pending.set(socket, { since: this.#clock(), network })
+    this.#pending.set(socket, { since: this.#clock(), network, asking: socket, owed: never })
     count(this.#pendingPerNetwork, network, 1)
     const ofClient = (): number => (network === null ? 0 : (this.#pendingPerNetwork.get(network) ?? 0))
     const tooMany = (): boolean =>
@@ -64,13 +73,16 @@ export class Admission {
     this.#cut(this.#pending.size > maxPending ? oldest : socket)
   }
 
-  /** It has sent a request: it may take its time for the next one anew. */
-  requested(asking: NetSocket): void {
+  /**
+   * It has sent a request or a part of one, or reads what it asked for: it may take its time for the next anew. `owed` tells
+   * whether it has said all, and waits for an answer that has not begun.
+   */
+  requested(asking: NetSocket, owed?: () => boolean): void {
     const socket = transportOf(asking)
     const pending = this.#pending.get(socket)
     if (!pending) return
     this.#pending.delete(socket)
-    this.#pending.set(socket, { ...pending, since: this.#clock() })
+    this.#pending.set(socket, { ...pending, since: this.#clock(), asking, owed: owed ?? pending.owed })
   }
 
   /** Why one more websocket from `address` cannot be: too many in all, or from there; null if it can. */
@@ -126,10 +138,13 @@ export class Admission {
 
   #sweep(): void {
     this.#forgetEnded()
-    const before = this.#clock() - this.#limits.requestTimeoutMs
-    for (const [socket, { since }] of this.#pending) {
-      if (since > before) return
-      this.#cut(socket)
+    const now = this.#clock()
+    const { requestTimeoutMs } = this.#limits
+    for (const [socket, { since, asking, owed }] of this.#pending) {
+      if (now - since < requestTimeoutMs) return
+      if (owed()) continue
+      if (asking.writableLength === 0 || now - since >= patienceWithReaders * requestTimeoutMs)
+        this.#cut(socket)
     }
   }
 
@@ -138,6 +153,8 @@ export class Admission {
     socket.destroy()
   }
 }
+
+const never = (): boolean => false
 
 function count(counts: Map<string, number>, network: string | null, change: 1 | -1): void {
   if (network === null) return

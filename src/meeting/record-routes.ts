@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import type { Sql } from 'postgres'
 import { describeError, isUnavailable } from '../db/pool.ts'
 import type { Admission } from '../edge/admission.ts'
+import { streamOf } from '../edge/body.ts'
 import { documentHeaders, privateHeaders } from '../edge/document.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
@@ -30,7 +31,6 @@ const maxId = 2 ** 31 - 1
 /** Of the pool's connections, which are there for those who meet: so many look up keys, and so many read records. */
 const lookUps = 1
 const readings = 2
-const pieceLength = 16 * 1024
 
 type Form = {
   path: string
@@ -133,39 +133,3 @@ const pageHeaders = ({ language }: Words): Record<string, string> => ({
   ...documentHeaders(recordPolicy),
   'content-language': language,
 })
-
-/**
- * What `pieces` yields, as bytes, read only as fast as the client takes it. When he goes away it ends; when it throws,
- * `onError` hears of it, and has to end the connection.
- */
-function streamOf(
-  pieces: AsyncGenerator<string>,
-  { onRead, onError }: { onRead: () => void; onError: (error: unknown) => void },
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const encoder = new TextEncoder()
-  let rest = new Uint8Array()
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        onRead()
-        try {
-          while (rest.length === 0) {
-            const { done, value } = await pieces.next()
-            if (done) return controller.close()
-            rest = encoder.encode(value)
-          }
-        } catch (error) {
-          onError(error)
-          return controller.close()
-        }
-        controller.enqueue(rest.subarray(0, pieceLength))
-        rest = rest.subarray(pieceLength)
-      },
-      async cancel() {
-        await pieces.return(undefined)
-      },
-    },
-    // Nothing is read before somebody asks for it: a HEAD request never does.
-    { highWaterMark: 0 },
-  )
-}

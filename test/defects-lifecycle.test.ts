@@ -187,7 +187,7 @@ test('a closing that the database refuses is tried again until it is done', asyn
     `new.id = ${meeting.id} and new.state = 3`,
   )
   await chair.close()
-  await plenum.logged(({ event, meeting: id }) => event === 'viewDistrusted' && id === meeting.id)
+  await plenum.logged(({ event, meeting: id }) => event === 'notStored' && id === meeting.id)
   assert.equal(await meeting.state(), 2)
   await allow()
   await until('the meeting is closed', async () => (await meeting.state()) === 3)

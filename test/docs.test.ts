@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { flags } from '../src/config.ts'
+import { refusalTexts } from '../src/db/failure.ts'
 import { isRejection, parseRequest } from '../src/meeting/protocol.ts'
 import { disconnects } from '../src/meeting/rejection.ts'
 import { createAssociation, createDatabase, createMeeting } from './support/database.ts'
@@ -54,7 +55,7 @@ test('docs/operations.md names the permissions that the server is tested with un
 
 test('docs/protocol.md explains every error text of the server, and no other', () => {
   const documented = table(protocol, '### Errors').map(([text = '']) => text.replace(/^`(.*)`$/, '$1'))
-  const patterns = errorTexts()
+  const patterns = [...errorTexts(), ...Object.values(refusalTexts).map((text) => new RegExp(`^${text}$`))]
   assert.deepEqual(
     patterns.filter((pattern) => !documented.some((text) => pattern.test(text))),
     [],

@@ -1,11 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
+import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
+import { Portion } from '../hub/portion.ts'
 import { Feed } from './feed.ts'
 import { closeCodes } from './protocol.ts'
 import { ChatRoom } from './room.ts'
@@ -38,6 +40,8 @@ export class ChatHub {
   readonly #feed: Feed
   /** Those who come: all who ask while one look-up is under way share the next. */
   readonly #entry: Mailbox<ChatSession>
+  /** How many of them are looked up at once. */
+  readonly #portion = new Portion()
   #timer: NodeJS.Timeout | null = null
   #forgotAt: number
   #closed = false
@@ -48,7 +52,7 @@ export class ChatHub {
     this.#forgotAt = deps.clock()
     this.#feed = new Feed({ ...deps, store: this.#store, rooms: () => this.#rooms })
     this.#entry = new Mailbox<ChatSession>({
-      consume: (sessions) => this.#letIn([...sessions]),
+      consume: (sessions) => this.#letIn([...this.#portion.of(sessions)]),
       onError: (error) =>
         deps.log({ level: 'error', event: 'unexpected', where: 'chat entry', error: stackOf(error) }),
       limit: maxWaiting,
@@ -96,6 +100,7 @@ export class ChatHub {
         this.#store,
         sessions.map(({ wish }) => wish.key),
       )
+      this.#portion.done()
       await this.#feed.prepare(Math.max(0, ...sessions.map(({ wish }) => wish.after ?? 0)))
       for (const session of sessions) {
         if (!session.open) continue
@@ -103,8 +108,11 @@ export class ChatHub {
         else this.#answer(session, found.get(session.wish.key) ?? null)
       }
     } catch (error) {
+      // What cannot be read of one must not keep out the others.
+      if (isRefused(error) && this.#portion.refused(sessions.length)) return 0
       this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-      for (const session of sessions) session.end(closeCodes.unavailable)
+      const code = isRefused(error) ? closeCodes.refused : closeCodes.unavailable
+      for (const session of sessions) session.end(code)
     }
     await wait(lookUpEveryMs)
     return sessions.length

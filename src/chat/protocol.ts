@@ -4,7 +4,13 @@ import { cleanText, isAtMost } from '../hub/text.ts'
 const maxMessage = 10_000
 
 /** How a connection ends (docs/chat.md, How connections end). */
-export const closeCodes = { stopping: 1012, unavailable: 1013, badRequest: 4400, unknownKey: 4401 } as const
+export const closeCodes = {
+  stopping: 1012,
+  unavailable: 1013,
+  badRequest: 4400,
+  unknownKey: 4401,
+  refused: 4500,
+} as const
 
 /**
  * Why a request or a frame is not carried out; the text is what the client reads. `again`: the same may be done later, and

@@ -1,12 +1,14 @@
-import { codeOf, describeError, isUnavailable } from '../db/pool.ts'
+import { explainRefusal, isRefused } from '../db/failure.ts'
+import { codeOf, describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Outbox, type Recipient } from '../hub/outbox.ts'
+import { Portion } from '../hub/portion.ts'
 import type { Feed, FeedRoom } from './feed.ts'
-import { closeCodes, lineFrames, refusals } from './protocol.ts'
+import { closeCodes, lineFrames, refusals, refuse } from './protocol.ts'
 import type { HistoryWish } from './query.ts'
 import type { ChatSession, ChatSessionRoom } from './session.ts'
 import {
@@ -88,6 +90,13 @@ class Seat implements Recipient<Audience> {
   }
 }
 
+/** How the log says it. */
+const dismissals = {
+  [closeCodes.stopping]: 'dismissed',
+  [closeCodes.unknownKey]: 'the session was deleted',
+  [closeCodes.refused]: 'the database refuses to read',
+} as const
+
 const everything: HistoryWish = { after: null, since: null, limit: null }
 
 type Job = Draft & { session: ChatSession }
@@ -108,6 +117,8 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   /** Those who still lack older lines. */
   readonly #lagging = new Set<Seat>()
   readonly #tail = new Tail()
+  /** How many lines share a commit. */
+  readonly #portion = new Portion()
   /** The highest id that was told, or was there when the room was opened. */
   #last: number
   #readsFail = false
@@ -122,7 +133,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
       deps.metrics.fannedOut(milliseconds, deliveries),
     )
     this.#mailbox = new Mailbox<Job>({
-      consume: (jobs) => this.#store(jobs.slice(0, mostAtOnce)),
+      consume: (jobs) => this.#store(this.#portion.of(jobs.slice(0, mostAtOnce))),
       onError: (error) =>
         deps.log({ level: 'error', event: 'unexpected', where: 'chat room', error: stackOf(error) }),
       limit: maxQueued,
@@ -214,30 +225,29 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     for (const { session } of this.#seats.values()) this.#dismiss(session, closeCodes.stopping)
   }
 
-  #dismiss(session: ChatSession, code: Parameters<ChatSession['end']>[0]): void {
-    this.#log('chatEnded', session, code === closeCodes.stopping ? 'dismissed' : 'the session was deleted')
+  #dismiss(session: ChatSession, code: keyof typeof dismissals): void {
+    this.#log('chatEnded', session, dismissals[code])
     this.#outbox.flush()
     this.#seats.delete(session.socket.id)
     session.end(code)
   }
 
-  /** Writes all that has piled up; whatever becomes of it, it is done. */
+  /** Writes all that has piled up, or as much of it as the database takes at once; returns of how much it is known what became of it. */
   async #store(run: readonly Job[]): Promise<number> {
     const { store, clock, metrics, log } = this.#deps
     const begun = clock()
     try {
       await appendLines(store, this.id, run)
+      this.#portion.done()
       metrics.committed(clock() - begun, { lines: run.length, votes: 0 })
       void this.#acknowledge(run)
     } catch (error) {
       if (codeOf(error) === null)
         log({ level: 'error', event: 'unexpected', where: 'chat', error: stackOf(error) })
       // What the database does not take of one must not take the others along.
-      else if (run.length > 1 && !isUnavailable(error)) {
-        for (const job of run) await this.#store([job])
-        return run.length
-      }
-      metrics.databaseFailed()
+      else if (isRefused(error)) {
+        if (this.#portion.refused(run.length)) return 0
+      } else metrics.databaseFailed()
       log({
         level: 'warn',
         event: 'chatNotStored',
@@ -245,7 +255,8 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
         lines: run.length,
         error: describeError(error),
       })
-      for (const { session, id } of run) if (session.open) session.reply(refusals.notStored, id)
+      const refusal = isRefused(error) ? refuse(explainRefusal(error)) : refusals.notStored
+      for (const { session, id } of run) if (session.open) session.reply(refusal, id)
     }
     if (this.#mailbox.size <= run.length) setImmediate(() => this.#forgetIfIdle())
     return run.length
@@ -283,7 +294,13 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
         },
         toFrame: (line) => lineFrames([line], seat.newer),
         beforeLive: () => this.#outbox.flush(),
-        onFailedRead: (error) => this.#logFailedRead(error),
+        onFailedRead: (error) => {
+          this.#logFailedRead(error)
+          if (isRefused(error) && this.#seats.get(socket.id) === seat) {
+            this.#dismiss(seat.session, closeCodes.refused)
+            this.#forgetIfIdle()
+          }
+        },
       })
     } catch (error) {
       log({ level: 'error', event: 'unexpected', where: 'chat history', error: stackOf(error) })

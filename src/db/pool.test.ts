@@ -8,7 +8,8 @@ import type { Sql } from 'postgres'
 import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
 import { parseDatabaseUrl } from './conninfo.ts'
-import { describeError, isUnavailable, openPool } from './pool.ts'
+import { isUnavailable } from './failure.ts'
+import { describeError, openPool } from './pool.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plenum-pool-'))
 const opened: Sql[] = []

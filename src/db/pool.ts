@@ -167,44 +167,6 @@ function watchSilence(socket: Socket, silenceMs: number | null): Socket {
   return socket
 }
 
-const unavailableCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EAI_FAIL',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'EADDRNOTAVAIL',
-  'ENOENT', // the file of a Unix socket
-  'EMFILE',
-  'ENFILE',
-  'ERR_SOCKET_CLOSED',
-  'ERR_STREAM_DESTROYED',
-  'ERR_STREAM_WRITE_AFTER_END',
-  'CONNECT_TIMEOUT',
-])
-// SQLSTATE: lost connections, lacking resources, shutdown, cancelled or waited too long, read-only, and what has to
-// be done again.
-const unavailableStates = /^(?:08...|53...|57P0.|57014|55P03|25006|25P0[34]|40001|40P01)$/
-
-/**
- * Says whether an error means that the database cannot be had now, so that the same may succeed later; nothing of
- * the statement or transaction is known to have been done.
- */
-export function isUnavailable(error: unknown): boolean {
-  const code = codeOf(error)
-  return (
-    code !== null &&
-    (unavailableCodes.has(code) || unavailableStates.test(code) || code.startsWith('CONNECTION_'))
-  )
-}
-
 /** Gives an error's code and message in one line, for logs: no statement, no parameters, no stack. */
 export function describeError(error: unknown): string {
   const code = codeOf(error)

@@ -76,6 +76,15 @@ export type LogEntry =
   | { level: 'warn'; event: 'waiting'; reason: string }
   | { level: 'warn'; event: 'databaseLost'; error: string }
   | { level: 'warn'; event: 'viewDistrusted'; meeting: number; reason: string }
+  | {
+      level: 'warn'
+      event: 'notStored'
+      meeting: number
+      count: number
+      error: string
+      table: string
+      constraint: string
+    }
   | { level: 'warn'; event: 'readFailed'; meeting: number; error: string }
   | { level: 'info'; event: 'viewReadAnew'; meeting: number }
   | {

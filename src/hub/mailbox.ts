@@ -12,7 +12,7 @@ export class Mailbox<Job> {
   #whenIdle: (() => void)[] = []
 
   /**
-   * `consume` gets one job or more and resolves to how many of them are done (at least 1). When it rejects, nothing
+   * `consume` gets one job or more and resolves to how many of them are done; what is left it gets again. When it rejects, nothing
    * more is taken, and `onError` has to close the mailbox and to decide what becomes of its jobs and of the room.
    */
   constructor(deps: {
@@ -58,7 +58,7 @@ export class Mailbox<Job> {
     try {
       while (this.#jobs.length > 0) {
         const taken = await this.#consume(this.#jobs)
-        this.#jobs.splice(0, Math.max(1, taken))
+        this.#jobs.splice(0, taken)
       }
     } catch (error) {
       this.#onError(error)

@@ -1,8 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
+import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
+import { Portion } from '../hub/portion.ts'
 import { type Credential, type Meeting, refusal } from './meeting.ts'
 import { closeCodes, disconnects } from './rejection.ts'
 import type { Entrant } from './room.ts'
@@ -35,6 +37,7 @@ export class EntryDesk {
   /** Meetings that are just letting in some, and those who are next there. */
   readonly #entering = new Map<number, Entrant[]>()
   #waiting: Wish[] = []
+  readonly #portion = new Portion()
   #looking = false
   #closed = false
 
@@ -58,13 +61,14 @@ export class EntryDesk {
   async #lookUp(): Promise<void> {
     this.#looking = true
     while (this.#waiting.length > 0) {
-      const wishes = this.#waiting
-      this.#waiting = []
+      const wishes = this.#portion.of(this.#waiting)
+      this.#waiting = this.#waiting.slice(wishes.length)
       try {
         const credentials = await findCredentials(
           this.#deps.sql,
           wishes.map(({ meeting, key }) => ({ meeting: Math.min(meeting, maxId), key })),
         )
+        this.#portion.done()
         const entrants = new Map<number, Entrant[]>()
         for (const [index, wish] of wishes.entries()) {
           const entrant = this.#judge(wish, credentials[index] ?? null)
@@ -79,8 +83,15 @@ export class EntryDesk {
           else this.#admit(meeting, those)
         }
       } catch (error) {
+        // What cannot be read of one must not keep out the others.
+        if (isRefused(error) && this.#portion.refused(wishes.length)) {
+          this.#waiting.unshift(...wishes)
+          continue
+        }
         this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-        for (const { session } of wishes) session.end(closeCodes.notLookedUp)
+        for (const { session } of wishes)
+          if (isRefused(error)) session.disconnect(disconnects.refused, this.#deps.utcOffset())
+          else session.end(closeCodes.notLookedUp)
       }
       await wait(lookUpEveryMs)
     }

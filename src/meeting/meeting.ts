@@ -223,7 +223,7 @@ export function endConnections(
   }
 }
 
-function depart(attendees: Attendee[], told: DisconnectText | null = null): Decision {
+function depart(attendees: readonly Attendee[], told: DisconnectText | null = null): Decision {
   return decision(
     {
       lines: attendees.map(({ name }) => system(`Member ${name} left the meeting`)),
@@ -388,33 +388,57 @@ function endPoll(poll: Poll, ending: PollEnding, now: Millis): Decision {
   )
 }
 
-/** What is due by itself, without anyone's command: to be done, and asked again, until there is nothing. */
-export function due(meeting: Meeting, now: Millis): Decision | null {
-  const gone = [...meeting.attendees.values()].filter(
-    ({ presence }) => presence.type === 'away' && presence.until <= now,
+/** By what is known that something is due which the database has refused, and until when it is to wait. */
+export type Postponed = ReadonlyMap<string, Millis>
+
+const departureOf = (id: MemberId): string => `departure of ${id}`
+const endOf = (poll: Poll): string => `end of poll ${poll.id}`
+const closing = 'closing'
+
+/**
+ * What is due by itself, without anyone's command: to be done, and asked again, until there is nothing. `names` says of what
+ * `decision` is made; nothing of it is in `postponed`, and no more departures at once than are a portion.
+ */
+export function due(
+  meeting: Meeting,
+  now: Millis,
+  postponed: Postponed,
+  departures: { of: (attendees: readonly Attendee[]) => readonly Attendee[] },
+): { names: string[]; decision: Decision } | null {
+  const { attendees, poll, state } = meeting
+  const gone = departures.of(
+    [...attendees.values()].filter(
+      ({ id, presence }) =>
+        presence.type === 'away' && presence.until <= now && !postponed.has(departureOf(id)),
+    ),
   )
-  if (gone.length > 0) return depart(gone)
-  const { poll } = meeting
-  if (poll) {
-    if (poll.endsAt <= now || meeting.state !== 'open') return endPoll(poll, 'time', now)
+  if (gone.length > 0) return { names: gone.map(({ id }) => departureOf(id)), decision: depart(gone) }
+  if (poll && !postponed.has(endOf(poll))) {
+    const names = [endOf(poll)]
+    if (poll.endsAt <= now || state !== 'open') return { names, decision: endPoll(poll, 'time', now) }
     // With nobody left there is nobody who has voted: a lost network must not end a poll. Its time does.
-    if (meeting.attendees.size > 0 && missingVotes(poll, meeting.attendees.keys()) === 0)
-      return endPoll(poll, 'voted', now)
+    if (attendees.size > 0 && missingVotes(poll, attendees.keys()) === 0)
+      return { names, decision: endPoll(poll, 'voted', now) }
   }
-  if (meeting.state === 'finished' && meeting.attendees.size === 0)
-    return decision(
-      { lines: [], state: { from: 'finished', to: 'closed' } },
-      { type: 'stateChanged', state: 'closed' },
-    )
+  if (state === 'finished' && attendees.size === 0 && !postponed.has(closing))
+    return {
+      names: [closing],
+      decision: decision(
+        { lines: [], state: { from: 'finished', to: 'closed' } },
+        { type: 'stateChanged', state: 'closed' },
+      ),
+    }
   return null
 }
 
 /** When `due` is next to be asked, or null. */
-export function nextDue(meeting: Meeting): Millis | null {
-  let next = meeting.poll?.endsAt ?? Infinity
-  for (const { presence } of meeting.attendees.values())
-    if (presence.type === 'away' && presence.until < next) next = presence.until
-  return next === Infinity ? null : next
+export function nextDue(meeting: Meeting, postponed: Postponed): Millis | null {
+  const { attendees, poll } = meeting
+  const times = [...postponed.values()]
+  if (poll && !postponed.has(endOf(poll))) times.push(poll.endsAt)
+  for (const { id, presence } of attendees.values())
+    if (presence.type === 'away' && !postponed.has(departureOf(id))) times.push(presence.until)
+  return times.length === 0 ? null : times.reduce((least, time) => Math.min(least, time))
 }
 
 /** What the tables of the site say of a meeting: null when its row is gone or no longer a web meeting's. */

@@ -1,7 +1,8 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { Sql } from 'postgres'
-import { describeError, isUnavailable } from '../db/pool.ts'
+import { isRefused, isUnavailable } from '../db/failure.ts'
+import { describeError } from '../db/pool.ts'
 import type { Admission } from '../edge/admission.ts'
 import { streamOf } from '../edge/body.ts'
 import { documentHeaders, privateHeaders } from '../edge/document.ts'
@@ -77,7 +78,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       const { meeting: digits, key } = c.req.param() as Record<'meeting' | 'key', string>
       const meeting = Math.min(Number(digits), maxId)
       const words = chooseWords(c.req.header('accept-language') ?? '')
-      const refuse = (status: 404 | 503, title: string, text: string): Response =>
+      const refuse = (status: 404 | 500 | 503, title: string, text: string): Response =>
         file === null
           ? c.body(notice(words, title, text), status, pageHeaders(words))
           : c.text(`${text}\n`, status, fileHeaders)
@@ -93,9 +94,9 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       try {
         found = (await mayRead(meeting, key)) ? await openRecord(sql, pages, meeting) : null
       } catch (error) {
-        if (!isUnavailable(error)) throw error
+        if (!isUnavailable(error) && !isRefused(error)) throw error
         fail(error)
-        return unavailable()
+        return isRefused(error) ? refuse(500, words.unreadableTitle, words.unreadable) : unavailable()
       }
       if (!found) {
         if (await guesses.refused(callerOf(c).address)) return refuse(404, words.refusedTitle, words.refused)

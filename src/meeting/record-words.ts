@@ -37,6 +37,8 @@ export type Words = {
   refused: string
   unavailableTitle: string
   unavailable: string
+  unreadableTitle: string
+  unreadable: string
 }
 
 const english: Words = {
@@ -81,6 +83,8 @@ const english: Words = {
   refused: 'There is no record at this address, or it is not for you. Open it from the page of the meeting.',
   unavailableTitle: 'Not just now',
   unavailable: 'The database of the meetings does not answer. Please try again in a moment.',
+  unreadableTitle: 'The record cannot be read',
+  unreadable: 'The database of the meetings refuses to give this record. Please tell the organisers.',
 }
 
 const german: Words = {
@@ -127,6 +131,9 @@ const german: Words = {
     'An dieser Adresse gibt es kein Protokoll, oder es ist nicht für Sie bestimmt. Öffnen Sie es von der Seite der Versammlung aus.',
   unavailableTitle: 'Im Moment nicht',
   unavailable: 'Die Datenbank der Versammlungen antwortet nicht. Bitte versuchen Sie es gleich noch einmal.',
+  unreadableTitle: 'Das Protokoll ist nicht lesbar',
+  unreadable:
+    'Die Datenbank der Versammlungen gibt dieses Protokoll nicht heraus. Bitte sagen Sie es den Veranstaltern.',
 }
 
 const french: Words = {
@@ -173,6 +180,9 @@ const french: Words = {
     'Il n’y a pas de procès-verbal à cette adresse, ou il ne vous est pas destiné. Ouvrez-le depuis la page de la réunion.',
   unavailableTitle: 'Pas pour le moment',
   unavailable: 'La base de données des réunions ne répond pas. Veuillez réessayer dans un instant.',
+  unreadableTitle: 'Le procès-verbal est illisible',
+  unreadable:
+    'La base de données des réunions refuse de donner ce procès-verbal. Veuillez prévenir les organisateurs.',
 }
 
 const swedish: Words = {
@@ -218,6 +228,8 @@ const swedish: Words = {
     'Det finns inget protokoll på den här adressen, eller så är det inte för dig. Öppna det från mötets sida.',
   unavailableTitle: 'Inte just nu',
   unavailable: 'Mötenas databas svarar inte. Försök igen om en stund.',
+  unreadableTitle: 'Protokollet kan inte läsas',
+  unreadable: 'Mötenas databas lämnar inte ut det här protokollet. Säg till arrangörerna.',
 }
 
 const languages = new Map([english, german, french, swedish].map((words) => [words.language, words]))

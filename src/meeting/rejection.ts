@@ -17,6 +17,7 @@ export const disconnects = {
   takenOver: 'You have connected from a different session. This session is disconnected.',
   kicked: 'You have been forcibly disconnected from this meeting',
   deleted: 'This meeting no longer exists',
+  refused: 'The meeting database refuses to let you in. Please tell the organisers.',
 } as const
 
 export type DisconnectText = (typeof disconnects)[keyof typeof disconnects]
@@ -35,6 +36,7 @@ const closeCodesOf: Record<DisconnectText, number> = {
   [disconnects.takenOver]: 4504,
   [disconnects.kicked]: 4505,
   [disconnects.deleted]: 4506,
+  [disconnects.refused]: 4507,
 }
 
 export const closeCodeOf = (text: DisconnectText): number => closeCodesOf[text]

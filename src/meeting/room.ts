@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { explainRefusal, isRefused, whereRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
@@ -7,6 +8,7 @@ import type { Ending, Socket } from '../edge/socket.ts'
 import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Outbox, type Recipient } from '../hub/outbox.ts'
+import { Portion } from '../hub/portion.ts'
 import {
   apply,
   type Attendee,
@@ -151,6 +153,10 @@ const tellAnewEveryMs = 10_000
 /** A commit that lasts for more ticks is no delay any more: new commands are refused until it ends. */
 const patienceTicks = 5
 const tickMs = 1000
+/** What is due by itself and is refused by the database is tried again after so long: twice as long each time. */
+const postponeMs = { first: 1000, most: 60_000 } as const
+/** Refusals of the database are logged at most so often, with how many there were. */
+const logRefusedEveryMs = 10_000
 
 /** One meeting in this process: its view, its mailbox and its connections. */
 export class Room implements SessionRoom {
@@ -166,6 +172,13 @@ export class Room implements SessionRoom {
   /** What belongs to the view, and is named by what is written on its ground. */
   #fence: Fence | null = null
   #readsFail = false
+  /** How many jobs share a commit, and how many departures. */
+  readonly #portion = new Portion()
+  readonly #departures = new Portion()
+  /** What is due by itself and was refused by the database, by its name, and until when it waits. */
+  readonly #postponed = new Map<string, number>()
+  readonly #delays = new Map<string, number>()
+  #refusals = { count: 0, loggedAt: -Infinity }
   #followed = { fingerprint: '', revision: -1 }
   #busyTicks = 0
   #timer: NodeJS.Timeout | null = null
@@ -277,21 +290,20 @@ export class Room implements SessionRoom {
 
   async #carryThrough(jobs: readonly Job[]): Promise<number> {
     const run = takeRun(jobs)
-    let done = run.length
-    try {
+    let done = 0
+    while (done === 0) {
+      const part = this.#portion.of(run)
       try {
-        done = await this.#perform(run)
+        done = await this.#performTwice(part)
+        this.#portion.done()
       } catch (error) {
-        if (!isConflict(error)) throw error
-        // Decided on a view that no longer held: once more, on one that is read anew.
-        this.#distrustView(error)
-        done = await this.#perform(run)
+        // What the database refuses of one must not take the others along.
+        if (isRefused(error) && !this.#stale && this.#portion.refused(part.length)) continue
+        // Where the view cannot be read, what is queued would wait for the same, one after the other.
+        const given = this.#stale ? [...jobs] : part
+        this.#handleFailure(error, given)
+        done = given.length
       }
-    } catch (error) {
-      // Where the view cannot be read, what is queued would wait for the same, one after the other.
-      const given = this.#stale ? [...jobs] : run
-      this.#handleFailure(error, given)
-      done = given.length
     }
     try {
       await this.#settle()
@@ -301,14 +313,57 @@ export class Room implements SessionRoom {
     return done
   }
 
+  async #performTwice(run: readonly Job[]): Promise<number> {
+    try {
+      return await this.#perform(run)
+    } catch (error) {
+      if (!isConflict(error)) throw error
+      // Decided on a view that no longer held: once more, on one that is read anew.
+      this.#distrustView(error)
+      return await this.#perform(run)
+    }
+  }
+
   /** Does what is due by itself. */
   async #settle(): Promise<void> {
     const view = this.#view
     if (!view || this.#stale || this.#closed) return
     for (;;) {
-      const decision = due(view, this.#deps.clock())
-      if (!decision) return
+      const now = this.#deps.clock()
+      for (const [name, until] of this.#postponed) if (until <= now) this.#postponed.delete(name)
+      const next = due(view, now, this.#postponed, this.#departures)
+      if (!next) return
+      try {
+        await this.#carryOut(view, next.decision)
+        this.#departures.done()
+        for (const name of next.names) this.#delays.delete(name)
+      } catch (error) {
+        if (!isRefused(error)) throw error
+        if (this.#departures.refused(next.names.length)) continue
+        this.#logRefused(error)
+        for (const name of next.names) {
+          const delay = Math.min(postponeMs.most, 2 * (this.#delays.get(name) ?? postponeMs.first / 2))
+          this.#delays.set(name, delay)
+          this.#postponed.set(name, now + delay)
+        }
+      }
+    }
+  }
+
+  /** Carries out what has happened already: where the database refuses to have it written, that is due from now on. */
+  async #carryOutAnyway(view: Meeting, decision: Decision, now: number): Promise<void> {
+    try {
       await this.#carryOut(view, decision)
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      this.#logRefused(error)
+      const events = decision.events({ poll: null }).map((event): Event => {
+        if (event.type !== 'departed') return event
+        this.#outbox.flush()
+        this.#dismissFor(view, event)
+        return { type: 'away', member: event.member, until: now }
+      })
+      this.#tell(view, events)
     }
   }
 
@@ -334,7 +389,7 @@ export class Room implements SessionRoom {
           this.#logEnd(attendee.id, session, how)
           return [{ attendee, how }]
         })
-        await this.#carryOut(view, endConnections(ended, this.#deps.graceMs, now))
+        await this.#carryOutAnyway(view, endConnections(ended, this.#deps.graceMs, now), now)
         return run.length
       }
       case 'site': {
@@ -342,7 +397,7 @@ export class Room implements SessionRoom {
         if (site === undefined) return 1
         const upToDate = job.revision === view.revision
         const decision = followSite(view, site, job.revision)
-        if (decision) await this.#carryOut(view, decision)
+        if (decision) await this.#carryOutAnyway(view, decision, now)
         if (upToDate) this.#followed = { fingerprint, revision: view.revision }
         return 1
       }
@@ -510,7 +565,10 @@ export class Room implements SessionRoom {
         },
         toFrame: messageFrame,
         beforeLive: () => this.#outbox.flush(),
-        onFailedRead: (error) => this.#logFailedRead(error),
+        onFailedRead: (error) => {
+          this.#logFailedRead(error)
+          if (isRefused(error) && seat.session.open) this.#refuse(seat.session, disconnects.refused)
+        },
       })
     } catch (error) {
       this.#fail(error)
@@ -725,6 +783,8 @@ export class Room implements SessionRoom {
     this.#outbox.flush()
     this.#view = view
     this.#stale = false
+    this.#postponed.clear()
+    this.#delays.clear()
     this.#tail.restart(view.lastLine.id)
     for (const [socket, seat] of this.#seats) {
       const attendee = view.attendees.get(seat.member)
@@ -765,6 +825,7 @@ export class Room implements SessionRoom {
 
   /** Nothing of the run was done, as far as we know. The view is read anew before anything else. */
   #handleFailure(error: unknown, run: readonly Job[]): void {
+    if (isRefused(error)) return this.#handleRefusal(error, run)
     // The page of one who wanted to enter comes back by itself and asks again.
     for (const job of run) if (job.type === 'enter') job.session.end()
     if (error instanceof RoomClosed) return
@@ -779,6 +840,33 @@ export class Room implements SessionRoom {
     }
   }
 
+  /** Nothing of the run was done, and would not be if it were tried again: who sent it is told so. */
+  #handleRefusal(error: unknown, run: readonly Job[]): void {
+    this.#logRefused(error)
+    const rejection = reject(explainRefusal(error))
+    for (const job of run) {
+      if (job.type === 'enter' && job.session.open) this.#refuse(job.session, disconnects.refused)
+      if (job.type === 'command' && job.session.open) job.session.reply(rejection, job.id)
+      if (job.type === 'ended') this.#seats.delete(job.session.socket.id)
+    }
+  }
+
+  #logRefused(error: unknown): void {
+    const now = this.#deps.clock()
+    this.#refusals.count++
+    if (now - this.#refusals.loggedAt < logRefusedEveryMs) return
+    const { count } = this.#refusals
+    this.#refusals = { count: 0, loggedAt: now }
+    this.#deps.log({
+      level: 'warn',
+      event: 'notStored',
+      meeting: this.id,
+      count,
+      error: describeError(error),
+      ...whereRefused(error),
+    })
+  }
+
   /** Another process may have taken over, and this room been closed, while something was on its way. */
   #checkOpen(): void {
     if (this.#closed) throw new RoomClosed()
@@ -789,7 +877,7 @@ export class Room implements SessionRoom {
     this.#timer = null
     const view = this.#view
     const now = this.#deps.clock()
-    const wake = view && (this.#stale ? now + retryMs : nextDue(view))
+    const wake = view && (this.#stale ? now + retryMs : nextDue(view, this.#postponed))
     if (wake !== null) this.#timer = setTimeout(() => this.wake(), Math.max(0, Math.ceil(wake - now)))
     else if (this.#mailbox.size <= taken && this.#seats.size === 0 && (!view || view.attendees.size === 0))
       this.#deps.onIdle()
@@ -805,9 +893,7 @@ export class Room implements SessionRoom {
 class RoomClosed extends Error {}
 
 function isConflict(error: unknown): boolean {
-  const code = codeOf(error)
-  // A foreign key that fails: the meeting or the member was deleted on the site.
-  return error instanceof Conflict || code === '23503' || code === outdatedState
+  return error instanceof Conflict || codeOf(error) === outdatedState
 }
 
 /** What is shown of a meeting apart from its lines, and to whom. */

@@ -58,13 +58,21 @@ export async function createTemplate(cluster: Postgres): Promise<void> {
   )
 }
 
-/** A new database with empty pgeu tables, on the cluster that the runner started or on another one. */
-export async function createDatabase(clusterUrl = process.env['PLENUM_TEST_PG']): Promise<Database> {
+/**
+ * A new database with empty pgeu tables, on the cluster that the runner started or on another one; of that `encoding`
+ * where one is given, and not of the cluster's.
+ */
+export async function createDatabase(
+  clusterUrl = process.env['PLENUM_TEST_PG'],
+  encoding?: string,
+): Promise<Database> {
   if (!clusterUrl)
     throw new Error('PLENUM_TEST_PG is not set: run tests by node --import tsx test/run.ts [name]')
   const name = `test_${randomBytes(8).toString('hex')}`
-  await administer(clusterUrl, `create database ${name} template ${templateName}`)
+  const kind = encoding ? `template template0 encoding '${encoding}' locale 'C'` : `template ${templateName}`
+  await administer(clusterUrl, `create database ${name} ${kind}`)
   const url = urlOf(clusterUrl, name)
+  if (encoding) await administer(url, `${pgeuSchema} insert into country values ('SE', 'Sweden');`)
   // Idle connections end by themselves, so that a test which forgets to drop does not keep its process alive.
   const sql = postgres(url, { max: 4, idle_timeout: 2, onnotice: () => {} })
   return {

@@ -35,7 +35,7 @@ type Frame = Partial<Omit<Line, 'id'>> & {
 const firstLines = 500
 /** So many lines are kept on the page. */
 const mostLines = 5000
-const finalCodes = [4400, 4401]
+const finalCodes = [4400, 4401, 4500]
 const longestWaitMs = 15_000
 /** Nobody expects words to be said that have waited for longer. */
 const freshMs = 3_600_000

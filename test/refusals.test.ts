@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { after, suite, test } from 'node:test'
+import { Chatter, invite } from './support/chatter.ts'
+import { createDatabase } from './support/database.ts'
+import { elsewhere, farewell, gather, settle } from './support/gathering.ts'
+import type { Gathering } from './support/gathering.ts'
+import { openHouse } from './support/house.ts'
+import { hold } from './support/hold.ts'
+import type { Member } from './support/member.ts'
+import { refuseWrites } from './support/refuse.ts'
+import { startPlenum } from './support/server.ts'
+import { until } from './support/until.ts'
+
+const options = { poll: 0.5, flags: ['-rate', '0', '-behindproxy', '-chat'] }
+const db = await createDatabase()
+const { sql } = db
+const plenum = await startPlenum({ database: db.url, grace: 0, ...options })
+after(async () => {
+  await plenum.kill()
+  await db.drop()
+})
+
+const refused = 'The database refuses this: please change it, or tell the organisers'
+const unwritable = 'The database lacks one of these characters: please leave it out'
+const keptOut = 'The meeting database refuses to let you in. Please tell the organisers.'
+const open = { state: 1, allowrejoin: true } as const
+const newer = { protocols: ['plenum.v1'] }
+const draft = { type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 5 }
+
+const errorsOf = (member: Member): string[] =>
+  member.frames.flatMap((frame) => (frame.type === 'error' ? [frame.msg] : []))
+
+/** Lets commands pile up while `work` sends them: they share a commit as soon as it is done. */
+async function together(meeting: Gathering, work: () => Promise<void>): Promise<void> {
+  const held = await hold(db.url, (tx) => tx`lock membership_meetingmessagelog in exclusive mode`)
+  const [first] = [await meeting.connect(0, elsewhere())]
+  await held.waitedFor()
+  await work()
+  await held.commit()
+  await first.next('messages')
+}
+
+const viewChanges = (member: Member, from: number): string[] =>
+  member.frames.slice(from).flatMap(({ type }) => (['users', 'status', 'poll'].includes(type) ? [type] : []))
+
+suite('what the database refuses of one', () => {
+  test('is told to them alone, and the lines of others are said in their order', async () => {
+    const meeting = await gather(sql, plenum, 4, open)
+    const speakers = await meeting.enterAll(1, 2, 3)
+    const [bad, good, watcher] = speakers
+    const allow = await refuseWrites(
+      sql,
+      'insert on membership_meetingmessagelog',
+      "new.message like 'forbidden%'",
+    )
+    const numbers = Array.from({ length: 15 }, (_, n) => n)
+    await together(meeting, async () => {
+      for (const n of numbers) {
+        bad.say(`forbidden ${n}`)
+        await bad.caughtUp()
+        good.say(`allowed ${n}`)
+        await good.caughtUp()
+      }
+    })
+    await until('all are answered', () => errorsOf(bad).length === numbers.length)
+    await settle(good, bad, watcher)
+    assert.deepEqual(new Set(errorsOf(bad)), new Set([refused]))
+    assert.deepEqual([...errorsOf(good), ...errorsOf(watcher)], [])
+    const wanted = numbers.map((n) => `allowed ${n}`)
+    assert.deepEqual(
+      (await meeting.texts()).filter((text) => /forbidden|allowed/.test(text)),
+      wanted,
+    )
+    assert.deepEqual(
+      watcher.texts().filter((text) => text.startsWith('allowed')),
+      wanted,
+    )
+    const ofIt = plenum.logs.filter((line) => line['meeting'] === meeting.id)
+    assert.deepEqual(
+      ofIt.filter(({ event }) => event === 'viewDistrusted' || event === 'viewReadAnew'),
+      [],
+    )
+    assert.match(String(ofIt.find(({ event }) => event === 'notStored')?.['error']), /^P0001/)
+    await allow()
+    bad.say('forbidden no more')
+    await good.line('forbidden no more')
+  })
+
+  test('is answered in plenum.v1 by an error without "again", and what follows is done', async () => {
+    const meeting = await gather(sql, plenum, 2, open)
+    const member = await meeting.enter(1, newer)
+    await sql.unsafe(
+      `alter table membership_meetingmessagelog add constraint short check (length(message) < 2000)`,
+    )
+    const from = member.frames.length
+    member.send({ type: 'message', message: 'x'.repeat(2000), id: 'long' })
+    member.send({ type: 'message', message: 'short', id: 'short' })
+    assert.deepEqual(await member.next('error'), { type: 'error', msg: refused, id: 'long' })
+    await member.next('ack', ({ data }) => data.id === 'short')
+    assert.deepEqual(viewChanges(member, from), [])
+    const { error, table, constraint } = await plenum.logged(
+      (line) => line.event === 'notStored' && line['meeting'] === meeting.id,
+    )
+    assert.match(String(error), /^23514/)
+    assert.deepEqual([table, constraint], ['membership_meetingmessagelog', 'short'])
+    await sql`alter table membership_meetingmessagelog drop constraint short`
+    // Not remembered as done.
+    member.send({ type: 'message', message: 'x'.repeat(2000), id: 'long' })
+    await member.next('ack', ({ data }) => data.id === 'long')
+  })
+
+  test('of votes leaves the others, and the poll', async () => {
+    const meeting = await gather(sql, plenum, 4, open)
+    const chair = await meeting.enter(0)
+    const voters = await meeting.enterAll(1, 2, 3)
+    chair.send(draft)
+    await voters[2].next('poll', ({ data }) => data !== null)
+    const allow = await refuseWrites(sql, 'insert on plenum.vote', `new.member_id = ${meeting.user(2)}`)
+    const held = await hold(
+      db.url,
+      (tx) => tx`select from plenum.poll where meeting_id = ${meeting.id} for update`,
+    )
+    for (const voter of voters) {
+      voter.send({ type: 'vote', question: draft.question, vote: 1 })
+      await voter.caughtUp()
+    }
+    await held.commit()
+    assert.equal((await voters[1].next('error')).msg, refused)
+    await chair.next('poll', ({ data }) => data?.tally[1] === 2)
+    assert.deepEqual([...errorsOf(voters[0]), ...errorsOf(voters[2])], [])
+    await allow()
+    voters[1].send({ type: 'vote', question: draft.question, vote: 0 })
+    await chair.next('poll', ({ data }) => data?.tally[0] === 1)
+  })
+
+  test("of the chair's commands is told at once, and changes nothing", async () => {
+    const meeting = await gather(sql, plenum, 3)
+    const [chair, member] = await meeting.enterAll(0, 1)
+    const denied = async (what: string, command: object): Promise<void> => {
+      const allow = await refuseWrites(sql, what, 'true', '42501')
+      chair.send(command)
+      assert.equal((await chair.next('error')).msg, refused)
+      await allow()
+    }
+    await denied('update on membership_meeting', { type: 'open' })
+    assert.equal(await meeting.state(), 0)
+    chair.send({ type: 'open' })
+    await member.line('This meeting is now open')
+    await denied('insert on plenum.poll', draft)
+    await denied('insert on plenum.ban', { type: 'kick', user: meeting.user(1), canrejoin: false })
+    chair.send(draft)
+    await member.next('poll', ({ data }) => data !== null)
+    await denied('update on plenum.poll', { type: 'abortpoll' })
+    await denied('update on membership_meeting', { type: 'finish' })
+    chair.send({ type: 'finish' })
+    await member.line('This meeting is now finished')
+    assert.deepEqual(
+      plenum.logs.filter(({ event, meeting: id }) => event === 'viewDistrusted' && id === meeting.id),
+      [],
+    )
+  })
+
+  test('of an entry keeps out that one, with a word, and nobody who comes at the same time', async () => {
+    const meeting = await gather(sql, plenum, 6, open)
+    const allow = await refuseWrites(
+      sql,
+      'insert on membership_meetingmessagelog',
+      `new.message like 'Member ${meeting.name(5)} joined%'`,
+    )
+    const [unwritten, ...others] = await Promise.all(
+      [5, 0, 1, 2, 3, 4].map((n) => meeting.connect(n, elsewhere())),
+    )
+    assert.equal(await farewell(unwritten!), keptOut)
+    for (const other of others) await other.next('messages')
+    await allow()
+    await meeting.enter(5, elsewhere())
+  })
+
+  test('of a departure is tried again later, and others leave', async () => {
+    const meeting = await gather(sql, plenum, 4, open)
+    const [chair, stays, goes] = await meeting.enterAll(0, 1, 2)
+    const allow = await refuseWrites(
+      sql,
+      'update on plenum.attendance',
+      `new.member_id = ${meeting.user(1)} and new.left_at is not null`,
+    )
+    await Promise.all([stays.close(), goes.close()])
+    await chair.line(`Member ${meeting.name(2)} left the meeting`)
+    const from = chair.frames.length
+    await settle(chair)
+    await chair.quiet(1200, 'users', 'removeuser', 'error')
+    assert.ok(chair.frames.slice(from).every(({ type }) => type === 'message'))
+    // Who is still in the list comes back as one who was away.
+    const back = await meeting.enter(1)
+    await settle(chair, back)
+    assert.ok(!(await meeting.texts()).includes(`Member ${meeting.name(1)} left the meeting`))
+    await allow()
+    await back.close()
+    await chair.line(`Member ${meeting.name(1)} left the meeting`)
+  })
+
+  test('holds up nobody whom the site sends away', async () => {
+    const meeting = await gather(sql, plenum, 3, open)
+    const [chair, member] = await meeting.enterAll(0, 1)
+    const allow = await refuseWrites(
+      sql,
+      'insert on membership_meetingmessagelog',
+      `new.message = 'Member ${meeting.name(1)} left the meeting'`,
+    )
+    await sql`
+      delete from membership_membermeetingkey
+      where meeting_id = ${meeting.id} and member_id = ${meeting.user(1)}`
+    assert.equal(await farewell(member), 'You are not allowed to enter this meeting')
+    await settle(chair)
+    await allow()
+  })
+})
+
+test('a row that cannot be read keeps out its member, with a word, and nobody who is looked up with them', async (t) => {
+  const house = await openHouse(t, options)
+  const server = await house.start()
+  const meeting = await gather(house.db.sql, server, 8, open)
+  await house.db.sql.unsafe(`
+    alter table membership_member rename to stored_member;
+    create view membership_member as
+      select user_id, repeat(fullname, 1 / (user_id - ${meeting.user(3)})::int / 1000 + 1)::varchar fullname
+      from stored_member`)
+  const [unread, ...others] = await Promise.all(
+    [3, 0, 1, 2, 4, 5, 6, 7].map((n) => meeting.connect(n, elsewhere())),
+  )
+  assert.equal(await farewell(unread!), keptOut)
+  for (const other of others) await other.next('messages')
+  const withCode = await meeting.connect(3, newer)
+  assert.equal((await withCode.next('disconnect')).data.message, keptOut)
+  assert.equal((await withCode.closed).code, 4507)
+  const { status, body } = await server.get(`/meeting/${meeting.id}/${meeting.key(3)}/record`)
+  assert.equal(status, 500)
+  assert.match(body, /<h1>The record cannot be read<\/h1>/)
+  assert.deepEqual(
+    server.logs.filter(({ event }) => event === 'unexpected'),
+    [],
+  )
+})
+
+suite('a database whose encoding lacks what is said', () => {
+  test('says so, of lines, polls and in the chat', async (t) => {
+    const latin = await createDatabase(undefined, 'LATIN1')
+    const server = await startPlenum({ database: latin.url, ...options })
+    t.after(async () => {
+      await server.kill()
+      await latin.drop()
+    })
+    const meeting = await gather(latin.sql, server, 2, open)
+    const [chair, member] = await meeting.enterAll(0, 1)
+    for (const command of [
+      { type: 'message', message: 'Děkuji 😀' },
+      { ...draft, question: 'Děkuji?' },
+      { ...draft, answers: ['yes', '😀'] },
+    ]) {
+      chair.send(command)
+      assert.equal((await chair.next('error')).msg, unwritable)
+    }
+    member.say('naïve')
+    await chair.line('naïve')
+    assert.deepEqual(errorsOf(member), [])
+
+    const speaker = await new Chatter(server, await invite(latin.sql, 'Ada', 1)).entered()
+    const other = await new Chatter(server, await invite(latin.sql, 'Bea', 1)).entered()
+    for (let n = 0; n < 5; n++) {
+      speaker.say(`😀 ${n}`)
+      other.say(`café ${n}`)
+    }
+    await until('the chat has answered', () => speaker.errors.length === 5 && other.messages.length === 5)
+    assert.deepEqual(new Set(speaker.errors), new Set([unwritable]))
+    assert.deepEqual(
+      other.messages,
+      Array.from({ length: 5 }, (_, n) => `café ${n}`),
+    )
+    assert.deepEqual(other.errors, [])
+  })
+})

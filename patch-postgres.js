@@ -157,6 +157,22 @@ const patches = [
   }`,
   },
   {
+    why: `A statement waits for a connection that is free, not behind one that may wait for somebody's lock. (Those of one
+      transaction are still sent together.)`,
+    file: 'index.js',
+    from: `    busy.length
+      ? go(busy.shift(), query)
+      : queries.push(query)`,
+    to: `    return queries.push(query)`,
+  },
+  {
+    file: 'index.js',
+    from: `    let max = Math.ceil(queries.length / (connecting.length + 1))
+      , ready = true`,
+    to: `    let max = 1
+      , ready = true`,
+  },
+  {
     why: 'What our own connection string says is not overruled by the environment',
     file: 'index.js',
     from: `  const x = o.target_session_attrs || url`,

@@ -1,10 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import { setTimeout as wait } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
 import { checkChat, migrateChat } from './chat/schema.ts'
 import { anonymousDocuments, type Config, publicStatus } from './config.ts'
+import { type Bulkhead, openBulkhead } from './db/contention.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
 import { Listener } from './db/listen.ts'
@@ -27,8 +29,11 @@ import { RecentEntries } from './edge/recent.ts'
 import { type Certificate, tlsTerms } from './edge/tls.ts'
 import { MeetingHub } from './meeting/hub.ts'
 
-/** With the lease's connection, and the one that listens for the chat. */
 const mostDatabaseConnections = 10
+/** Of these; the meetings have the others. One is for the lease and for whether the database answers. */
+const connectionsFor = { control: 1, chat: 2, chatListener: 1, documents: 2 } as const
+/** Less than who asks whether we are ready has patience for. */
+const mostAnswerMs = 2000
 /** Of messages of clients at the document door, which wait. */
 const mostHeldBytes = 512 * 1024 * 1024
 const retryMs = 1000
@@ -80,7 +85,16 @@ export async function startServer(
       databaseConnections += change
     },
   }
-  const sql = openPool(config.database, { ...database, max: mostDatabaseConnections - (config.chat ? 2 : 1) })
+  // None of these connects before it is used.
+  const control = openPool(config.database, { ...database, max: connectionsFor.control })
+  const openDoor = (max: number): Bulkhead => openBulkhead(config.database, { ...database, max }, clock)
+  const forChat = config.chat ? connectionsFor.chat + connectionsFor.chatListener : 0
+  const forDocuments = config.document ? connectionsFor.documents : 0
+  const doors = {
+    meetings: openDoor(mostDatabaseConnections - connectionsFor.control - forChat - forDocuments),
+    chat: openDoor(connectionsFor.chat),
+    documents: openDoor(connectionsFor.documents),
+  }
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
   const admission = new Admission(config, clock)
   let lease: Lease | null = null
@@ -121,18 +135,23 @@ export async function startServer(
     return hub ? null : (lease.waitsFor ?? 'the meetings are being read')
   }
 
-  const databaseAnswers = async (): Promise<string | null> =>
-    await sql`select 1`.then(
+  const databaseAnswers = async (): Promise<string | null> => {
+    const silence = 'the database does not answer'
+    const patience = new AbortController()
+    const answers = control`select 1`.then(
       () => null,
-      () => 'the database does not answer',
+      () => silence,
     )
+    const late = wait(mostAnswerMs, silence, { signal: patience.signal }).catch(() => silence)
+    return await Promise.race([answers, late]).finally(() => patience.abort())
+  }
 
   const { app, admin, attach } = createApps({
     ...config,
     origins: () => adjusted.origins,
     ratePerSecond: () => adjusted.ratePerSecond,
     proxy: config,
-    sql,
+    ...doors.meetings,
     clock,
     log,
     guesses,
@@ -215,13 +234,13 @@ export async function startServer(
 
   const holdLease = (): Lease => {
     let told = ''
-    return new Lease(openPool(config.database, { ...database, max: 1 }), {
+    return new Lease(control, {
       async gained(epoch) {
         const gained = new MeetingHub(epoch, {
           ...config,
           ratePerSecond: () => adjusted.ratePerSecond,
           version,
-          sql,
+          ...doors.meetings,
           clock,
           log,
           metrics,
@@ -257,7 +276,7 @@ export async function startServer(
       ...document,
       jwtKey: document.jwtKey && (await importKey(document.jwtKey)),
       webhook: webhook === null ? null : { url: webhook, user: '', password: '', ...credentials },
-      sql,
+      ...doors.documents,
       clock,
       log,
       metrics,
@@ -270,10 +289,10 @@ export async function startServer(
   }
 
   const serveChat = async ({ schema }: { schema: string }): Promise<typeof chat> => {
-    await migrateChat(sql, schema)
-    for (const statement of await checkChat(sql, schema))
+    await migrateChat(control, schema)
+    for (const statement of await checkChat(control, schema))
       log({ level: 'warn', event: 'indexRecommended', statement })
-    const hub = new ChatHub({ ...config, sql, schema, clock, log, metrics, guesses })
+    const hub = new ChatHub({ ...config, ...doors.chat, schema, clock, log, metrics, guesses })
     const listener = new Listener(config.database, database, channel, {
       listening() {
         log({ level: 'info', event: 'listening', channel })
@@ -289,9 +308,9 @@ export async function startServer(
   const prepare = async (): Promise<void> => {
     while (!stopping) {
       try {
-        const steps = await migrate(sql)
+        const steps = await migrate(control)
         if (steps > 0) log({ level: 'info', event: 'migrated', steps })
-        await checkRights(sql)
+        await checkRights(control)
         if (config.chat) chat = await serveChat(config.chat)
         lease = holdLease()
         return
@@ -300,9 +319,7 @@ export async function startServer(
         const reason = `the database does not answer: ${describeError(error)}`
         if (reason !== waitsFor) log({ level: 'warn', event: 'waiting', reason })
         waitsFor = reason
-        await new Promise((resolve) => {
-          setTimeout(resolve, retryMs)
-        })
+        await wait(retryMs)
       }
     }
   }
@@ -325,12 +342,17 @@ export async function startServer(
       const drained = Promise.all([hub?.drain(), documents?.drain(), chat?.hub.drain()]).then(() =>
         keepalive.emptied(),
       )
-      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
+      await Promise.race([drained, wait(drainMs, undefined, { ref: false })])
       keepalive.close()
       admission.close()
       metrics.close()
       pulse.close()
-      await Promise.all([lease?.close(), chat?.listener.close(), sql.end({ timeout: 1 })])
+      const pools = [control, ...Object.values(doors).map(({ sql }) => sql)]
+      await Promise.all([
+        lease?.close(),
+        chat?.listener.close(),
+        ...pools.map((sql) => sql.end({ timeout: 1 })),
+      ])
       log({ level: 'info', event: 'stopped' })
     },
   }

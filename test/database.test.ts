@@ -82,13 +82,14 @@ async function assertAllSaw(meeting: Gathering, members: Member[]): Promise<void
 /** The database as it is reached by somebody else. */
 function urlFor(
   url: string,
-  changes: { user?: string; password?: string; port?: number; database?: string },
+  changes: { user?: string; password?: string; port?: number; database?: string; lockTimeout?: string },
 ) {
   const changed = new URL(url)
   if (changes.user !== undefined) changed.username = encodeURIComponent(changes.user)
   if (changes.password !== undefined) changed.password = changes.password
   if (changes.port !== undefined) changed.port = String(changes.port)
   if (changes.database !== undefined) changed.pathname = `/${changes.database}`
+  if (changes.lockTimeout !== undefined) changed.searchParams.set('lock_timeout', changes.lockTimeout)
   return changed.href
 }
 
@@ -276,7 +277,9 @@ suite('database', { concurrency: 4 }, () => {
       const { sql, url } = house.db
       const forwarder = await openForwarder(Number(new URL(url).port))
       t.after(() => forwarder.close())
-      const plenum = await house.start({ database: urlFor(url, { port: forwarder.port }) })
+      // Without an end to its patience, so that what is written is what was sent first.
+      const database = urlFor(url, { port: forwarder.port, lockTimeout: '0' })
+      const plenum = await house.start({ database })
       const meeting = await gather(sql, plenum, 3, open)
       const members = await meeting.enterAll(0, 1, 2)
       members[0].send(newPoll)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Sql } from 'postgres'
 import { lockSpace, locks } from '../src/db/schema.ts'
+import { createDatabase } from './support/database.ts'
 import { gather, settle } from './support/gathering.ts'
 import { hold } from './support/hold.ts'
 import { assertShows, openHouse, openPages, returned } from './support/house.ts'
@@ -271,7 +272,11 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('a takeover waits for the write that is under way, and knows of it', async (t) => {
-    const house = await openHouse(t)
+    const db = await createDatabase()
+    // Else the write would give up waiting for the lock before it is seen to.
+    const url = new URL(db.url)
+    url.searchParams.set('lock_timeout', '0')
+    const house = await openHouse(t, { database: url.href }, Promise.resolve(db))
     const [former, successor] = await openPair(house)
     const { sql } = house.db
     const meeting = await gather(sql, former, 2, open)

@@ -1,3 +1,4 @@
+import type { Retry } from '../db/contention.ts'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
@@ -13,6 +14,7 @@ export type FeedRoom = {
 
 type FeedDeps = {
   store: Store
+  retry: Retry
   clock: () => number
   log: Log
   metrics: Metrics
@@ -116,14 +118,14 @@ export class Feed {
   }
 
   async #begin(): Promise<void> {
-    const { top, gaps } = await readTop(this.#deps.store, 0, windows.first)
+    const { top, gaps } = await this.#deps.retry(() => readTop(this.#deps.store, 0, windows.first))
     this.#missing.clear()
     this.#seen = top
     this.#miss(gaps)
   }
 
   async #look(): Promise<void> {
-    const { store, log, metrics, rooms } = this.#deps
+    const { store, retry, log, metrics, rooms } = this.#deps
     if (this.#closed || rooms().size === 0) return
     const now = this.#deps.clock()
     for (const [id, since] of this.#missing) if (now - since > missingForMs) this.#missing.delete(id)
@@ -131,7 +133,8 @@ export class Feed {
     const seen = this.#seen
     try {
       const missing = Array.from(this.#missing.keys())
-      const news = await readNews(store, { seen, missing, rooms: Array.from(asked), window: windows.later })
+      const wanted = { seen, missing, rooms: Array.from(asked), window: windows.later }
+      const news = await retry(() => readNews(store, wanted))
       if (this.#closed) return
       this.#seen = news.top
       this.#miss(news.gaps)

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
@@ -16,6 +17,8 @@ import { forgetCommands, type Identity, readSessions, type Store } from './store
 
 export type ChatHubDeps = {
   sql: Sql
+  /** Makes another for whoever does one transaction after the other. */
+  retrier: () => Retry
   schema: string
   clock: () => number
   log: Log
@@ -38,6 +41,9 @@ export class ChatHub {
   readonly #rooms = new Map<number, ChatRoom>()
   readonly #pages = new PageCache()
   readonly #feed: Feed
+  /** Shared by all who read keys, and by all who read the log. */
+  readonly #retryKeys: Retry
+  readonly #retryReading: Retry
   /** Those who come: all who ask while one look-up is under way share the next. */
   readonly #entry: Mailbox<ChatSession>
   /** How many of them are looked up at once. */
@@ -50,7 +56,14 @@ export class ChatHub {
     this.#deps = deps
     this.#store = { sql: deps.sql, schema: deps.schema }
     this.#forgotAt = deps.clock()
-    this.#feed = new Feed({ ...deps, store: this.#store, rooms: () => this.#rooms })
+    this.#retryKeys = deps.retrier()
+    this.#retryReading = deps.retrier()
+    this.#feed = new Feed({
+      ...deps,
+      store: this.#store,
+      retry: this.#retryReading,
+      rooms: () => this.#rooms,
+    })
     this.#entry = new Mailbox<ChatSession>({
       consume: (sessions) => this.#letIn([...this.#portion.of(sessions)]),
       onError: (error) =>
@@ -96,10 +109,8 @@ export class ChatHub {
 
   async #letIn(sessions: readonly ChatSession[]): Promise<number> {
     try {
-      const found = await readSessions(
-        this.#store,
-        sessions.map(({ wish }) => wish.key),
-      )
+      const keys = sessions.map(({ wish }) => wish.key)
+      const found = await this.#retryKeys(() => readSessions(this.#store, keys))
       this.#portion.done()
       await this.#feed.prepare(Math.max(0, ...sessions.map(({ wish }) => wish.after ?? 0)))
       for (const session of sessions) {
@@ -141,6 +152,8 @@ export class ChatHub {
     const room = new ChatRoom(id, {
       ...this.#deps,
       store: this.#store,
+      retry: this.#deps.retrier(),
+      retryReading: this.#retryReading,
       feed: this.#feed,
       pages: this.#pages,
       onIdle: () => {
@@ -163,12 +176,12 @@ export class ChatHub {
     const identities = Array.from(this.#rooms.values()).flatMap((room) => room.identities())
     const keys = new Set(identities.map(({ key }: Identity) => key))
     try {
-      const valid = await readSessions(this.#store, Array.from(keys))
+      const valid = await this.#retryKeys(() => readSessions(this.#store, Array.from(keys)))
       for (const room of this.#rooms.values()) room.endInvalid(valid, keys)
       const now = this.#deps.clock()
       if (now - this.#forgotAt < forgetEveryMs) return
       this.#forgotAt = now
-      await forgetCommands(this.#store)
+      await this.#retryKeys(() => forgetCommands(this.#store))
     } catch {
       // The look has the same to say, and says it.
     }

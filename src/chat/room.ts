@@ -1,3 +1,4 @@
+import type { Retry } from '../db/contention.ts'
 import { explainRefusal, isRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
@@ -23,6 +24,10 @@ import {
 
 export type ChatRoomDeps = {
   store: Store
+  /** For what this room writes. */
+  retry: Retry
+  /** Shared by all who read the log. */
+  retryReading: Retry
   clock: () => number
   log: Log
   metrics: Metrics
@@ -234,10 +239,10 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
 
   /** Writes all that has piled up, or as much of it as the database takes at once; returns of how much it is known what became of it. */
   async #store(run: readonly Job[]): Promise<number> {
-    const { store, clock, metrics, log } = this.#deps
+    const { store, retry, clock, metrics, log } = this.#deps
     const begun = clock()
     try {
-      await appendLines(store, this.id, run)
+      await retry(() => appendLines(store, this.id, run))
       this.#portion.done()
       metrics.committed(clock() - begun, { lines: run.length, votes: 0 })
       void this.#acknowledge(run)
@@ -273,7 +278,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   }
 
   async #catchUp(seat: Seat, upTo: number, wish: HistoryWish): Promise<void> {
-    const { store, log } = this.#deps
+    const { store, retryReading, log } = this.#deps
     const { socket } = seat
     // Where there is a limit or a time, it is looked for where to begin.
     let start = wish.limit === null && wish.since === null ? 0 : null
@@ -284,7 +289,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
         tail: this.#tail,
         isHere: () => this.#seats.get(socket.id) === seat,
         read: async (after) => {
-          start ??= await findStart(store, this.id, wish, upTo)
+          start ??= await retryReading(() => findStart(store, this.id, wish, upTo))
           const page = await this.#readPage(seat, Math.max(after, start), upTo, wish.since)
           this.#readsFail = false
           const late = seat.completed(page.last)
@@ -311,7 +316,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
 
   /** What comes after the line `after`: up to about `upTo`, or as far as the log was read if that has been passed already. */
   #readPage(seat: Seat, after: number, upTo: number, since: string | null): Promise<Page> {
-    const { feed, store, pages, clock } = this.#deps
+    const { feed, store, retryReading, pages, clock } = this.#deps
     const isHistory = after < upTo
     const range = {
       after,
@@ -322,7 +327,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     const served = Math.trunc(clock() / pagesServeMs)
     const key = [this.id, after, seat.newer, range.since, range.hidden.join(), served].join(' ')
     return pages.get(key, async () => {
-      const { lines, last, full } = await readPage(store, this.id, range)
+      const { lines, last, full } = await retryReading(() => readPage(store, this.id, range))
       return { frame: lineFrames(lines, seat.newer), last, full }
     })
   }

@@ -11,6 +11,8 @@ export type PoolOptions = Readonly<{
   timezone: string | null
   /** For each statement and for a transaction that does nothing. 0 is without end. */
   statementTimeoutMs?: number
+  /** For each lock, in a commit too, which the limit for a statement leaves out. 0, as without it, is without end. */
+  lockTimeoutMs?: number
   /** Hears of each connection that is made (1) or lost (-1). */
   onConnection?: (change: 1 | -1) => void
   /** Hears what is notified to the channels that its connections listen to. */
@@ -29,7 +31,7 @@ const keepAliveSeconds = 60
  */
 export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
   const statementTimeoutMs = pool.statementTimeoutMs ?? defaultStatementTimeoutMs
-  const parameters = sessionParameters(options, pool.timezone, statementTimeoutMs)
+  const parameters = sessionParameters(options, { ...pool, statementTimeoutMs })
   const watched = parameters.get('statement_timeout') === String(statementTimeoutMs) && statementTimeoutMs > 0
   const silenceMs = watched ? statementTimeoutMs * silenceFactor : null
   const library = {
@@ -77,6 +79,13 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
     }
   }
   return open(() => dialFirst(options, dial, probe))
+}
+
+/** How long a statement may take, in milliseconds: `statement_timeout` of the connection string where that is a number. */
+export function statementTimeoutMs({ parameters }: DatabaseOptions): number {
+  const given = Object.entries(parameters).find(([name]) => name.toLowerCase() === 'statement_timeout')
+  const ms = Number(given?.[1])
+  return ms > 0 ? ms : defaultStatementTimeoutMs
 }
 
 type Session = { standby: boolean; readOnly: boolean }
@@ -129,13 +138,13 @@ function suits({ standby, readOnly }: Session, attrs: SessionAttrs): boolean {
 /** By lower-case name, for that is how the server compares them; its own name is what is sent. */
 function sessionParameters(
   { parameters }: DatabaseOptions,
-  timezone: string | null,
-  statementTimeoutMs: number,
+  { timezone, statementTimeoutMs, lockTimeoutMs = 0 }: PoolOptions & { statementTimeoutMs: number },
 ): Map<string, string> {
   const limit = String(statementTimeoutMs)
   return new Map([
     ['datestyle', 'ISO'], // what the driver can read, whatever the role or the database is set to
     ['statement_timeout', limit],
+    ['lock_timeout', String(lockTimeoutMs)],
     ['idle_in_transaction_session_timeout', limit],
     ...Object.entries(parameters).map(([name, value]): [string, string] => [name.toLowerCase(), value]),
     // A later snapshot in each statement: what another process has done in the meantime must be seen.

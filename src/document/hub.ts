@@ -1,5 +1,6 @@
 import type { webcrypto } from 'node:crypto'
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
@@ -28,6 +29,8 @@ import { Webhook, type WebhookTerms } from './webhook.ts'
 
 export type DocumentHubDeps = {
   sql: Sql
+  /** Makes another for whoever does one transaction after the other. */
+  retrier: () => Retry
   clock: () => number
   log: Log
   metrics: Metrics
@@ -67,6 +70,10 @@ export class DocumentHub {
   /** Who comes, and what changes the rights of those who do, in one order. */
   readonly #desk: Mailbox<DeskJob>
   readonly #webhook: Webhook | null
+  /** Of what is no document's: tokens, users, and what goes on by itself. */
+  readonly #retry: Retry
+  /** Shared by all who read documents. */
+  readonly #retryReading: Retry
   #timer: NodeJS.Timeout | null = null
   #closed = false
 
@@ -74,8 +81,12 @@ export class DocumentHub {
   constructor(epoch: string, deps: DocumentHubDeps) {
     this.#deps = deps
     this.#store = { sql: deps.sql, epoch }
+    this.#retry = deps.retrier()
+    this.#retryReading = deps.retrier()
     const onFailed = (error: unknown): void => this.#failed(error)
-    this.#webhook = deps.webhook && new Webhook(deps.webhook, { ...deps, store: this.#store, onFailed })
+    this.#webhook =
+      deps.webhook &&
+      new Webhook(deps.webhook, { ...deps, store: this.#store, retry: deps.retrier(), onFailed })
     this.#desk = new Mailbox<DeskJob>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) =>
@@ -113,19 +124,20 @@ export class DocumentHub {
   }
 
   async hasDocument(id: string): Promise<boolean> {
-    return await this.#guarded(async () => (await findDocument(this.#deps.sql, id)) !== null)
+    return await this.#guarded(async () => (await this.#find(id)) !== null)
   }
 
   /** The document's length and its bytes, as it is now; null where there is none. */
   async dumpDocument(id: string): Promise<{ length: number; pages: AsyncGenerator<Buffer> } | null> {
     const { sql } = this.#deps
-    const found = await this.#guarded(() => findDocument(sql, id))
+    const retry = this.#retryReading
+    const found = await this.#guarded(() => this.#find(id))
     if (!found) return null
     const { number, length } = found
     const pages = async function* (): AsyncGenerator<Buffer> {
       for (let at = 0; at < length; at += dumpBytes) {
         const end = Math.min(at + dumpBytes, length)
-        const page = await readBytes(sql, number, at, end)
+        const page = await retry(() => readBytes(sql, number, at, end))
         if (page.length !== end - at) throw new Error('the document was deleted')
         yield page
       }
@@ -136,7 +148,9 @@ export class DocumentHub {
   /** False where the token is known, or the document that is to be made with it is there. */
   async addToken(draft: TokenDraft): Promise<boolean> {
     const add = (): Promise<boolean> => addToken(this.#store, draft)
-    return await this.#guarded(draft.contents === null ? add : () => this.#room(draft.document).make(add))
+    return await this.#guarded(
+      draft.contents === null ? () => this.#retry(add) : () => this.#room(draft.document).make(add),
+    )
   }
 
   /** Changes what the user may do by tokens and JWTs, on connections that there are too. */
@@ -156,7 +170,9 @@ export class DocumentHub {
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
     const numbers = this.#numbers()
     this.close()
-    await touchDocuments(this.#store, numbers).catch((error: unknown) => this.#failed(error))
+    await this.#retry(() => touchDocuments(this.#store, numbers)).catch((error: unknown) =>
+      this.#failed(error),
+    )
     await this.#webhook?.flushed()
   }
 
@@ -196,7 +212,7 @@ export class DocumentHub {
     const { sql, jwtKey, log } = this.#deps
     try {
       const ids = sessions.map(({ init }) => init.id)
-      const found = await resolveAccess(sql, ids, jwtKey)
+      const found = await this.#retry(() => resolveAccess(sql, ids, jwtKey))
       for (const [index, session] of sessions.entries()) {
         const access = found[index]
         if (!access || !session.open) continue
@@ -233,7 +249,7 @@ export class DocumentHub {
 
   async #update(job: Extract<DeskJob, { type: 'update' }>): Promise<void> {
     try {
-      await updateUser(this.#store, job.user, job.letters)
+      await this.#retry(() => updateUser(this.#store, job.user, job.letters))
       for (const session of this.#sessions)
         if (session.user === job.user) session.permit(permissionsOf(job.letters))
       job.done()
@@ -248,6 +264,8 @@ export class DocumentHub {
     const room = new DocumentRoom(id, {
       ...this.#deps,
       store: this.#store,
+      retry: this.#deps.retrier(),
+      retryReading: this.#retryReading,
       pages: this.#pages,
       onUse: (number, used) => this.#use(number, used),
       onFailed: (error) => this.#failed(error),
@@ -263,7 +281,8 @@ export class DocumentHub {
   #use(number: string, used: boolean): void {
     if (this.#closed) return
     this.#webhook?.use(number, used)
-    if (!used) touchDocuments(this.#store, [number]).catch((error: unknown) => this.#failed(error))
+    if (!used)
+      this.#retry(() => touchDocuments(this.#store, [number])).catch((error: unknown) => this.#failed(error))
   }
 
   #numbers(): string[] {
@@ -283,17 +302,23 @@ export class DocumentHub {
   async #purge(): Promise<void> {
     const { expirationMs, log } = this.#deps
     try {
-      const tokens = await purgeTokens(this.#store, tokensKnownDays)
+      const tokens = await this.#retry(() => purgeTokens(this.#store, tokensKnownDays))
       let documents = 0
       if (expirationMs !== null) {
-        await touchDocuments(this.#store, this.#numbers())
-        documents = await purgeDocuments(this.#store, expirationMs, Array.from(this.#rooms.keys()))
+        await this.#retry(() => touchDocuments(this.#store, this.#numbers()))
+        documents = await this.#retry(() =>
+          purgeDocuments(this.#store, expirationMs, Array.from(this.#rooms.keys())),
+        )
       }
       if (documents + tokens > 0) log({ level: 'info', event: 'documentsPurged', documents, tokens })
     } catch (error) {
       this.#failed(error)
       log({ level: 'warn', event: 'documentPurgeFailed', error: describeError(error) })
     }
+  }
+
+  async #find(id: string): ReturnType<typeof findDocument> {
+    return await this.#retryReading(() => findDocument(this.#deps.sql, id))
   }
 
   async #guarded<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { Retry } from '../db/contention.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { binaryFrame } from '../edge/frame.ts'
 import { type Log, stackOf } from '../edge/log.ts'
@@ -40,6 +41,10 @@ import { Tail } from './tail.ts'
 
 export type DocumentRoomDeps = {
   store: Store
+  /** For what this document's connections and its management do. */
+  retry: Retry
+  /** Shared by all who read documents. */
+  retryReading: Retry
   clock: () => number
   log: Log
   metrics: Metrics
@@ -182,13 +187,14 @@ export class DocumentRoom implements SessionRoom {
 
   /** Makes the document by `make`, in order with all else; resolves to what that says. */
   async make(make: () => Promise<boolean>): Promise<boolean> {
-    return await this.#admin(make)
+    return await this.#admin(() => this.#deps.retry(make))
   }
 
   /** Deletes the document; who has it open is told and dismissed. */
   async remove(): Promise<void> {
     await this.#admin(async () => {
-      await deleteDocument(this.#deps.store, this.id)
+      const { store, retry } = this.#deps
+      await retry(() => deleteDocument(store, this.id))
       this.#document = null
       for (const { session } of this.#seats.values()) this.dismiss(session, faults.missing)
     })
@@ -287,7 +293,7 @@ export class DocumentRoom implements SessionRoom {
 
   /** Reads the document or makes it, as the session's init message says. */
   async #open(session: DocumentSession): Promise<{ isNew: boolean; fault?: Fault }> {
-    const { store, maxSize } = this.#deps
+    const { store, retry, maxSize } = this.#deps
     const { mode, data } = session.init
     const { write } = session.permissions
     if (mode === 'create' && !write) return { isNew: false, fault: faults.denied }
@@ -296,14 +302,15 @@ export class DocumentRoom implements SessionRoom {
     if (mode === 'open') return { isNew: false, fault: faults.missing }
     if (!write) return { isNew: false, fault: faults.denied }
     if (data.length > maxSize) return { isNew: false, fault: tooLargeFault(maxSize) }
-    const isNew = await createDocument(store, this.id, data)
+    const isNew = await retry(() => createDocument(store, this.id, data))
     await this.#load()
     return { isNew }
   }
 
   async #load(): Promise<boolean> {
     if (this.#document) return true
-    const stored = await openDocument(this.#deps.store, this.id)
+    const { store, retry } = this.#deps
+    const stored = await retry(() => openDocument(store, this.id))
     if (!stored) return false
     const { number, length } = stored
     const keys = new Map(stored.keys.map((key) => [keyId(key.name), { ...key, owner: null }]))
@@ -344,13 +351,13 @@ export class DocumentRoom implements SessionRoom {
 
   /** The bytes from `from` on, as many as a page has; null where they could not be read. */
   async #read({ number, view }: OpenDocument, from: number): Promise<Buffer | null> {
-    const { store, pages, log } = this.#deps
+    const { store, retryReading, pages, log } = this.#deps
     const begin = from - (from % pageBytes)
     // What the database has beyond is about to be told by itself.
     const end = Math.min(begin + pageBytes, view.length)
     try {
       const { frame } = await pages.get(`${this.#instance} ${number} ${begin} ${end}`, async () => ({
-        frame: await readBytes(store.sql, number, begin, end),
+        frame: await retryReading(() => readBytes(store.sql, number, begin, end)),
         last: end,
         full: end === begin + pageBytes,
       }))
@@ -369,7 +376,7 @@ export class DocumentRoom implements SessionRoom {
 
   /** Decides about all that has piled up, stores it in one commit, and tells of it. */
   async #run(jobs: readonly Job[]): Promise<number> {
-    const { store, clock, metrics, maxSize } = this.#deps
+    const { store, retry, clock, metrics, maxSize } = this.#deps
     const document = this.#document
     const run: (CommandJob | LeaveJob)[] = []
     const draft = document && new Draft(document.view, { maxSize })
@@ -394,11 +401,8 @@ export class DocumentRoom implements SessionRoom {
     if (document && draft && (appends > 0 || keys.length > 0)) {
       const begun = clock()
       try {
-        const isDone = await writeDocument(store, document.number, {
-          length: document.view.length,
-          data,
-          keys,
-        })
+        const { length } = document.view
+        const isDone = await retry(() => writeDocument(store, document.number, { length, data, keys }))
         if (!isDone) await this.#closeWhereGone()
         else {
           metrics.committed(clock() - begun, { lines: 0, votes: 0 })
@@ -496,8 +500,8 @@ export class DocumentRoom implements SessionRoom {
 
   /** The stored document is not what it was: it is gone, or somebody else has written to it. */
   async #closeWhereGone(): Promise<void> {
-    const { store, log } = this.#deps
-    const found = await findDocument(store.sql, this.id).catch(() => undefined)
+    const { store, retryReading, log } = this.#deps
+    const found = await retryReading(() => findDocument(store.sql, this.id)).catch(() => undefined)
     if (this.#closed) return
     log({
       level: 'warn',

@@ -1,3 +1,4 @@
+import type { Retry } from '../db/contention.ts'
 import { describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import { Mailbox } from '../hub/mailbox.ts'
@@ -12,7 +13,7 @@ import {
 
 export type WebhookTerms = Readonly<{ url: string; user: string; password: string }>
 
-type WebhookDeps = { store: Store; log: Log; onFailed: (error: unknown) => void }
+type WebhookDeps = { store: Store; retry: Retry; log: Log; onFailed: (error: unknown) => void }
 
 const lookEveryMs = 1000
 const answerWithinMs = 10_000
@@ -64,7 +65,8 @@ export class Webhook {
       Array.from(last).flatMap(([number, used]) => (used === wanted ? [number] : []))
     try {
       await this.#begin()
-      await writeSessions(this.#deps.store, { used: numbersOf(true), idle: numbersOf(false) })
+      const { store, retry } = this.#deps
+      await retry(() => writeSessions(store, { used: numbersOf(true), idle: numbersOf(false) }))
     } catch (error) {
       this.#fail(error)
     }
@@ -74,7 +76,8 @@ export class Webhook {
   /** Before anything else is written: what was being used when the last process ended is not used now. */
   async #begin(): Promise<void> {
     if (this.#begun) return
-    await endSessions(this.#deps.store)
+    const { store, retry } = this.#deps
+    await retry(() => endSessions(store))
     this.#begun = true
   }
 
@@ -87,10 +90,10 @@ export class Webhook {
   }
 
   async #look(): Promise<void> {
-    const { store } = this.#deps
+    const { store, retry } = this.#deps
     try {
       await this.#begin()
-      const sessions = await findIdleSessions(store.sql, mostAtOnce)
+      const sessions = await retry(() => findIdleSessions(store.sql, mostAtOnce))
       await Promise.all(sessions.map((session) => this.#call(session)))
     } catch (error) {
       this.#fail(error)
@@ -98,11 +101,11 @@ export class Webhook {
   }
 
   async #call(session: IdleSession): Promise<void> {
-    const { store, log } = this.#deps
+    const { store, retry, log } = this.#deps
     const error = await this.#post(session.id)
-    if (error === null) return await finishSession(store, session, null)
+    if (error === null) return await retry(() => finishSession(store, session, null))
     const retryMs = retriesMs[session.failures] ?? null
-    await finishSession(store, session, retryMs)
+    await retry(() => finishSession(store, session, retryMs))
     const event = retryMs === null ? 'webhookGivenUp' : 'webhookFailed'
     log({ level: 'warn', event, attempt: session.failures + 1, error })
   }

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Guesses } from '../edge/guesses.ts'
@@ -19,6 +20,7 @@ const maxId = 2 ** 31 - 1
 
 type EntryDeps = {
   sql: Sql
+  retry: Retry
   clock: () => number
   log: Log
   guesses: Guesses
@@ -64,9 +66,12 @@ export class EntryDesk {
       const wishes = this.#portion.of(this.#waiting)
       this.#waiting = this.#waiting.slice(wishes.length)
       try {
-        const credentials = await findCredentials(
-          this.#deps.sql,
-          wishes.map(({ meeting, key }) => ({ meeting: Math.min(meeting, maxId), key })),
+        const { sql, retry } = this.#deps
+        const credentials = await retry(() =>
+          findCredentials(
+            sql,
+            wishes.map(({ meeting, key }) => ({ meeting: Math.min(meeting, maxId), key })),
+          ),
         )
         this.#portion.done()
         const entrants = new Map<number, Entrant[]>()

@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
@@ -12,6 +13,8 @@ import type { Zone } from './store.ts'
 
 export type HubDeps = {
   sql: Sql
+  /** Makes another for whoever does one transaction after the other. */
+  retrier: () => Retry
   clock: () => number
   log: Log
   metrics: Metrics
@@ -53,6 +56,7 @@ export class MeetingHub {
   readonly #poller: Poller
   readonly #epoch: string
   readonly #pages = new PageCache()
+  readonly #retryReading: Retry
   #zone: Zone = { timezone: 'UTC', utcOffset: 0 }
   #closed = false
 
@@ -60,8 +64,10 @@ export class MeetingHub {
   constructor(epoch: string, deps: HubDeps) {
     this.#epoch = epoch
     this.#deps = deps
+    this.#retryReading = deps.retrier()
     this.#desk = new EntryDesk({
       ...deps,
+      retry: deps.retrier(),
       utcOffset: () => this.#zone.utcOffset,
       viewOf: (meeting) => this.#rooms.get(meeting)?.view ?? null,
       admit: (meeting, entrants) => this.#room(meeting).enter(entrants),
@@ -69,6 +75,7 @@ export class MeetingHub {
     // Its first look opens the rooms of the meetings that were under way when the last process ended.
     this.#poller = new Poller({
       ...deps,
+      retry: deps.retrier(),
       rooms: () => this.#rooms,
       open: (meeting) => this.#room(meeting),
       onZone: (zone) => {
@@ -158,6 +165,8 @@ export class MeetingHub {
     }
     const room = new Room(id, {
       ...this.#deps,
+      retry: this.#deps.retrier(),
+      retryReading: this.#retryReading,
       epoch: this.#epoch,
       zone: () => this.#zone,
       pages: this.#pages,

@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
@@ -9,6 +10,7 @@ const maxBackoffMs = 5000
 
 type PollerDeps = {
   sql: Sql
+  retry: Retry
   log: Log
   metrics: Metrics
   pollMs: number
@@ -50,11 +52,11 @@ export class Poller {
   }
 
   async #poll(): Promise<void> {
-    const { sql, log, metrics, rooms, open, onZone } = this.#deps
+    const { sql, retry, log, metrics, rooms, open, onZone } = this.#deps
     const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
     const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
     try {
-      const { reports, zone } = await readSite(sql, watched)
+      const { reports, zone } = await retry(() => readSite(sql, watched))
       if (this.#closed) return
       if (this.#failures > 0) log({ level: 'info', event: 'databaseBack' })
       this.#failures = 0

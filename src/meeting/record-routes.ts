@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import { isRefused, isUnavailable } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Admission } from '../edge/admission.ts'
@@ -19,6 +20,7 @@ import { findCredentials } from './store.ts'
 
 export type RecordRouteDeps = {
   sql: Sql
+  retrier: () => Retry
   log: Log
   guesses: Guesses
   admission: Admission
@@ -29,9 +31,9 @@ export type RecordRouteDeps = {
 
 const address = '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}'
 const maxId = 2 ** 31 - 1
-/** Of the pool's connections, which are there for those who meet: so many look up keys, and so many read records. */
+/** Of the door's connections, which are there for those who meet: so many look up keys, and so many read records. */
 const lookUps = 1
-const readings = 2
+const readings = 1
 
 type Form = {
   path: string
@@ -63,13 +65,15 @@ const forms: readonly Form[] = [
  * the database alone, so that a process which does not serve the meetings gives it out as well.
  */
 export function recordRoutes(deps: RecordRouteDeps): Hono {
-  const { sql, log, guesses, admission, callerOf, prepared } = deps
+  const { sql, retrier, log, guesses, admission, callerOf, prepared } = deps
+  const retry = retrier()
   const keys = new Slots(lookUps)
   const pages = new Slots(readings)
+  const read: Retry = (page) => pages.use(() => retry(page))
   const app = new Hono()
 
   const mayRead = async (meeting: number, key: string): Promise<boolean> => {
-    const [credential] = await keys.use(() => findCredentials(sql, [{ meeting, key }]))
+    const [credential] = await keys.use(() => retry(() => findCredentials(sql, [{ meeting, key }])))
     return credential ? !credential.banned : false
   }
 
@@ -92,7 +96,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       if (!prepared()) return unavailable()
       let found: MeetingRecord | null
       try {
-        found = (await mayRead(meeting, key)) ? await openRecord(sql, pages, meeting) : null
+        found = (await mayRead(meeting, key)) ? await openRecord(sql, read, meeting) : null
       } catch (error) {
         if (!isUnavailable(error) && !isRefused(error)) throw error
         fail(error)

@@ -1,5 +1,5 @@
 import type { ISql, PendingQuery, Row, Sql } from 'postgres'
-import type { Slots } from '../edge/slots.ts'
+import type { Retry } from '../db/contention.ts'
 import { marks, type MeetingState } from './meeting.ts'
 import type { PollEnding } from './poll.ts'
 import { stateOf } from './store.ts'
@@ -68,10 +68,10 @@ const page = { lines: 500, bytes: 64 * 1024, polls: 50 }
  * it: the lines from the first `This meeting is now open` to the last `This meeting is now finished`, in order of time,
  * whoever said them. While the meeting is open (again) it goes up to now.
  *
- * All reading goes through `slots`, one page at a time: who reads on slowly holds none.
+ * All reading goes through `read`, one page at a time: who reads on slowly holds nothing.
  */
-export async function openRecord(sql: Sql, slots: Slots, meeting: number): Promise<MeetingRecord | null> {
-  const found = await slots.use(() => readHead(sql, meeting))
+export async function openRecord(sql: Sql, read: Retry, meeting: number): Promise<MeetingRecord | null> {
+  const found = await read(() => readHead(sql, meeting))
   if (!found) return null
   const { head, from, to } = found
   return {
@@ -80,7 +80,7 @@ export async function openRecord(sql: Sql, slots: Slots, meeting: number): Promi
       if (from === null) return
       let after = 0
       for (;;) {
-        const polls = await slots.use(() => readPolls(sql, meeting, after))
+        const polls = await read(() => readPolls(sql, meeting, after))
         if (polls.length > 0) yield polls
         if (polls.length < page.polls) return
         after = polls.at(-1)?.id ?? after
@@ -90,7 +90,7 @@ export async function openRecord(sql: Sql, slots: Slots, meeting: number): Promi
       if (from === null || to === null) return
       let after = { t: from, id: 0 }
       for (;;) {
-        const { lines, last } = await slots.use(() => readLines(sql, meeting, after, to))
+        const { lines, last } = await read(() => readLines(sql, meeting, after, to))
         if (lines.length > 0) yield lines
         if (!last) return
         after = last

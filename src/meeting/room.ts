@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import type { Retry } from '../db/contention.ts'
 import { explainRefusal, isRefused, whereRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
@@ -119,6 +120,10 @@ type Job =
 
 export type RoomDeps = {
   sql: Sql
+  /** For what this room writes. */
+  retry: Retry
+  /** Shared by all who read the record. */
+  retryReading: Retry
   epoch: string
   clock: () => number
   graceMs: number
@@ -577,10 +582,10 @@ export class Room implements SessionRoom {
 
   /** What comes after the line `after`: up to about `upTo`, or to the newest line if that has been passed already. */
   #readPage(after: number, upTo: number): Promise<Page> {
-    const { sql, pages } = this.#deps
+    const { sql, pages, retryReading } = this.#deps
     const end = after < upTo ? upTo : (this.#view?.lastLine.id ?? upTo)
     return pages.get(`${this.id} ${after}`, async () => {
-      const { json, last, full } = await readPage(sql, this.id, after, end)
+      const { json, last, full } = await retryReading(() => readPage(sql, this.id, after, end))
       return { frame: messagesFrame(json), last, full }
     })
   }
@@ -610,12 +615,18 @@ export class Room implements SessionRoom {
   }
 
   async #commit(view: Meeting, decision: Decision): Promise<{ events: Event[]; lines: MessageData[] }> {
-    const { sql, clock, metrics } = this.#deps
+    const { sql, retry, clock, metrics } = this.#deps
     const { write } = decision
-    const asked = clock()
-    if (!this.#fence) throw new Error('a meeting was written before it was read')
-    const stored = await commit(sql, this.#fence, write, view.lastLine.time)
-    metrics.committed(clock() - asked, { lines: stored.lines.length, votes: write.votes?.cast.length ?? 0 })
+    const fence = this.#fence
+    if (!fence) throw new Error('a meeting was written before it was read')
+    const begun = clock()
+    let asked = begun
+    const stored = await retry(async () => {
+      this.#checkOpen()
+      asked = clock()
+      return await commit(sql, fence, write, view.lastLine.time)
+    })
+    metrics.committed(clock() - begun, { lines: stored.lines.length, votes: write.votes?.cast.length ?? 0 })
     this.#checkOpen()
     const poll = stored.poll && { id: stored.poll.id, endsAt: asked + stored.poll.endsInMs }
     const lines = stored.lines.map((line, index) => lineOf(view, write.lines[index], line))
@@ -769,10 +780,10 @@ export class Room implements SessionRoom {
 
   /** Reads the view anew, and tells those who are here what they may have missed. */
   async #load(): Promise<void> {
-    const { sql, epoch, clock, graceMs } = this.#deps
+    const { sql, retry, epoch, clock, graceMs } = this.#deps
     const before = this.#view
-    this.#fence = await beginReading(sql, epoch, this.id)
-    const stored = await readMeeting(sql, this.id)
+    this.#fence = await retry(() => beginReading(sql, epoch, this.id))
+    const stored = await retry(() => readMeeting(sql, this.id))
     this.#checkOpen()
     if (!stored) {
       for (const socket of this.#seats.keys()) this.#dismiss(socket, disconnects.deleted)

@@ -197,7 +197,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
   test('a statement that takes longer than it may is refused, and then all goes on', async (t) => {
     const house = await openHouse(t)
     const plenum = await house.start({
-      database: urlWith(house.db.url, { parameters: { statement_timeout: '1000' } }),
+      database: urlWith(house.db.url, { parameters: { statement_timeout: '1000', lock_timeout: '0' } }),
     })
     const meeting = await gather(house.db.sql, plenum, 3, open)
     const members = await meeting.enterAll(0, 1, 2)
@@ -305,7 +305,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
     )
     assert.equal((await plenum.get('/readyz')).status, 503)
     await plenum.logged(
-      ({ event, error }) => event === 'databaseLost' && /53300|57P01|CLOSED/.test(String(error)),
+      ({ event, error }) => event === 'databaseLost' && /53300|57P01|CLOSED|ECONNRESET/.test(String(error)),
     )
     await leave()
     admin.release()
@@ -462,7 +462,12 @@ suite('faults of the database', { concurrency: 4 }, () => {
       const { sql, url } = house.db
       const forwarder = await openForwarder(Number(new URL(url).port))
       t.after(() => forwarder.close())
-      const plenum = await house.start({ database: urlWith(url, { port: forwarder.port, parameters }) })
+      // Else a write would not wait in the database for long enough to be caught there.
+      const database = urlWith(url, {
+        port: forwarder.port,
+        parameters: { lock_timeout: '0', ...parameters },
+      })
+      const plenum = await house.start({ database })
       const meeting = await gather(sql, plenum, 4, open)
       const members = await meeting.enterAll(0, 1, 2)
       members[0].send(newPoll)

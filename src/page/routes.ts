@@ -54,8 +54,9 @@ function servePage(name: PageName): (c: Context) => Response {
     br: Uint8Array.from(Buffer.from(brotli, 'base64')),
     gzip: Uint8Array.from(Buffer.from(gzip, 'base64')),
   }
-  // Nearly nobody asks for it, so that it is not kept.
-  const plain = (): Uint8Array<ArrayBuffer> => Uint8Array.from(gunzipSync(bodies.gzip))
+  // Nearly nobody asks for it. Once somebody has it is kept: to make it anew costs more than the request.
+  let kept: Uint8Array<ArrayBuffer> | null = null
+  const plain = (): Uint8Array<ArrayBuffer> => (kept ??= Uint8Array.from(gunzipSync(bodies.gzip)))
 
   return function page(c) {
     const encoding = chooseEncoding(c.req.header('accept-encoding') ?? '')

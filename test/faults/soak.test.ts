@@ -19,7 +19,7 @@ import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/wire.ts'
-import { Deadline } from '../support/patience.ts'
+import { Deadline, patience } from '../support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
@@ -29,7 +29,8 @@ const speakers = [0, 1, 2, 3, 4]
 const guests = [5, 6, 7, 8, 9]
 const slowReaders = [10, 11]
 const paceMs = isLong ? 400 : 40
-const graceSeconds = 5
+/** Enough for a page to come back on a machine as slow as this one. */
+const graceSeconds = Math.ceil(patience(2000) / 1000)
 /** The pool opens connections, and closes them, as it likes. */
 const poolConnections = 12
 /** Beyond a tenth, in MiB: what a short run has not warmed up yet. */

@@ -12,7 +12,14 @@ import type { Fields, ManageAnswer, ManageOptions } from './support/manage.ts'
 import { runPlenum, startPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { hold } from './support/hold.ts'
-import { appendMessage, broadcastMessage, initMessage, setKeyMessage, Zwibbler } from './support/zwibbler.ts'
+import {
+  appendMessage,
+  broadcastMessage,
+  cut,
+  initMessage,
+  setKeyMessage,
+  Zwibbler,
+} from './support/zwibbler.ts'
 import type { InitOptions } from './support/zwibbler.ts'
 
 const db = await createDatabase()
@@ -476,6 +483,23 @@ suite('with a key for JWTs', () => {
     const short = await open(jwt({ sub, u: 'cid', p: 'rw', exp: now() + 2 }), { to: guarded })
     assert.equal((await short.hears('error')).code, 4)
     assert.equal(await short.ended(), 1006)
+  })
+
+  test('who is not let in hears it at the beginning of a long first message, and no more of that is read', async () => {
+    const client = await new Zwibbler(guarded).opened()
+    const init = initMessage(newId(), { data: Buffer.alloc(16 * 2 ** 20 - 100) })
+    const frames = cut(init, 1000)
+    // The last frame never comes.
+    client.send(...frames.slice(0, -1))
+    assert.equal((await client.hears('error')).code, 4)
+    assert.equal(await client.ended(), 1006)
+    // Byte by byte: until the id is known.
+    const slow = await new Zwibbler(guarded).opened()
+    slow.send(
+      Buffer.from([1, 1]),
+      ...Array.from(init.subarray(2, 60), (byte) => Buffer.from([0xff, 1, byte])),
+    )
+    assert.equal((await slow.hears('error')).code, 4)
   })
 
   test('everything else is denied: documents’ ids, and JWTs that are not right in any way', async () => {

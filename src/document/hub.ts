@@ -234,8 +234,7 @@ export class DocumentHub {
     if (short && guesses.lockedMs('token', address) !== null) return session.end()
     if (access.type === 'access') {
       if (short && access.user !== null) guesses.proven('token', address)
-      session.grant(access)
-      return this.#room(access.document).enter(session)
+      return session.grant(access, () => this.#room(access.document).enter(session))
     }
     const fault = access.type === 'fault' ? access : faults.denied
     log({ level: 'info', event: 'documentRefused', document: '', address, request, reason: fault.text })

@@ -5,6 +5,7 @@ import { describeError } from '../db/pool.ts'
 import type { Admission } from '../edge/admission.ts'
 import { pieceBytes, streamOf } from '../edge/body.ts'
 import { type Form, readForm, readUrlencoded } from '../edge/form.ts'
+import { GrowingBuffer } from '../edge/growing.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
 import type { Caller } from '../edge/remote.ts'
@@ -196,23 +197,21 @@ async function readBody(
   const { socket } = (c.env as HttpBindings).incoming
   let renewedAt = 0
   if (Number(c.req.header('content-length') ?? 0) > limit) return null
-  const parts: Uint8Array[] = []
-  let bytes = 0
+  const body = new GrowingBuffer(limit)
   const reader = c.req.raw.body?.getReader()
   while (reader) {
     const { value, done } = (await reader.read()) as { value?: Uint8Array; done: boolean }
     if (done || !value) break
-    bytes += value.length
-    if (bytes > limit) {
+    if (body.length + value.length > limit) {
       await reader.cancel()
       return null
     }
-    parts.push(value)
-    if (!isKnown || bytes < renewedAt + pieceBytes) continue
-    renewedAt = bytes
+    body.append(value)
+    if (!isKnown || body.length < renewedAt + pieceBytes) continue
+    renewedAt = body.length
     admission.requested(socket)
   }
-  return Buffer.concat(parts)
+  return body.take()
 }
 
 const textOf = (form: Form, field: string): string => form.get(field)?.toString() ?? ''

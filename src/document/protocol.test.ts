@@ -30,7 +30,7 @@ test('a message is joined again, wherever it was cut: at every border, and byte 
   const pieces = [Buffer.from([message[0] ?? 0, 1])]
   for (const byte of message.subarray(2)) pieces.push(Buffer.from([0xff, 1, byte]))
   for (const piece of pieces) assert.deepEqual(joiner.push(piece), { type: 'incomplete' })
-  assert.equal(joiner.heldBytes, message.length)
+  assert.ok(joiner.heldBytes <= 1024)
   const last = joiner.push(Buffer.from([0xff, 0]))
   assert.equal(last.type, 'message')
   if (last.type === 'message') assert.deepEqual(parseInit(last.bytes), parseInit(message))

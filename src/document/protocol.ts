@@ -3,6 +3,7 @@
  * big-endian; byte 0 of each frame is its type, byte 1 says whether more of the message follows.
  */
 import { binaryFrame } from '../edge/frame.ts'
+import { GrowingBuffer } from '../edge/growing.ts'
 
 export type Version = 2 | 3
 
@@ -74,68 +75,103 @@ const tooShort = fault('the message is shorter than its fields')
 export type Joined =
   { type: 'message'; bytes: Buffer } | { type: 'incomplete' } | { type: 'tooLong'; kind: number } | Fault
 
+const noBytes = Buffer.alloc(0)
+const frameHead = 2
+
 /**
- * Joins the frames of one client into messages of at most `limit` bytes. What is longer is not kept, and told of when its
- * end has come.
+ * Joins the frames of one client, and the parts of a frame, into messages of at most `limit` bytes. What is longer is not
+ * kept, and told of when its end has come.
  */
 export class Joiner {
   readonly #limit: number
-  #parts: Buffer[] = []
-  #bytes = 0
+  readonly #held: GrowingBuffer
+  /** The type of the message under way. */
   #kind: number | null = null
+  #bytes = 0
+  /** Of the frame under way, as far as they have come: its type and MORE. */
+  #head = noBytes
 
   constructor(limit: number) {
     this.#limit = limit
+    this.#held = new GrowingBuffer(limit)
   }
 
-  /** What is held of a message that is not complete yet. */
+  /** The memory that a message takes that is not complete yet. */
   get heldBytes(): number {
-    return this.#bytes > this.#limit ? 0 : this.#bytes
+    return this.#held.capacity
   }
 
+  /** What there is of that message. */
+  get begun(): Buffer {
+    return this.#held.view
+  }
+
+  /** Keeps nothing of a message that is not complete. */
+  clear(): void {
+    this.#held.clear()
+  }
+
+  /** Takes a part of a frame of which more is to come. */
+  part(data: Buffer): Fault | null {
+    let rest = data
+    if (this.#head.length < frameHead) {
+      const lacking = frameHead - this.#head.length
+      rest = data.subarray(lacking)
+      this.#head = Buffer.concat([this.#head, data.subarray(0, lacking)])
+      const [kind, more] = this.#head
+      if (kind === undefined || more === undefined) return null
+      if (this.#kind !== null && kind !== types.more)
+        return fault('a message began before the last one had ended')
+      if (this.#kind === null) {
+        if (kind === types.more) return fault('a continuation of no message')
+        this.#kind = kind
+        this.#take(this.#head)
+      }
+    }
+    this.#take(rest)
+    return null
+  }
+
+  /** Takes a frame, or what is left of the one of which there were parts. */
   push(frame: Buffer): Joined {
     const [kind, more] = frame
-    if (kind === undefined || more === undefined) return fault('a frame has two bytes at least')
-    if (this.#kind === null) {
-      if (kind === types.more) return fault('a continuation of no message')
-      if (more === 0)
-        return frame.length > this.#limit ? { type: 'tooLong', kind } : { type: 'message', bytes: frame }
-      this.#kind = kind
-      this.#take(frame)
-      return { type: 'incomplete' }
-    }
-    if (kind !== types.more) return fault('a message began before the last one had ended')
-    this.#take(frame.subarray(2))
-    if (more !== 0) return { type: 'incomplete' }
+    const isAlone = this.#kind === null && this.#head.length === 0
+    if (isAlone && kind !== undefined && kind !== types.more && more === 0)
+      return frame.length > this.#limit ? { type: 'tooLong', kind } : { type: 'message', bytes: frame }
+    const refused = this.part(frame)
+    if (refused) return refused
+    if (this.#head.length < frameHead || this.#kind === null) return fault('a frame has two bytes at least')
+    const hasMore = this.#head[1] !== 0
+    this.#head = noBytes
+    if (hasMore) return { type: 'incomplete' }
     const begun = this.#kind
     const isTooLong = this.#bytes > this.#limit
-    const bytes = isTooLong ? null : Buffer.concat(this.#parts)
     this.#kind = null
-    this.#parts = []
     this.#bytes = 0
-    return bytes ? { type: 'message', bytes } : { type: 'tooLong', kind: begun }
+    return isTooLong ? { type: 'tooLong', kind: begun } : { type: 'message', bytes: this.#held.take() }
   }
 
   #take(part: Buffer): void {
     this.#bytes += part.length
-    if (this.#bytes > this.#limit) this.#parts = []
-    // Many a part is a byte or two of a large buffer.
-    else if (part.length > 0) this.#parts.push(Buffer.from(part))
+    if (this.#bytes > this.#limit) this.#held.clear()
+    else this.#held.append(part)
   }
 }
 
-/** Understands a client's first message. */
-export function parseInit(bytes: Buffer): Init | Fault {
-  if (bytes[0] !== types.init) return fault('the first message has to be init')
-  if (bytes.length < 4) return tooShort
+/** Understands the beginning of a client's first message, up to its id; null where more of it has to come. */
+export function parseInitHead(bytes: Buffer): (Omit<Init, 'data'> & { length: number }) | Fault | null {
+  const [kind] = bytes
+  if (kind === undefined) return null
+  if (kind !== types.init) return fault('the first message has to be init')
+  if (bytes.length < 4) return null
   const version = bytes.readUInt16BE(2)
   if (version !== 2 && version !== 3) return fault('protocol versions 2 and 3 are understood')
   const at = version === 2 ? { offset: 9, length: 17, id: 18 } : { offset: 13, length: 21, id: 25 }
-  if (bytes.length < at.id) return tooShort
+  if (bytes.length < at.id) return null
   const length = version === 2 ? bytes.readUInt8(at.length) : bytes.readUInt32BE(at.length)
-  if (bytes.length < at.id + length) return tooShort
   if (length < 1 || length > longestIds[version])
     return fault(`an id has 1 to ${longestIds[version]} bytes in version ${version}`)
+  if (bytes.length < at.id + length) return null
   const longest = bytes.readUInt32BE(4)
   return {
     type: 'init',
@@ -144,8 +180,17 @@ export function parseInit(bytes: Buffer): Init | Fault {
     mode: modeOf(bytes.readUInt8(8)),
     offset: readOffset(bytes, at.offset),
     id: bytes.subarray(at.id, at.id + length),
-    data: bytes.subarray(at.id + length),
+    length: at.id + length,
   }
+}
+
+/** Understands a client's first message. */
+export function parseInit(bytes: Buffer): Init | Fault {
+  const head = parseInitHead(bytes)
+  if (head === null) return tooShort
+  if (head.type === 'fault') return head
+  const { length, ...init } = head
+  return { ...init, data: bytes.subarray(length) }
 }
 
 /** Understands any later message. Both forms of append are taken from everyone. */

@@ -29,6 +29,7 @@ export function documentRoutes(deps: DocumentRouteDeps): Hono {
       })
       return {
         frame: (data) => session.frame(data),
+        part: (data) => session.part(data),
         ended(how) {
           session.ended(how)
           hub()?.left(session)

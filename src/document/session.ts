@@ -1,6 +1,8 @@
 import { binaryFrame } from '../edge/frame.ts'
+import { owned } from '../edge/growing.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
+import { Pace } from '../hub/rate.ts'
 import type { Access } from './access.ts'
 import type { Budget, Holder } from './budget.ts'
 import type { Permissions } from './document.ts'
@@ -14,13 +16,15 @@ import {
   Joiner,
   parseCommand,
   parseInit,
+  parseInitHead,
 } from './protocol.ts'
 
 export type DocumentSessionDeps = {
   maxMessage: number
   budget: Budget
   metrics: Metrics
-  /** Decides about a session whose init message has come. */
+  clock: () => number
+  /** Decides about a session of which it is known who wants to open what; the rest of its init message may be to come. */
   enter: (session: DocumentSession) => void
 }
 
@@ -29,33 +33,54 @@ export type TooLong = Readonly<{ type: 'tooLong'; kind: number }>
 
 /** What a session needs of the document that it is in. */
 export type SessionRoom = {
-  /** `bytes`: what `session.answered` gives back once it is done. */
-  command: (session: DocumentSession, command: Command | TooLong, bytes: number) => void
+  /** `cost`: what `session.answered` gives back once it is done. */
+  command: (session: DocumentSession, command: Command | TooLong, cost: number) => void
   /** Tells why and ends the connection, in order with what is being sent. */
   dismiss: (session: DocumentSession, fault: Fault) => void
   ended: (session: DocumentSession, how: Ending) => void
 }
 
 const initWithinMs = 30_000
+/** A message may take that long; and again as long when so many bytes of it have come within. */
+const messageWithinMs = 60_000
+const leastInTime = 1024 * 1024
 const mostUnanswered = 10_000
 const mostEarlyBytes = 1024 * 1024
 const longestTimerMs = 2 ** 31 - 1
+/** What a client may send at once, and a second: bytes, of which each frame has some. The others wait in the network. */
+const burst = 4 * 1024 * 1024
+const perSecond = 4 * 1024 * 1024
+const leastFrame = 512
+
+/** What a message that waits costs in memory: its bytes, and the objects around them. */
+const costOf = (bytes: Buffer): number => bytes.buffer.byteLength + 512
 
 /** One connection at the document door, from the upgrade to its end. */
 export class DocumentSession implements SocketHandlers, Holder {
   readonly socket: Socket
   readonly #deps: DocumentSessionDeps
   readonly #joiner: Joiner
+  readonly #pace = new Pace(burst, perSecond)
   #init: Init | null = null
   #access: Access | null = null
   #room: SessionRoom | null = null
+  /** Whether all of the init message has come, and what is to be done then. */
+  #initIsWhole = false
+  #whenWhole: (() => void) | null = null
   /** What came after init and before the document did; null from then on. */
   #early: Buffer[] | null = []
-  #earlyBytes = 0
-  #initBytes = 0
+  #earlyCost = 0
+  #initCost = 0
   #joining = 0
-  #unanswered = { commands: 0, bytes: 0 }
+  #unanswered = { commands: 0, cost: 0 }
   #timer: NodeJS.Timeout | null
+  #expiry: NodeJS.Timeout | null = null
+  /** Of the message under way. */
+  #arriving: NodeJS.Timeout | null = null
+  #arrived = 0
+  /** Why nothing more is read. */
+  readonly #pauses = new Set<'access' | 'pace'>()
+  #resting: NodeJS.Timeout | null = null
   #open = true
 
   constructor(socket: Socket, deps: DocumentSessionDeps) {
@@ -84,23 +109,37 @@ export class DocumentSession implements SocketHandlers, Holder {
     return this.#access?.permissions ?? { read: false, write: false, admin: false }
   }
 
+  part(data: Buffer): void {
+    if (!this.#open) return
+    this.#spend(data.length)
+    const refused = this.#joiner.part(data)
+    this.#hold()
+    if (refused) return this.fail(refused)
+    this.#await(data.length)
+    if (!this.#init && this.#open) this.#lookForInit()
+  }
+
   frame(data: Buffer): void {
     if (!this.#open) return
+    this.#spend(data.length)
     const joined = this.#joiner.push(data)
-    const held = this.#joiner.heldBytes - this.#joining
-    this.#joining = this.#joiner.heldBytes
-    this.#deps.budget.change(this, held)
+    this.#hold()
     if (!this.#open) return
+    if (joined.type === 'incomplete') {
+      this.#await(data.length)
+      if (!this.#init) this.#lookForInit()
+      return
+    }
+    if (this.#arriving) clearInterval(this.#arriving)
+    this.#arriving = null
     switch (joined.type) {
-      case 'incomplete':
-        return
       case 'fault':
         return this.fail(joined)
       case 'tooLong':
         if (!this.#room || this.#early) return this.fail(tooLongFault(this.#deps.maxMessage))
         return this.#take(joined, 0)
       case 'message':
-        return this.#message(joined.bytes)
+        return this.#message(owned(joined.bytes))
     }
   }
 
@@ -109,13 +148,16 @@ export class DocumentSession implements SocketHandlers, Holder {
     this.#room?.ended(this, how)
   }
 
-  /** Settled before the session enters a room. */
-  grant(access: Access): void {
+  /** Settled before the session enters a room, which is to be done by `whole`: when its init message has come whole. */
+  grant(access: Access, whole: () => void): void {
     this.#access = access
+    if (this.#initIsWhole) whole()
+    else this.#whenWhole = whole
+    this.#goOn('access')
     const { leftMs } = access
     // What lasts longer than a timer can is not ended by one.
     if (leftMs !== null && leftMs <= longestTimerMs)
-      this.#timer = setTimeout(() => this.fail(faults.denied), leftMs)
+      this.#expiry = setTimeout(() => this.fail(faults.denied), leftMs)
   }
 
   /** What the connection may do from now on. Without reading it ends. */
@@ -137,18 +179,18 @@ export class DocumentSession implements SocketHandlers, Holder {
   live(): void {
     const early = this.#early ?? []
     this.#early = null
-    const held = this.#earlyBytes + this.#initBytes
-    this.#earlyBytes = 0
-    this.#initBytes = 0
+    const held = this.#earlyCost + this.#initCost
+    this.#earlyCost = 0
+    this.#initCost = 0
     this.#deps.budget.change(this, -held)
     for (const bytes of early) if (this.#open) this.#command(bytes)
   }
 
   /** A command is done or dropped. */
-  answered(bytes: number): void {
+  answered(cost: number): void {
     this.#unanswered.commands--
-    this.#unanswered.bytes -= bytes
-    this.#deps.budget.change(this, -bytes)
+    this.#unanswered.cost -= cost
+    this.#deps.budget.change(this, -cost)
   }
 
   /** More waits than the server can keep, and nobody keeps more of it. */
@@ -171,50 +213,113 @@ export class DocumentSession implements SocketHandlers, Holder {
     this.socket.end(null)
   }
 
+  /** Who comes is asked who he is before more is kept than what came with the beginning of his first message. */
+  #lookForInit(): void {
+    const head = parseInitHead(this.#joiner.begun)
+    if (head === null) return
+    if (head.type === 'fault') return this.fail(head)
+    this.#init = { ...head, id: Buffer.from(head.id), data: Buffer.alloc(0) }
+    this.#pause('access')
+    this.#deps.enter(this)
+  }
+
   #message(bytes: Buffer): void {
-    if (!this.#init) {
-      const init = parseInit(bytes)
-      if (init.type === 'fault') return this.fail(init)
-      this.#init = init
-      if (this.#timer) clearTimeout(this.#timer)
-      this.#timer = null
-      this.#initBytes = bytes.length
-      this.#deps.budget.change(this, bytes.length)
-      return this.#open ? this.#deps.enter(this) : undefined
-    }
+    if (!this.#initIsWhole) return this.#wholeInit(bytes)
     if (!this.#early) return this.#command(bytes)
+    const cost = costOf(bytes)
     this.#early.push(bytes)
-    this.#earlyBytes += bytes.length
-    this.#deps.budget.change(this, bytes.length)
-    if (this.#earlyBytes > mostEarlyBytes || this.#early.length > mostUnanswered)
-      this.fail(fault('too much came before the document was open'))
+    this.#earlyCost += cost
+    this.#deps.budget.change(this, cost)
+    if (this.#earlyCost > mostEarlyBytes) this.fail(fault('too much came before the document was open'))
+  }
+
+  #wholeInit(bytes: Buffer): void {
+    const init = parseInit(bytes)
+    if (init.type === 'fault') return this.fail(init)
+    const isKnown = this.#init !== null
+    this.#init = init
+    this.#initIsWhole = true
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#initCost = costOf(bytes)
+    this.#deps.budget.change(this, this.#initCost)
+    if (!this.#open) return
+    if (!isKnown) return this.#deps.enter(this)
+    const whole = this.#whenWhole
+    this.#whenWhole = null
+    whole?.()
   }
 
   #command(bytes: Buffer): void {
     const command = parseCommand(bytes)
     if (command.type === 'fault') this.fail(command)
-    else this.#take(command, bytes.length)
+    else this.#take(command, costOf(bytes))
   }
 
-  #take(command: Command | TooLong, bytes: number): void {
+  #take(command: Command | TooLong, cost: number): void {
     const unanswered = this.#unanswered
     unanswered.commands++
-    unanswered.bytes += bytes
-    this.#deps.budget.change(this, bytes)
-    this.#room?.command(this, command, bytes)
-    if (unanswered.commands > mostUnanswered || unanswered.bytes > 2 * this.#deps.maxMessage)
+    unanswered.cost += cost
+    this.#deps.budget.change(this, cost)
+    this.#room?.command(this, command, cost)
+    const most = 2 * (this.#deps.maxMessage + leastFrame)
+    if (unanswered.commands > mostUnanswered || unanswered.cost > most)
       this.fail(fault('too much is unanswered'))
+  }
+
+  /** Counts what the message under way takes. */
+  #hold(): void {
+    const held = this.#joiner.heldBytes - this.#joining
+    this.#joining = this.#joiner.heldBytes
+    this.#deps.budget.change(this, held)
+  }
+
+  /** A message under way has to go on. */
+  #await(bytes: number): void {
+    this.#arrived += bytes
+    if (this.#arriving || !this.#open) return
+    this.#arrived = bytes
+    this.#arriving = setInterval(() => {
+      if (this.#arrived < leastInTime) this.fail(fault('a message was not complete in time'))
+      this.#arrived = 0
+    }, messageWithinMs)
+  }
+
+  #spend(bytes: number): void {
+    const ms = this.#pace.spend(Math.max(bytes, leastFrame), this.#deps.clock())
+    if (ms === 0 || this.#resting) return
+    this.#pause('pace')
+    const rest = (ms: number): void => {
+      this.#resting = setTimeout(() => {
+        const left = this.#pace.spend(0, this.#deps.clock())
+        if (left > 0) return rest(left)
+        this.#resting = null
+        this.#goOn('pace')
+      }, ms)
+    }
+    rest(ms)
+  }
+
+  #pause(why: 'access' | 'pace'): void {
+    this.#pauses.add(why)
+    this.socket.pause()
+  }
+
+  #goOn(why: 'access' | 'pace'): void {
+    if (this.#pauses.delete(why) && this.#pauses.size === 0 && this.#open) this.socket.resume()
   }
 
   #close(): void {
     if (!this.#open) return
     this.#open = false
-    if (this.#timer) clearTimeout(this.#timer)
+    for (const timer of [this.#timer, this.#expiry, this.#resting]) if (timer) clearTimeout(timer)
+    if (this.#arriving) clearInterval(this.#arriving)
     this.#early = []
-    const held = this.#joining + this.#earlyBytes + this.#initBytes
-    this.#initBytes = 0
+    this.#joiner.clear()
+    const held = this.#joining + this.#earlyCost + this.#initCost
+    this.#initCost = 0
     this.#joining = 0
-    this.#earlyBytes = 0
+    this.#earlyCost = 0
     this.#deps.budget.change(this, -held)
   }
 }

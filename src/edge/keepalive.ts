@@ -55,6 +55,8 @@ export class Keepalive {
     this.#sweptAt = now
     for (const socket of this.#sockets) {
       if (slept) socket.lastSeen += Math.trunc(pause)
+      // Of whom we read nothing nothing can come.
+      if (socket.isPaused) continue
       if (now - socket.lastSeen > this.#pingMs * 2.5) socket.destroy()
       else if (now >= socket.pingAt) {
         socket.ping()

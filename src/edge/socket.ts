@@ -2,6 +2,7 @@ import type { Socket as NetSocket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Admission } from './admission.ts'
 import type { Keepalive } from './keepalive.ts'
+import { receiverOf, takeInParts } from './receiver.ts'
 
 /** How a connection ended: the client said goodbye (close frame without a code or with 1000), or anything else. */
 export type Ending = 'left' | 'lost'
@@ -23,6 +24,9 @@ export interface Socket {
   allowBacklog(bytes: number): void
   /** Resolves when nearly all that was written has left this process, or when the connection is gone. */
   drained(): Promise<void>
+  /** Reads no more of what the client sends, but for what has come already, until `resume`. */
+  pause(): void
+  resume(): void
   /** Sends what was written, then ends the connection: by a close frame with `code`, or without one (browsers: 1006). */
   end(code: number | null): void
   /** Ends the TCP connection at once. */
@@ -33,6 +37,11 @@ export interface Socket {
 export interface SocketHandlers {
   /** `data` may be a part of a larger buffer; of a text frame its bytes, which need not be UTF-8. */
   frame(data: Buffer, isBinary: boolean): void
+  /**
+   * Where it is there, it gets long frames, and those of several fragments, in parts as they come; `frame` then brings the
+   * rest. So nothing is kept of a frame but by the door.
+   */
+  part?(data: Buffer): void
   /** Called once, whoever ended the connection. */
   ended(how: Ending): void
 }
@@ -48,6 +57,9 @@ export type SocketDeps = {
 
 const maxUnread = 1024 * 1024
 const lingerMs = 2000
+/** What a client may have looked at in one go, before others have their turn: bytes, of which each frame has some. */
+const mostInTurn = 64 * 1024
+const leastFrame = 4 * 1024
 const closeNormal = 1000
 const closeWithoutCode = 1005
 const closeBrokenProtocol = 1002
@@ -98,6 +110,7 @@ export class LiveSocket implements Socket {
   #handlers: SocketHandlers | null = null
   #open = true
   #allowance = 0
+  #inTurn = 0
 
   /** For a connection that has just been opened, in its 'open' event: `handle` is to be called in the same. */
   constructor(raw: Connection, caller: { address: string; request: string }, deps: SocketDeps) {
@@ -121,6 +134,25 @@ export class LiveSocket implements Socket {
 
   handle(handlers: SocketHandlers): void {
     this.#handlers = handlers
+    if (!handlers.part) return
+    takeInParts(receiverOf(this.#raw), (data) => {
+      this.lastSeen = Math.trunc(this.#deps.clock())
+      if (this.#open) this.#guarded(() => this.#handlers?.part?.(data))
+    })
+  }
+
+  get isPaused(): boolean {
+    return this.#raw.isPaused
+  }
+
+  pause(): void {
+    this.#raw.pause()
+  }
+
+  resume(): void {
+    // The silence was ours.
+    this.lastSeen = Math.trunc(this.#deps.clock())
+    this.#raw.resume()
   }
 
   write(frames: readonly Buffer[]): void {
@@ -172,10 +204,19 @@ export class LiveSocket implements Socket {
   heard(event: string | symbol, values: readonly unknown[]): true {
     if (event === 'close') this.#close(values[0] as number)
     else this.lastSeen = Math.trunc(this.#deps.clock())
+    if (event !== 'close') this.#yieldAfter((values[0] as Buffer | undefined)?.length ?? 0)
     if (event === 'message') this.#receive(values[0] as Buffer, values[1] as boolean)
     // The answers to a flood of pings pile up like anything else that is not read.
     else if (event === 'ping' && this.#tooSlow) this.#cutSlow()
     return true
+  }
+
+  /** One segment may bring ten thousand frames: when so much has been looked at, the next one waits for its own turn. */
+  #yieldAfter(bytes: number): void {
+    this.#inTurn += Math.max(bytes, leastFrame)
+    const isEnough = this.#inTurn >= mostInTurn
+    if (isEnough) this.#inTurn = 0
+    receiverOf(this.#raw)._allowSynchronousEvents = !isEnough
   }
 
   #receive(data: Buffer, isBinary: boolean): void {

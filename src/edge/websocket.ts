@@ -10,6 +10,8 @@ import { Connection } from './socket.ts'
 import { turn } from './turns.ts'
 
 const usualMaxFrame = 64 * 1024
+/** Of a frame that has not come whole: each is an object, whatever it has. TCP's smallest usual segment has 536 bytes. */
+const mostParts = 256
 const closeTimeoutMs = 5000
 
 export type UpgradeWebSocket = ReturnType<typeof createNodeWebSocket>['upgradeWebSocket']
@@ -41,6 +43,8 @@ export function createWebSockets(
     skipUTF8Validation: true,
     // The sockets bound by bytes what is not read, answers to pings among it.
     maxPendingAutoPongs: 0,
+    maxFragments: mostParts,
+    maxBufferedChunks: mostParts,
   })
   // Nobody asks for the list of connections, which costs each of them a listener.
   Object.assign(adapter.wss, { clients: undefined })

@@ -18,6 +18,8 @@ function room(people: Record<string, Omit<Recipient<Audience>, 'socket'>>) {
       write: (frames) => writes[name]?.push(Buffer.concat(frames).toString()),
       allowBacklog: () => undefined,
       drained: () => Promise.resolve(),
+      pause: () => undefined,
+      resume: () => undefined,
       end: () => undefined,
       destroy: () => undefined,
     }

@@ -16,6 +16,7 @@ export type SessionRoom = {
 }
 
 const maxEarly = 16
+const maxEarlyLength = 64 * 1024
 const tooFast = reject('You are sending too fast', { again: true })
 const notText = reject('Only text frames of UTF-8 are understood')
 
@@ -30,6 +31,7 @@ export class Session implements SocketHandlers {
   #rate: RateLimit | null = null
   /** What came before it has been admitted, unread; null from then on. */
   #early: (string | null)[] | null = []
+  #earlyLength = 0
   #earlyDropped = false
   #room: SessionRoom | null = null
   #onDecided: (() => void) | null = null
@@ -113,7 +115,8 @@ export class Session implements SocketHandlers {
   #receive(text: string | null): void {
     if (!this.#open) return
     if (this.#early !== null) {
-      if (this.#early.length < maxEarly) this.#early.push(text)
+      this.#earlyLength += text?.length ?? 0
+      if (this.#early.length < maxEarly && this.#earlyLength <= maxEarlyLength) this.#early.push(text)
       else this.#earlyDropped = true
       return
     }

@@ -16,6 +16,7 @@ import { checkRights, migrate } from './db/schema.ts'
 import { importKey } from './document/access.ts'
 import { Budget } from './document/budget.ts'
 import { DocumentHub } from './document/hub.ts'
+import { allOrNone } from './hub/all-or-none.ts'
 import { Admission } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
@@ -236,22 +237,19 @@ export async function startServer(
     let told = ''
     return new Lease(control, {
       async gained(epoch) {
-        const gained = new MeetingHub(epoch, {
-          ...config,
-          ratePerSecond: () => adjusted.ratePerSecond,
-          version,
-          ...doors.meetings,
-          clock,
-          log,
-          metrics,
-          guesses,
-          onFenced: () => lease?.fenced(),
+        const gained = await allOrNone(async (keep) => {
+          const meetings = keep(createMeetings(epoch))
+          await meetings.ready
+          return {
+            meetings,
+            documents: config.document && keep(await createDocuments(epoch, config.document)),
+          }
         })
-        await gained.ready
-        hub = gained
+        hub = gained.meetings
+        documents = gained.documents
         told = ''
-        log({ level: 'info', event: 'serving', meetings: gained.size })
-        if (config.document) documents = await serveDocuments(epoch, config.document)
+        log({ level: 'info', event: 'serving', meetings: hub.size })
+        if (documents) log({ level: 'info', event: 'documentsServing' })
       },
       lost() {
         hub?.close()
@@ -267,12 +265,25 @@ export async function startServer(
     })
   }
 
-  const serveDocuments = async (
+  const createMeetings = (epoch: string): MeetingHub =>
+    new MeetingHub(epoch, {
+      ...config,
+      ratePerSecond: () => adjusted.ratePerSecond,
+      version,
+      ...doors.meetings,
+      clock,
+      log,
+      metrics,
+      guesses,
+      onFenced: () => lease?.fenced(epoch),
+    })
+
+  const createDocuments = async (
     epoch: string,
     document: NonNullable<Config['document']>,
   ): Promise<DocumentHub> => {
     const { webhook, credentials } = document
-    const hub = new DocumentHub(epoch, {
+    return new DocumentHub(epoch, {
       ...document,
       jwtKey: document.jwtKey && (await importKey(document.jwtKey)),
       webhook: webhook === null ? null : { url: webhook, user: '', password: '', ...credentials },
@@ -282,10 +293,8 @@ export async function startServer(
       metrics,
       budget: heldByClients,
       guesses,
-      onFenced: () => lease?.fenced(),
+      onFenced: () => lease?.fenced(epoch),
     })
-    log({ level: 'info', event: 'documentsServing' })
-    return hub
   }
 
   const serveChat = async ({ schema }: { schema: string }): Promise<typeof chat> => {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join as joinPath } from 'node:path'
 import { suite, test } from 'node:test'
 import type { Sql } from 'postgres'
 import { lockSpace, locks } from '../src/db/schema.ts'
@@ -10,7 +13,7 @@ import type { House } from './support/house.ts'
 import { join, UpgradeRefused } from './support/member.ts'
 import type { Target } from './support/member.ts'
 import type { StockPage } from './support/page.ts'
-import { runPlenum } from './support/server.ts'
+import { builtBundle, runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { meetingStatus } from './support/status.ts'
 import { until } from './support/until.ts'
@@ -299,6 +302,43 @@ suite('warm standby', { concurrency: 4 }, () => {
     assert.ok((await chair.next('messages')).data.some(({ message }) => message === 'just in time'))
     former.signal('SIGCONT')
     assert.equal((await ann.closed).code, 1006)
+  })
+
+  test('one that fails half-way to begin to serve begins anew, and nothing is left of its first attempts', async (t) => {
+    const house = await openHouse(t, { grace: 1 })
+    const { sql } = house.db
+    const before = await house.start()
+    const meeting = await gather(sql, before, 2, open)
+    await meeting.enterAll(0, 1)
+    // The rooms of this meeting are opened by each attempt, and have its people leave.
+    await before.kill()
+    const folder = await mkdtemp(joinPath(tmpdir(), 'plenum-fault-'))
+    t.after(() => rm(folder, { recursive: true }))
+    const bundle = joinPath(folder, 'plenum.mjs')
+    const text = await readFile(builtBundle, 'utf8')
+    const parts = text.split(/(?<=async function importKey\d*\(key\) \{)/)
+    assert.equal(parts.length, 2)
+    const fault =
+      "if ((globalThis.attempts = (globalThis.attempts ?? 0) + 1) <= 2) throw new Error('injected');"
+    await writeFile(bundle, parts.join(fault))
+    const plenum = await house.start({
+      bundle,
+      flags: ['-rate', '0', '-document', '-document-jwtkey', 'k'.repeat(32)],
+    })
+    const { reason } = await plenum.logged(({ event }) => event === 'waiting')
+    assert.equal(reason, 'the meetings cannot be served: injected')
+    await until('they have left', async () => {
+      const left = (await meeting.texts()).filter((text) => text.endsWith('left the meeting'))
+      return left.length === 2
+    })
+    const [ann, bob] = [
+      await join(plenum, meeting.id, meeting.key(0)),
+      await join(plenum, meeting.id, meeting.key(1)),
+    ]
+    await settle(ann, bob)
+    assert.equal(plenum.logs.filter(({ event }) => event === 'leaseLost').length, 0)
+    assert.equal(plenum.logs.filter(({ event }) => event === 'serving').length, 1)
+    assert.equal(await isReady(plenum), true)
   })
 
   test('of two that start at once on an empty database one serves', async (t) => {

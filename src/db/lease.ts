@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { isUnavailable } from './failure.ts'
 import { describeError } from './pool.ts'
 import { lockSpace, locks } from './schema.ts'
 
@@ -15,7 +16,10 @@ type Holding =
 const retryMs = 500
 
 export type LeaseEvents = {
-  /** This process serves the meetings from now on; its writes are to name `epoch`. */
+  /**
+   * This process serves the meetings once this resolves; its writes are to name `epoch`. Where it rejects, nothing may be
+   * left of what it began: the lock is given back, and it is called again with another epoch when that is had again.
+   */
   gained: (epoch: string) => Promise<void>
   /** It does no longer: another one does, or may. */
   lost: () => void
@@ -46,8 +50,13 @@ export class Lease {
     return this.#holding.type === 'waiting' ? this.#holding.reason : null
   }
 
-  /** To be called when a write was refused by the fence: another process has taken over. */
-  fenced(): void {
+  /**
+   * To be called when the fence refused a write that named `epoch`: another process has taken over. What is left of an
+   * older epoch says nothing of the one that is held now.
+   */
+  fenced(epoch: string): void {
+    const holding = this.#holding
+    if (holding.type === 'waiting' || holding.epoch !== epoch) return
     this.#lose('another Plenum process serves the meetings')
   }
 
@@ -64,7 +73,7 @@ export class Lease {
       .catch((error: unknown) => {
         if (this.#closed) return
         const holding = this.#holding
-        if (holding.type === 'waiting') this.#wait(`the database does not answer: ${describeError(error)}`)
+        if (holding.type === 'waiting') this.#wait(reasonOf(error))
         else this.#holding = { ...holding, type: 'unsure' }
       })
       .then(() => {
@@ -84,7 +93,7 @@ export class Lease {
     const [session] = await sql<{ pid: number; got: boolean }[]>`
       select pg_backend_pid() pid, pg_try_advisory_lock(${lockSpace}, ${locks.meetings}) got`
     if (!session) return
-    if (session.got) return await this.#acquired(session.pid)
+    if (session.got) return await this.#acquired(session.pid).catch((error: unknown) => this.#giveBack(error))
     if (holding.type === 'unsure') {
       // After a broken network the server may still keep our own old session, and with it the lock.
       const [own] = await sql`
@@ -120,6 +129,16 @@ export class Lease {
     this.#holding = { type: 'held', pid, epoch }
   }
 
+  /**
+   * Another process may be able to serve what this one could not begin to. The session has the lock as many times as it has asked for it; where it cannot
+   * be asked, it is gone, and its locks with it.
+   */
+  async #giveBack(error: unknown): Promise<never> {
+    if (this.#holding.type === 'waiting')
+      await this.#sql`select pg_advisory_unlock_all()`.catch(() => undefined)
+    throw error
+  }
+
   #lose(reason: string): void {
     const served = this.#holding.type !== 'waiting'
     this.#wait(reason)
@@ -130,4 +149,9 @@ export class Lease {
     this.#holding = { type: 'waiting', reason }
     this.#on.waits(reason)
   }
+}
+
+function reasonOf(error: unknown): string {
+  const words = isUnavailable(error) ? 'the database does not answer' : 'the meetings cannot be served'
+  return `${words}: ${describeError(error)}`
 }

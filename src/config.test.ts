@@ -412,6 +412,7 @@ test('documents: off unless asked for; name and password go together, the key is
     webhook: null,
     maxMessage: 16 * 1024 * 1024,
     maxSize: 256 * 1024 * 1024,
+    maxTotal: 1024 * 1024 * 1024,
   })
   const password = 'a:b, twelve.'
   const key = Buffer.from('k'.repeat(32))

@@ -54,6 +54,7 @@ export type DocumentConfig = Readonly<{
   webhook: string | null
   maxMessage: number
   maxSize: number
+  maxTotal: number
 }>
 
 export type Invocation =
@@ -95,6 +96,7 @@ const longestSeconds = 86_400
 const longestMinutes = 366 * 24 * 60
 const longestExpiration = 10 * longestMinutes * 60
 const mostMebibytes = 1024
+const mostTotalMebibytes = 1024 * 1024
 const maxRate = 1_000_000
 const maxHops = 100
 const mostConnections = 1_000_000
@@ -118,11 +120,11 @@ const wholeNumber = (least: number, most: number) => ({
   parse: (text: string) => parseWhole(text, least, most),
 })
 
-const mebibytes = {
+const mebibytes = (most: number) => ({
   value: 'MIB',
-  takes: `mebibytes, from 0.001 to ${mostMebibytes}`,
-  parse: (text: string) => Math.round(parseDecimal(text, 0.001, mostMebibytes) * 1024 * 1024),
-}
+  takes: `mebibytes, from 0.001 to ${most}`,
+  parse: (text: string) => Math.round(parseDecimal(text, 0.001, most) * 1024 * 1024),
+})
 
 const logFormats = ['auto', 'json', 'plain', 'journal'] as const satisfies readonly Config['logFormat'][]
 
@@ -334,14 +336,19 @@ const table = {
     parse: parseWebhook,
   }),
   'document-maxmessage': flag({
-    ...mebibytes,
+    ...mebibytes(mostMebibytes),
     default: '16',
     help: 'longest message of a client in MiB',
   }),
   'document-maxsize': flag({
-    ...mebibytes,
+    ...mebibytes(mostMebibytes),
     default: '256',
     help: 'longest document in MiB',
+  }),
+  'document-maxtotal': flag({
+    ...mebibytes(mostTotalMebibytes),
+    default: '1024',
+    help: 'what documents have in all that were made without a token, a JWT or credentials, in MiB',
   }),
   loglevel: flag({
     value: 'LEVEL',
@@ -547,6 +554,7 @@ function toDocumentConfig(values: Values): DocumentConfig {
     webhook: values['document-webhook'],
     maxMessage: required(values, 'document-maxmessage'),
     maxSize: required(values, 'document-maxsize'),
+    maxTotal: required(values, 'document-maxtotal'),
   }
 }
 

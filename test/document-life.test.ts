@@ -7,6 +7,7 @@ import { suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { openHouse } from './support/house.ts'
 import { manage } from './support/manage.ts'
+import { runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { until } from './support/until.ts'
 import { appendMessage, initMessage, setKeyMessage, Zwibbler } from './support/zwibbler.ts'
@@ -23,6 +24,73 @@ async function open(to: Plenum, id: string, options: InitOptions = {}): Promise<
 }
 
 suite('the life of a document', { concurrency: true }, () => {
+  test('what anybody makes has a quota in all, which nobody’s haste passes and no restart forgets', async (t) => {
+    const credentials = { user: 'app', password: 'secret of the app' }
+    const quota = 10_485
+    const flags = ['-document', '-document-user', 'app', '-document-password', credentials.password]
+    const house = await openHouse(t, { flags: [...flags, '-document-maxtotal', '0.01'] })
+    const { sql } = house.db
+    const first = await house.start()
+    const { reason = '' } = (await first.logged(({ event }) => event === 'documentsPublic')) as {
+      reason?: string
+    }
+    assert.match(reason, /^anybody may create documents/)
+    const check = await runPlenum(['check', '-origin', '*', '-dburl', house.db.url, '-document'])
+    assert.equal(check.code, 0)
+    assert.ok(check.stdout.includes(`\nbut ${reason}`), check.stdout)
+    const counted = async (): Promise<number> => {
+      const [row] = await sql<
+        { sum: number }[]
+      >`select coalesce(sum(quota_bytes), 0)::int sum from plenum.document`
+      return row?.sum ?? 0
+    }
+    const full =
+      /^documents that were made without a token or JWT have 10486 bytes at most in all: no more is taken$/
+    /** Makes a document of so many bytes; null where it may not, for the quota. */
+    const make = async (to: Plenum, bytes: number): Promise<Zwibbler | null> => {
+      const client = await new Zwibbler(to).opened()
+      client.send(initMessage(newId(), { data: randomBytes(bytes) }))
+      await until('it is answered', () => client.heard.length > 0)
+      const [error] = client.all('error')
+      if (!error) return client
+      assert.equal(error.code, 0)
+      assert.match(error.text, full)
+      assert.equal(await client.ended(), 1006)
+      return null
+    }
+    const made = (await Promise.all(Array.from({ length: 20 }, () => make(first, 1000)))).filter(
+      (client) => client !== null,
+    )
+    assert.ok(made.length >= 3 && made.length < 20)
+    assert.ok((await counted()) <= quota + 1)
+    const [client] = made
+    assert.ok(client)
+    client.send(appendMessage(1000, randomBytes(9000)))
+    assert.match((await client.hears('error')).text, full)
+    assert.deepEqual(await client.hears('answer').then(({ status, length }) => [status, length]), [0, 1000])
+    client.send(setKeyMessage({ old: 0, version: 1, name: 'k', value: 'v'.repeat(9000) }))
+    assert.equal((await client.hears('keyAnswer')).status, 0)
+    // All that still fits is taken, at the same time by all.
+    for (const one of made) one.send(appendMessage(1000, randomBytes(200)))
+    await Promise.all(made.map((one) => one.hears('answer', one === client ? 2 : 1)))
+    assert.ok((await counted()) <= quota + 1)
+    await first.kill()
+    const second = await house.restart(first)
+    assert.equal(await make(second, 3000), null)
+    // What applications make does not count, nor is it bounded.
+    const contents = { method: 'createDocument', documentID: newId(), contents: randomBytes(20_000) }
+    assert.equal((await manage(second, contents, credentials)).status, 200)
+    for (const { id } of await sql<
+      { id: string }[]
+    >`select id from plenum.document where quota_bytes is not null`)
+      assert.equal(
+        (await manage(second, { method: 'deleteDocument', documentID: id }, credentials)).status,
+        200,
+      )
+    assert.ok(await make(second, 3000))
+    assert.equal(await counted(), 3000 + 1024 + 128)
+  })
+
   test('what nobody uses goes, with its keys; what is open stays', async (t) => {
     const house = await openHouse(t, { flags: ['-document', '-document-expiration', '2'] })
     const { sql } = house.db

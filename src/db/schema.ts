@@ -158,6 +158,8 @@ const migrations = [
     primary key (room, id)
   );
   create index chat_command_done on plenum.chat_command (done_at)`,
+  // What a document counts of those that nobody with a credential has made; null: somebody with one has.
+  `alter table plenum.document add column quota_bytes bigint`,
 ]
 
 /** What the operator has to do before Plenum can run on this database; `message` says it in full. */

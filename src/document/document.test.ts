@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Draft, type Permissions, type View } from './document.ts'
 import type { SetKey } from './protocol.ts'
+import { rowCosts } from './quota.ts'
 
 const all: Permissions = { read: true, write: true, admin: true }
 const reader: Permissions = { read: true, write: false, admin: false }
 const writer: Permissions = { read: true, write: true, admin: false }
 
 const empty = (): View<string> => ({ length: 0, keyBytes: 0, keys: new Map() })
-const draftOf = (view: View<string>): Draft<string> => new Draft(view, { maxSize: 100 })
+const draftOf = (view: View<string>, left = Infinity): Draft<string> =>
+  new Draft(view, { maxSize: 100, left })
 const append = (offset: number, text: string) =>
   ({ type: 'append', offset, data: Buffer.from(text) }) as const
 
@@ -96,4 +98,23 @@ test('the keys of a document are bounded in number and bytes', () => {
   for (let n = 0; n < 10_000; n++) assert.ok(draft.setKey(setting(String(n), 0, 1), writer, 'ann'))
   assert.equal(draft.setKey(setting('more', 0, 1), writer, 'ann'), null)
   assert.ok(draft.setKey(setting('7', 1, 2, true, 'longer'), writer, 'ann'))
+})
+
+test('what counts for the quota: bytes, a row for all that is appended, one for each stored key', () => {
+  const view = empty()
+  const first = draftOf(view, 600)
+  assert.equal(first.append(append(0, 'abc'), writer), 'accepted')
+  assert.equal(first.append(append(3, 'def'), writer), 'accepted')
+  assert.equal(first.quotaBytes, 6 + rowCosts.part)
+  assert.ok(first.setKey(setting('k', 0, 1, true, '12345'), writer, 'ann'))
+  assert.ok(first.setKey(setting('of a connection', 0, 1, false), writer, 'ann'))
+  assert.equal(first.quotaBytes, 6 + rowCosts.part + 6 + rowCosts.key)
+  first.apply()
+  const second = draftOf(view, 10)
+  assert.equal(second.append(append(6, 'g'), writer), 'full')
+  assert.equal(second.setKey(setting('k', 1, 2, true, '1'.repeat(16)), writer, 'ann'), 'full')
+  assert.equal(second.setKey(setting('l', 0, 1, true), writer, 'ann'), 'full')
+  assert.ok(second.setKey(setting('k', 1, 2, true, '1'), writer, 'ann'))
+  assert.equal(second.quotaBytes, -4)
+  assert.ok(second.setKey(setting('cursor', 0, 1, false), writer, 'ann'))
 })

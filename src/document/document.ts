@@ -1,5 +1,6 @@
 /** What a document accepts (docs/document.md, Appending; Keys): decisions only, nothing is stored or sent here. */
 import type { Append, Key, SetKey } from './protocol.ts'
+import { rowCosts } from './quota.ts'
 
 /** What a connection may do with its document. */
 export type Permissions = Readonly<{ read: boolean; write: boolean; admin: boolean }>
@@ -10,13 +11,14 @@ export type HeldKey<Owner> = Key & Readonly<{ owner: Owner | null }>
 /** A document as far as decisions need it. Keys by the text of their names' bytes. */
 export type View<Owner> = { length: number; keyBytes: number; readonly keys: Map<string, HeldKey<Owner>> }
 
-export type Limits = Readonly<{ maxSize: number }>
+/** `left`: what may be added until the quota is full (`Quota`). */
+export type Limits = Readonly<{ maxSize: number; left: number }>
 
 const mostKeys = 10_000
 const mostKeyBytes = 1024 * 1024
 const adminPrefix = 'admin:'
 
-export type AppendOutcome = 'accepted' | 'refused' | 'notPermitted' | 'tooLong'
+export type AppendOutcome = 'accepted' | 'refused' | 'notPermitted' | 'tooLong' | 'full'
 
 /** A view and what is decided but not stored yet. Later decisions build upon earlier ones. */
 export class Draft<Owner> {
@@ -27,6 +29,7 @@ export class Draft<Owner> {
   #length: number
   #keys: number
   #keyBytes: number
+  #quotaBytes = 0
 
   constructor(view: View<Owner>, limits: Limits) {
     this.#view = view
@@ -40,20 +43,30 @@ export class Draft<Owner> {
     return this.#length
   }
 
+  /** How much more the document counts for the quota with what is decided; less than 0 where keys got shorter. */
+  get quotaBytes(): number {
+    return this.#quotaBytes
+  }
+
   append({ offset, data }: Append, { write }: Permissions): AppendOutcome {
     if (offset !== this.#length) return 'refused'
     if (!write) return 'notPermitted'
     if (offset + data.length > this.#limits.maxSize) return 'tooLong'
+    // All that is appended in one write is one row.
+    const isFirst = this.#length === this.#view.length
+    const counts = data.length + (isFirst && data.length > 0 ? rowCosts.part : 0)
+    if (this.#quotaBytes + counts > this.#limits.left) return 'full'
+    this.#quotaBytes += counts
     this.#length += data.length
     return 'accepted'
   }
 
-  /** The key as it is from now on; null where it is refused. */
+  /** The key as it is from now on; null where it is refused, `full` where that is for the quota. */
   setKey(
     { name, value, stored, oldVersion, newVersion }: SetKey,
     { write, admin }: Permissions,
     by: Owner,
-  ): HeldKey<Owner> | null {
+  ): HeldKey<Owner> | 'full' | null {
     const id = keyId(name)
     const known = this.#key(id)
     if (stored && !write) return null
@@ -63,6 +76,10 @@ export class Draft<Owner> {
     const isOneMore = known ? 0 : 1
     const bytes = this.#keyBytes + name.length + value.length - (known ? sizeOf(known) : 0)
     if (this.#keys + isOneMore > mostKeys || bytes > mostKeyBytes) return null
+    const counts = stored ? name.length + value.length + rowCosts.key : 0
+    const more = counts - (stored && known ? sizeOf(known) + rowCosts.key : 0)
+    if (more > 0 && this.#quotaBytes + more > this.#limits.left) return 'full'
+    this.#quotaBytes += more
     this.#keys += isOneMore
     this.#keyBytes = bytes
     // Copies: the message may be a small part of a large buffer.

@@ -1,4 +1,5 @@
 import type { webcrypto } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
 import { codeOf, describeError } from '../db/pool.ts'
@@ -11,10 +12,12 @@ import { Mailbox } from '../hub/mailbox.ts'
 import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
 import { type Fault, faults } from './protocol.ts'
+import { Quota } from './quota.ts'
 import { DocumentRoom } from './room.ts'
 import type { DocumentSession } from './session.ts'
 import {
   addToken,
+  countQuota,
   createDocument,
   findDocument,
   purgeDocuments,
@@ -40,6 +43,8 @@ export type DocumentHubDeps = {
   jwtKey: webcrypto.CryptoKey | null
   maxMessage: number
   maxSize: number
+  /** What documents have in all that were made without a credential. */
+  maxTotal: number
   /** How long a document is kept that nobody uses; null is for ever. */
   expirationMs: number | null
   webhook: WebhookTerms | null
@@ -58,6 +63,7 @@ const shortestPurgeMs = 1000
 /** For so long an expired token is known as one, and not taken for a document's id. */
 const tokensKnownDays = 366
 const dumpBytes = 256 * 1024
+const retryMs = 1000
 
 /** The documents of this process by id, while it is the one that serves them. */
 export class DocumentHub {
@@ -74,6 +80,9 @@ export class DocumentHub {
   readonly #retry: Retry
   /** Shared by all who read documents. */
   readonly #retryReading: Retry
+  readonly #quota: Quota
+  /** Resolves when what there is has been counted. */
+  readonly #counted: Promise<void>
   #timer: NodeJS.Timeout | null = null
   #closed = false
 
@@ -83,6 +92,8 @@ export class DocumentHub {
     this.#store = { sql: deps.sql, epoch }
     this.#retry = deps.retrier()
     this.#retryReading = deps.retrier()
+    this.#quota = new Quota(deps.maxTotal)
+    this.#counted = this.#count()
     const onFailed = (error: unknown): void => this.#failed(error)
     this.#webhook =
       deps.webhook &&
@@ -116,7 +127,9 @@ export class DocumentHub {
 
   /** False where there is one of this id. */
   async createDocument(id: string, contents: Buffer): Promise<boolean> {
-    return await this.#guarded(() => this.#room(id).make(() => createDocument(this.#store, id, contents)))
+    return await this.#guarded(() =>
+      this.#room(id).make(() => createDocument(this.#store, id, contents, null)),
+    )
   }
 
   async deleteDocument(id: string): Promise<void> {
@@ -204,6 +217,7 @@ export class DocumentHub {
       if (job.type !== 'enter' || sessions.length === mostAtOnce) break
       sessions.push(job.session)
     }
+    await this.#counted
     await this.#letIn(sessions)
     return sessions.length
   }
@@ -265,6 +279,7 @@ export class DocumentHub {
       store: this.#store,
       retry: this.#deps.retrier(),
       retryReading: this.#retryReading,
+      quota: this.#quota,
       pages: this.#pages,
       onUse: (number, used) => this.#use(number, used),
       onFailed: (error) => this.#failed(error),
@@ -288,6 +303,18 @@ export class DocumentHub {
     return Array.from(this.#rooms.values()).flatMap(({ number }) => number ?? [])
   }
 
+  /** Nobody comes in before it is done. */
+  async #count(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        return await this.#quota.recount(() => countQuota(this.#deps.sql))
+      } catch (error) {
+        this.#failed(error)
+        await wait(retryMs)
+      }
+    }
+  }
+
   #schedulePurge(): void {
     const { expirationMs } = this.#deps
     const ms = Math.max(shortestPurgeMs, Math.min(longestPurgeMs, (expirationMs ?? Infinity) / 4))
@@ -305,12 +332,17 @@ export class DocumentHub {
       let documents = 0
       if (expirationMs !== null) {
         await this.#retry(() => touchDocuments(this.#store, this.#numbers()))
-        documents = await this.#retry(() =>
+        const purged = await this.#retry(() =>
           purgeDocuments(this.#store, expirationMs, Array.from(this.#rooms.keys())),
         )
+        documents = purged.documents
+        this.#quota.gone(purged.freed)
       }
       if (documents + tokens > 0) log({ level: 'info', event: 'documentsPurged', documents, tokens })
+      if (this.#quota.doubtful) await this.#quota.recount(() => countQuota(this.#deps.sql))
     } catch (error) {
+      // Nobody knows what it has done.
+      this.#quota.gone(null)
       this.#failed(error)
       log({ level: 'warn', event: 'documentPurgeFailed', error: describeError(error) })
     }

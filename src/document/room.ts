@@ -27,6 +27,7 @@ import {
   setKeyAnswer,
   types,
 } from './protocol.ts'
+import { costOf, type Quota } from './quota.ts'
 import { type DocumentSession, type SessionRoom, type TooLong, tooLongFault } from './session.ts'
 import {
   createDocument,
@@ -50,6 +51,8 @@ export type DocumentRoomDeps = {
   metrics: Metrics
   maxMessage: number
   maxSize: number
+  quota: Quota
+  maxTotal: number
   /** Shared by all documents. */
   pages: PageCache
   /** Somebody has come to, or the last one has gone from, the document with this number. */
@@ -122,7 +125,8 @@ type LeaveJob = { type: 'leave'; session: DocumentSession }
 type AdminJob = { type: 'admin'; work: () => Promise<void>; failed: (error: unknown) => void }
 type Job = CommandJob | LeaveJob | AdminJob | { type: 'enter'; session: DocumentSession }
 
-type OpenDocument = { number: string; view: View<DocumentSession>; tail: Tail }
+/** `counted`: its bytes count for the quota. */
+type OpenDocument = { number: string; counted: boolean; view: View<DocumentSession>; tail: Tail }
 
 const maxQueued = 100_000
 const mostAtOnce = 1000
@@ -193,8 +197,12 @@ export class DocumentRoom implements SessionRoom {
   /** Deletes the document; who has it open is told and dismissed. */
   async remove(): Promise<void> {
     await this.#admin(async () => {
-      const { store, retry } = this.#deps
-      await retry(() => deleteDocument(store, this.id))
+      const { store, retry, quota } = this.#deps
+      const freed = await retry(() => deleteDocument(store, this.id)).catch((error: unknown) => {
+        quota.gone(null)
+        throw error
+      })
+      quota.gone(freed)
       this.#document = null
       for (const { session } of this.#seats.values()) this.dismiss(session, faults.missing)
     })
@@ -293,7 +301,7 @@ export class DocumentRoom implements SessionRoom {
 
   /** Reads the document or makes it, as the session's init message says. */
   async #open(session: DocumentSession): Promise<{ isNew: boolean; fault?: Fault }> {
-    const { store, retry, maxSize } = this.#deps
+    const { maxSize } = this.#deps
     const { mode, data } = session.init
     const { write } = session.permissions
     if (mode === 'create' && !write) return { isNew: false, fault: faults.denied }
@@ -302,9 +310,25 @@ export class DocumentRoom implements SessionRoom {
     if (mode === 'open') return { isNew: false, fault: faults.missing }
     if (!write) return { isNew: false, fault: faults.denied }
     if (data.length > maxSize) return { isNew: false, fault: tooLargeFault(maxSize) }
-    const isNew = await retry(() => createDocument(store, this.id, data))
+    const isNew = await this.#create(data, session.user === null)
+    if (isNew === 'full') return { isNew: false, fault: fullFault(this.#deps.maxTotal) }
     await this.#load()
     return { isNew }
+  }
+
+  async #create(data: Buffer, counted: boolean): Promise<boolean | 'full'> {
+    const { store, retry, quota } = this.#deps
+    if (!counted) return await retry(() => createDocument(store, this.id, data, null))
+    const bytes = costOf(data.length)
+    if (!quota.take(bytes)) return 'full'
+    try {
+      const isNew = await retry(() => createDocument(store, this.id, data, bytes))
+      quota.settle(bytes, isNew ? 'stored' : 'notStored')
+      return isNew
+    } catch (error) {
+      quota.settle(bytes, 'unknown')
+      throw error
+    }
   }
 
   async #load(): Promise<boolean> {
@@ -312,10 +336,10 @@ export class DocumentRoom implements SessionRoom {
     const { store, retry } = this.#deps
     const stored = await retry(() => openDocument(store, this.id))
     if (!stored) return false
-    const { number, length } = stored
+    const { number, length, counted } = stored
     const keys = new Map(stored.keys.map((key) => [keyId(key.name), { ...key, owner: null }]))
     const keyBytes = stored.keys.reduce((sum, key) => sum + sizeOf(key), 0)
-    this.#document = { number, view: { length, keys, keyBytes }, tail: new Tail(length) }
+    this.#document = { number, counted, view: { length, keys, keyBytes }, tail: new Tail(length) }
     return true
   }
 
@@ -376,10 +400,11 @@ export class DocumentRoom implements SessionRoom {
 
   /** Decides about all that has piled up, stores it in one commit, and tells of it. */
   async #run(jobs: readonly Job[]): Promise<number> {
-    const { store, retry, clock, metrics, maxSize } = this.#deps
+    const { store, retry, clock, metrics, maxSize, quota } = this.#deps
     const document = this.#document
     const run: (CommandJob | LeaveJob)[] = []
-    const draft = document && new Draft(document.view, { maxSize })
+    const left = document?.counted ? quota.left : Infinity
+    const draft = document && new Draft(document.view, { maxSize, left })
     const parts: Buffer[] = []
     const tellings: (() => void)[] = []
     let bytes = 0
@@ -400,15 +425,25 @@ export class DocumentRoom implements SessionRoom {
     const keys = draft?.storedKeys() ?? []
     if (document && draft && (appends > 0 || keys.length > 0)) {
       const begun = clock()
+      const quotaBytes = draft.quotaBytes
+      // It fits: since `left` was read nothing else has run.
+      const counts = document.counted && quota.take(quotaBytes)
+      const settle = (how: 'stored' | 'notStored' | 'unknown'): void => {
+        if (counts) quota.settle(quotaBytes, how)
+      }
       try {
         const { length } = document.view
-        const isDone = await retry(() => writeDocument(store, document.number, { length, data, keys }))
+        const isDone = await retry(() =>
+          writeDocument(store, document.number, { length, data, keys, quotaBytes }),
+        )
+        settle(isDone ? 'stored' : 'notStored')
         if (!isDone) await this.#closeWhereGone()
         else {
           metrics.committed(clock() - begun, { lines: 0, votes: 0 })
           metrics.appended(appends, data.length)
         }
       } catch (error) {
+        settle('unknown')
         this.#deps.onFailed(error)
         this.#deps.log({ level: 'warn', event: 'documentNotStored', error: describeError(error) })
         // Nobody knows what became of it: all begin anew from what the database has.
@@ -442,6 +477,7 @@ export class DocumentRoom implements SessionRoom {
       case 'append': {
         const outcome = draft.append(command, permissions)
         if (outcome === 'tooLong') return { tell: refuse(tooLargeFault(this.#deps.maxSize)) }
+        if (outcome === 'full') return { tell: refuse(fullFault(this.#deps.maxTotal)) }
         if (outcome !== 'accepted') return { tell: answer(appendAnswer(outcome, length)) }
         const { data } = command
         return { data, tell: () => this.#tellOfAppend(session, length, data) }
@@ -450,6 +486,15 @@ export class DocumentRoom implements SessionRoom {
         const { oldVersion, newVersion, request } = command
         const key = draft.setKey(command, permissions, session)
         if (!key) return { tell: answer(setKeyAnswer(false, request)) }
+        if (key === 'full') {
+          const tell = answer(errorMessage(fullFault(this.#deps.maxTotal)))
+          return {
+            tell() {
+              tell()
+              answer(setKeyAnswer(false, request))()
+            },
+          }
+        }
         const done = oldVersion === newVersion ? null : binaryFrame([setKeyAnswer(true, request)])
         return { tell: () => this.#tellOfKeys([key], { socket: session.socket, frame: done }) }
       }
@@ -508,6 +553,7 @@ export class DocumentRoom implements SessionRoom {
       event: 'documentDistrusted',
       reason: found === null ? 'it is gone' : 'it has changed',
     })
+    if (found === null) this.#deps.quota.gone(null)
     if (found === null) for (const { session } of this.#seats.values()) this.dismiss(session, faults.missing)
     this.close()
   }
@@ -545,6 +591,12 @@ export const shortName = (id: string): string =>
 
 export const tooLargeFault = (maxSize: number): Fault =>
   fault(`a document of more than ${maxSize} bytes is not taken`)
+
+/** It is no use to try again: somebody has to delete documents, or to raise the quota. */
+export const fullFault = (maxTotal: number): Fault =>
+  fault(
+    `documents that were made without a token or JWT have ${maxTotal} bytes at most in all: no more is taken`,
+  )
 
 const framesOf =
   (message: Buffer): Frame =>

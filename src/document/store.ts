@@ -5,20 +5,26 @@ import type { Key } from './protocol.ts'
 /** The documents' tables; writes name the lease's epoch, so that they fail once another process has taken over. */
 export type Store = Readonly<{ sql: Sql; epoch: string }>
 
-/** A document as it is stored, but for its bytes. */
-export type StoredDocument = { number: string; length: number; keys: Key[] }
+/** A document as it is stored, but for its bytes. `counted`: its bytes count for the quota. */
+export type StoredDocument = { number: string; length: number; counted: boolean; keys: Key[] }
 
 /** What the database keeps of a token in place of it. */
 export const hashOf = (token: Buffer): string => createHash('sha256').update(token).digest('hex')
 
 const hex = (bytes: Buffer): string => bytes.toString('hex')
 
-/** Makes a document; false where there is one of this id. */
-export async function createDocument({ sql, epoch }: Store, id: string, data: Buffer): Promise<boolean> {
+/** Makes a document, which counts so much for the quota, or null, not at all; false where there is one of this id. */
+export async function createDocument(
+  { sql, epoch }: Store,
+  id: string,
+  data: Buffer,
+  quotaBytes: number | null,
+): Promise<boolean> {
   const [row] = await sql<{ made: boolean }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     made as (
-      insert into plenum.document (id, length) select ${id}, ${data.length}::bigint from fenced where ok
+      insert into plenum.document (id, length, quota_bytes)
+      select ${id}, ${data.length}::bigint, ${quotaBytes}::bigint from fenced where ok
       on conflict (id) do nothing returning number),
     part as (
       insert into plenum.document_part (document, at, data)
@@ -29,10 +35,10 @@ export async function createDocument({ sql, epoch }: Store, id: string, data: Bu
 
 /** Reads a document that is opened, which is an access; null where there is none. */
 export async function openDocument({ sql, epoch }: Store, id: string): Promise<StoredDocument | null> {
-  const [row] = await sql<{ number: string; length: string }[]>`
+  const [row] = await sql<{ number: string; length: string; counted: boolean }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
     update plenum.document set accessed_at = now() where id = ${id} and (select ok from fenced)
-    returning number::text, length::text`
+    returning number::text, length::text, quota_bytes is not null counted`
   if (!row) return null
   const { number } = row
   const keys = await sql<{ name: Buffer; value: Buffer; version: string }[]>`
@@ -40,6 +46,7 @@ export async function openDocument({ sql, epoch }: Store, id: string): Promise<S
   return {
     number,
     length: Number(row.length),
+    counted: row.counted,
     keys: keys.map(({ name, value, version }) => ({ name, value, version: Number(version) })),
   }
 }
@@ -56,17 +63,22 @@ export async function findDocument(
 
 /**
  * Stores what was accepted, in one commit: bytes at the document's end, where `length` is that, and keys. False: the
- * document is not there any more, or is not as long as that.
+ * document is not there any more, or is not as long as that. `quotaBytes`: how much more it counts, if it does.
  */
 export async function writeDocument(
   { sql, epoch }: Store,
   number: string,
-  { length, data, keys }: { length: number; data: Buffer; keys: readonly Key[] },
+  {
+    length,
+    data,
+    keys,
+    quotaBytes,
+  }: { length: number; data: Buffer; keys: readonly Key[]; quotaBytes: number },
 ): Promise<boolean> {
   const [row] = await sql<{ done: boolean }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     grown as (
-      update plenum.document set length = length + ${data.length}::bigint
+      update plenum.document set length = length + ${data.length}::bigint, quota_bytes = quota_bytes + ${quotaBytes}::bigint
       where number = ${number}::bigint and length = ${length}::bigint and (select ok from fenced) returning number),
     part as (
       insert into plenum.document_part (document, at, data)
@@ -93,11 +105,21 @@ export async function readBytes(sql: ISql, number: string, from: number, to: num
   return row?.data ?? Buffer.alloc(0)
 }
 
-/** Deletes a document with all that belongs to it; it need not be there. */
-export async function deleteDocument({ sql, epoch }: Store, id: string): Promise<void> {
-  await sql`
+/** What the documents count in all for the quota. */
+export async function countQuota(sql: ISql): Promise<number> {
+  const [row] = await sql<
+    { bytes: string }[]
+  >`select coalesce(sum(quota_bytes), 0)::text bytes from plenum.document`
+  return Number(row?.bytes ?? 0)
+}
+
+/** Deletes a document with all that belongs to it; it need not be there. Returns what it counted for the quota. */
+export async function deleteDocument({ sql, epoch }: Store, id: string): Promise<number> {
+  const [row] = await sql<{ freed: string }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    delete from plenum.document where id = ${id} and (select ok from fenced)`
+    delete from plenum.document where id = ${id} and (select ok from fenced)
+    returning coalesce(quota_bytes, 0)::text freed`
+  return Number(row?.freed ?? 0)
 }
 
 /** These documents are being used. */
@@ -108,18 +130,21 @@ export async function touchDocuments({ sql, epoch }: Store, numbers: readonly st
     where number = any(${numbers as string[]}::bigint[]) and (select ok from fenced)`
 }
 
-/** Deletes documents without access for so long, but for those of the ids in `used`. Returns how many. */
+/** Deletes documents without access for so long, but for those of the ids in `used`. Returns how many, and what they counted. */
 export async function purgeDocuments(
   { sql, epoch }: Store,
   expirationMs: number,
   used: readonly string[],
-): Promise<number> {
-  const rows = await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    delete from plenum.document
-    where accessed_at < now() - ${expirationMs} * interval '1 ms' and id <> all(${used as string[]}::text[])
-      and (select ok from fenced)`
-  return rows.count
+): Promise<{ documents: number; freed: number }> {
+  const [row] = await sql<{ documents: number; freed: string }[]>`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    gone as (
+      delete from plenum.document
+      where accessed_at < now() - ${expirationMs} * interval '1 ms' and id <> all(${used as string[]}::text[])
+        and (select ok from fenced)
+      returning quota_bytes)
+    select count(*)::int documents, coalesce(sum(quota_bytes), 0)::text freed from gone`
+  return { documents: row?.documents ?? 0, freed: Number(row?.freed ?? 0) }
 }
 
 export type TokenDraft = Readonly<{
@@ -149,10 +174,12 @@ export async function addToken({ sql, epoch }: Store, draft: TokenDraft): Promis
       where known.expires_at <= now()`
       if (added.count === 0) return false
       if (contents === null) return true
-      return await createDocument({ sql: tx as unknown as Sql, epoch }, document, contents).then((isNew) => {
-        if (!isNew) throw new NothingAdded()
-        return true
-      })
+      return await createDocument({ sql: tx as unknown as Sql, epoch }, document, contents, null).then(
+        (isNew) => {
+          if (!isNew) throw new NothingAdded()
+          return true
+        },
+      )
     })
     .catch((error: unknown) => {
       if (error instanceof NothingAdded) return false

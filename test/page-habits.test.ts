@@ -3,10 +3,11 @@ import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { Page, WebSocketRoute } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
-import { launchChromium, noChromium, openPage, setClock, visit } from './support/browser.ts'
+import { launchChromium, noChromium, openPage, phone, picture, setClock, visit } from './support/browser.ts'
 import { invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
 import { gather } from './support/gathering.ts'
+import type { Member } from './support/member.ts'
 import { currentRuntime, startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
@@ -153,6 +154,111 @@ suite('people and their devices', { skip }, async () => {
       (await meeting.texts()).filter((text) => text.startsWith('said')),
       [...lines, 'said without a network'],
     )
+  })
+
+  /** Has the database refuse what is said with a certain word, as a trigger of the site would, by this SQLSTATE. */
+  async function refuseWord(word: string, code: string): Promise<void> {
+    await sql.unsafe(`
+      create function refuse_${word}() returns trigger language plpgsql as $$
+        begin raise exception 'no such words here' using errcode = '${code}'; end $$;
+      create trigger refuse_${word} before insert on membership_meetingmessagelog
+        for each row when (new.message like '%${word}%') execute function refuse_${word}()`)
+  }
+
+  /** A poll that is under way, and a vote for each call. */
+  async function voter(page: Page, chair: Member): Promise<(answer: 'Yes' | 'No') => Promise<void>> {
+    chair.send(draft)
+    await page.getByRole('timer').waitFor()
+    return async (answer) => {
+      await page.getByRole('radio', { name: answer }).check()
+      await page.getByRole('button', { name: `“${answer}”` }).click()
+      await page.getByText(`You have voted “${answer}”.`).waitFor()
+    }
+  }
+
+  test('what the database refuses is given back, also after a reload, and holds up nothing', async (t) => {
+    await refuseWord('forbidden', 'P0001')
+    const meeting = await gather(sql, plenum, 2, { ...openNow, admins: 2 })
+    const chair = await meeting.enter(0)
+    t.after(() => chair.ws.terminate())
+    const page = await visit(t, browser, plenum, meeting, 1)
+    await connected(page)
+    const voteFor = await voter(page, chair)
+    const say = async (text: string): Promise<void> => {
+      await field(page).fill(text)
+      await field(page).press('Enter')
+    }
+    await say('a forbidden word')
+    await say('hello')
+    await page.locator('.chunk').getByText('hello').waitFor()
+    const refusal = page.getByRole('alert').filter({ hasText: 'This was not said' })
+    await refusal.getByText('a forbidden word').waitFor()
+    await page.keyboard.type('still typing')
+    assert.equal(await field(page).inputValue(), 'still typing', 'nothing takes the focus')
+    await picture(page, 'refused-by-database-desktop')
+    await voteFor('Yes')
+
+    await page.reload()
+    await refusal.getByText('a forbidden word').waitFor()
+    await refusal.getByRole('button', { name: 'Edit it again' }).click()
+    assert.equal(await field(page).inputValue(), 'still typing\na forbidden word')
+    assert.equal(await page.getByRole('button', { name: 'Edit it again' }).count(), 0)
+    await say('an allowed word')
+    await page.locator('.chunk').getByText('an allowed word').waitFor()
+    await page.reload()
+    await connected(page)
+    assert.equal(await page.getByRole('alert').filter({ hasText: 'This was not said' }).count(), 0)
+
+    // The chair's question is given back with its answers, to where it was written.
+    await page.getByRole('tab', { name: 'Chair’s desk' }).click()
+    chair.send({ type: 'abortpoll' })
+    await page.getByText('The poll was aborted').first().waitFor()
+    const question = page.getByRole('textbox', { name: 'Question' })
+    await question.fill('A forbidden question?')
+    await page.getByLabel('Answer 1').fill('Maybe')
+    await page.getByRole('button', { name: 'Start', exact: true }).last().click()
+    await page.getByText('That was not done').waitFor()
+    assert.equal(await question.inputValue(), '')
+    await page.getByRole('tab', { name: 'Present' }).click()
+    await page.getByRole('button', { name: 'Edit it again' }).click()
+    await until('the question is back', async () => {
+      return (await question.inputValue()) === 'A forbidden question?'
+    })
+    assert.equal(await page.getByLabel('Answer 1').inputValue(), 'Maybe')
+    await question.fill('An allowed question?')
+    await page.getByRole('button', { name: 'Keep the changes' }).click()
+    await page.getByRole('button', { name: 'Start the poll “An allowed question?”' }).click()
+    await page.getByRole('heading', { name: 'An allowed question?' }).waitFor()
+  })
+
+  test('what cannot be stored for long is shown, can be taken back, and holds up no vote', async (t) => {
+    await refuseWord('unstorable', '53100')
+    const meeting = await gather(sql, plenum, 2, openNow)
+    const chair = await meeting.enter(0)
+    t.after(() => chair.ws.terminate())
+    const page = await visit(t, browser, plenum, meeting, 1, {
+      viewport: phone,
+      colorScheme: 'dark',
+      beforehand: (page) => page.clock.install(),
+    })
+    await connected(page)
+    const voteFor = await voter(page, chair)
+    for (const text of ['an unstorable line', 'and one more']) {
+      await field(page).fill(text)
+      await field(page).press('Enter')
+    }
+    const stuck = page.locator('.waiting .line').filter({ hasText: 'an unstorable line' })
+    const sees = page.getByText('The server cannot store this at the moment.')
+    await until('it is shown that it does not get through', async () => {
+      await page.clock.fastForward(1000)
+      return await sees.isVisible()
+    })
+    await page.locator('[aria-live=polite]').getByText('Not sent yet: an unstorable line').waitFor()
+    await picture(page, 'stuck-phone-dark')
+    await voteFor('Yes')
+    await stuck.getByRole('button', { name: 'Edit it again' }).click()
+    assert.equal(await field(page).inputValue(), 'an unstorable line')
+    await page.locator('.chunk').getByText('and one more').waitFor()
   })
 
   test('a connection that only seems to be there is found out after a sleep, and nothing is lost', async (t) => {

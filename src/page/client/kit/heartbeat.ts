@@ -1,3 +1,5 @@
+import { steadyNow, wallNow } from './clock.ts'
+
 type Connection = {
   /** Sends something that the server answers at once. */
   ask: () => void
@@ -30,7 +32,7 @@ export class Heartbeat {
   #isLate = false
 
   /** Milliseconds of `clock` must not depend on the wall clock. */
-  constructor(connection: Connection, clock: () => number = () => performance.now()) {
+  constructor(connection: Connection, clock: () => number = steadyNow) {
     this.#connection = connection
     this.#clock = clock
   }
@@ -94,8 +96,25 @@ export class Heartbeat {
   }
 }
 
-/** Calls back when the machine, the page or the network may have been away. */
+/** Where so much more has passed between two looks, or by one clock alone, the machine has slept, or its clock was set. */
+const gapMs = 5000
+
+/**
+ * Calls back when the machine, the page or the network may have been away. A machine may sleep while the page is shown, and
+ * then the steady clock may stand still: only the device's clock tells. Nobody can tell that from a clock that was set, so
+ * that `callback` must change nothing where all is well.
+ */
 export function onWake(callback: () => void): void {
+  let [steady, wall] = [steadyNow(), wallNow()]
+  setInterval(() => {
+    const passed = steadyNow() - steady
+    const apart = Math.abs(wallNow() - wall - passed)
+    steady += passed
+    wall = wallNow()
+    // A page that is not shown gets few turns.
+    const isLate = passed > lookEveryMs + gapMs && document.visibilityState === 'visible'
+    if (isLate || apart > gapMs) callback()
+  }, lookEveryMs)
   for (const event of ['online', 'focus']) window.addEventListener(event, callback)
   // Chromium's, when it goes on with a page that it has frozen.
   document.addEventListener('resume', callback)

@@ -6,6 +6,7 @@ import { noticesOf } from './notices.ts'
 import type { LogLine } from './log.ts'
 import { resultSentence } from './poll-view.tsx'
 import { secondsLeft } from './results.ts'
+import { wordsOf } from './words.ts'
 
 /** Lines are read out at most so often, and more than so many at once only by their number. */
 const pauseMs = 1000
@@ -49,6 +50,9 @@ export function Announcer(): JSX.Element {
             break
           case 'pollEnded':
             tell(setCalm, texts.tell.result(notice.result.question, resultSentence(notice.result, texts)))
+            break
+          case 'trouble':
+            tell(setCalm, `${texts.notSaidYet}: ${wordsOf(notice.entry.command, state, texts)}`)
             break
           case 'lines':
             lines.push(...notice.lines)

@@ -9,7 +9,8 @@ import { useKept, useMedia, useNow, useTools } from './hooks.ts'
 import { PeopleView } from './people-view.tsx'
 import { PollView, ResultView } from './poll-view.tsx'
 import { elsewhereCode } from './protocol.ts'
-import type { Person } from './protocol.ts'
+import type { Draft, Person } from './protocol.ts'
+import { isStuck } from './outbox.ts'
 import { isChair, ownVote, pendingVote } from './state.ts'
 import type { Phase, State } from './state.ts'
 import { TalkView } from './talk-view.tsx'
@@ -25,6 +26,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
   const [state, set] = useState(session.state)
   const [view, setView] = useState<View>('talk')
   const [ask, setAsk] = useState<Ask | null>(null)
+  const [refused, setRefused] = useState<Draft | null>(null)
   const [hiddenResult, hideResult] = useKept('closedResult', 0)
   const [isSoundOn, setSound] = useState(sound)
   const isWide = useMedia('(min-width: 60rem)')
@@ -77,7 +79,14 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
       hidden={!isWide && shown !== 'talk'}
       {...(isWide ? {} : { role: 'tabpanel', 'aria-labelledby': 'tab-talk' })}
     >
-      <TalkView state={state} canWrite={canWrite} />
+      <TalkView
+        state={state}
+        canWrite={canWrite}
+        onEditPoll={(draft) => {
+          setRefused(draft)
+          setView('desk')
+        }}
+      />
     </div>
   )
 
@@ -150,6 +159,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
             own={ownVote(state)}
             pending={pendingVote(state)}
             isConnected={phase.type === 'in'}
+            isStuck={state.outbox.some((entry) => entry.command.type === 'vote' && isStuck(entry))}
           />
         )}
         {!isGone && !poll && result && result.id !== hiddenResult && (
@@ -165,7 +175,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
               {...(views.length > 1 ? { role: 'tabpanel', 'aria-labelledby': `tab-${shown}` } : {})}
             >
               {shown === 'desk' ? (
-                <DeskView state={state} onAsk={setAsk} />
+                <DeskView state={state} onAsk={setAsk} refused={refused} onTaken={() => setRefused(null)} />
               ) : (
                 <PeopleView
                   people={people}
@@ -279,6 +289,7 @@ function Gone({ phase }: { phase: State['phase'] }): JSX.Element {
     [elsewhereCode]: [gone.elsewhere, gone.elsewhereMore],
     4505: [gone.kicked, ''],
     4506: [gone.deleted, ''],
+    4507: [gone.unreadable, ''],
   }
   const [words, more] = told[code] ?? [phase.type === 'ended' ? phase.text : '', '']
   return (

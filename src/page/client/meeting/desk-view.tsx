@@ -1,11 +1,11 @@
 import type { JSX } from 'preact'
-import { useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { Bin, Down, Pen, Up } from '../kit/icons.tsx'
 import { useKept, useTools } from './hooks.ts'
 import { faultOf, keep, move, remove, tidy } from './prepared.ts'
 import type { Fault, Prepared, PreparedPolls } from './prepared.ts'
 import type { Draft, Limits } from './protocol.ts'
-import { randomId } from './session.ts'
+import { randomId } from '../kit/id.ts'
 import { isUnderWay, missingVoters } from './state.ts'
 import type { State } from './state.ts'
 
@@ -18,10 +18,16 @@ export type Ask =
   | { type: 'kick'; user: number; name: string }
   | { type: 'remove'; question: string; onYes: () => void }
 
-type DeskProps = { state: State; onAsk: (ask: Ask) => void }
+type DeskProps = {
+  state: State
+  onAsk: (ask: Ask) => void
+  /** A poll that could not be started, to be changed; `onTaken` says that it is being. */
+  refused: Draft | null
+  onTaken: () => void
+}
 
 /** The chair's desk. */
-export function DeskView({ state, onAsk }: DeskProps): JSX.Element {
+export function DeskView({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
   const { texts } = useTools()
   const { meeting, poll } = state
   const isConnected = state.phase.type === 'in'
@@ -91,16 +97,27 @@ export function DeskView({ state, onAsk }: DeskProps): JSX.Element {
           </button>
         </section>
       )}
-      <PollDesk state={state} onAsk={onAsk} />
+      <PollDesk state={state} onAsk={onAsk} refused={refused} onTaken={onTaken} />
     </div>
   )
 }
 
-function PollDesk({ state, onAsk }: DeskProps): JSX.Element {
+function PollDesk({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
   const { texts, session } = useTools()
   const [polls, keepPolls] = useKept<PreparedPolls>('prepared', [])
   const [edited, edit] = useState<Prepared | null>(null)
   const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    if (!refused) return
+    const { question, answers, minutes } = refused
+    const isSame = (poll: Prepared): boolean =>
+      poll.question === question && poll.answers.join('\n') === answers.join('\n')
+    const poll = { question, answers, minutes, id: polls.find(isSame)?.id ?? randomId(), held: false }
+    keepPolls(keep(polls, poll))
+    edit(poll)
+    onTaken()
+    requestAnimationFrame(() => document.getElementById('poll-form-question')?.focus())
+  }, [refused])
   const canStart =
     state.phase.type === 'in' &&
     state.meeting?.state === 'open' &&

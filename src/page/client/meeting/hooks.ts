@@ -33,15 +33,16 @@ export function useMedia(query: string): boolean {
   return matches
 }
 
-/** A value that the browser keeps. */
+/** A value that the browser keeps, the same in all tabs; what is as at `first` need not be kept. */
 export function useKept<Value>(name: string, first: Value): [Value, (value: Value) => void] {
   const { vault } = useTools()
   const [value, set] = useState(() => vault.read(name, first))
+  useEffect(() => vault.watch(name, () => set(vault.read(name, first))), [])
   return [
     value,
     (next) => {
       set(next)
-      vault.write(name, next)
+      vault.write(name, next === first ? null : next)
     },
   ]
 }

@@ -18,7 +18,7 @@ test('what waits keeps its order: nothing overtakes what is to be tried again la
   assert.equal(due(outbox, 10), 'a')
   outbox = box.sent(outbox, 'a', at(10))
   assert.equal(due(outbox, 20), null)
-  outbox = box.again(outbox, 'a', at(20))
+  outbox = box.again(outbox, 'a', at(20), hour)
   assert.equal(due(outbox, 30), null)
   assert.equal(due(outbox, 5000), 'a')
   assert.equal(due(box.answered(outbox, 'a'), 5000), 'b')
@@ -37,8 +37,9 @@ test('of votes that were not sent the last one counts', () => {
 test('what was sent is not sent again on the same connection, and is on the next one', () => {
   let outbox = box.sent(box.enqueue([], 'a', say('a'), at(0)), 'a', at(5))
   assert.equal(due(outbox, 10), null)
-  assert.equal(box.waitingSince(outbox), 5)
+  assert.equal(box.isUnderWay(outbox), true)
   outbox = box.entered(box.lost(outbox), at(20), hour)
+  assert.equal(box.isUnderWay(outbox), false)
   assert.equal(due(outbox, 20), 'a')
 })
 
@@ -59,4 +60,35 @@ test('what the server may have forgotten asks first, and so does a chair’s com
   const insisted = box.insisted(outbox, 'old', 'other', at(hour + 3))
   assert.equal(due(insisted, hour + 3), 'other')
   assert.deepEqual(ids(box.answered(insisted, 'new')), ['other', 'finish'])
+})
+
+test('what is tried in vain keeps back its own kind alone, until it is too old to be tried unseen', () => {
+  let outbox = box.enqueue([], 'line', say('line'), at(0))
+  outbox = box.enqueue(outbox, 'next', say('next'), at(1))
+  outbox = box.enqueue(outbox, 'vote', vote(8, 0), at(2))
+  outbox = box.enqueue(outbox, 'finish', { type: 'finish' }, at(3))
+  let time = 10
+  for (const tried of ['line', 'line', 'line']) {
+    assert.equal(due(outbox, time), tried)
+    outbox = box.sent(outbox, tried, at(time))
+    assert.equal(due(outbox, time + 5000), null, 'one is under way')
+    outbox = box.again(outbox, tried, at(time), hour)
+    time += 2000
+  }
+  assert.equal(due(outbox, time), 'vote', 'it is overtaken once it is stuck')
+  outbox = box.answered(outbox, 'vote')
+  assert.equal(due(outbox, time), 'finish')
+  outbox = box.answered(outbox, 'finish')
+  assert.equal(due(outbox, time), null, 'what was said after it waits')
+  assert.equal(due(outbox, time + 5000), 'line', 'and it is tried again within five seconds')
+  outbox = box.again(box.sent(outbox, 'line', at(hour)), 'line', at(hour + 11), hour)
+  assert.deepEqual([outbox[0]?.asks, due(outbox, hour + 12)], [true, 'next'])
+})
+
+test('a chair’s command that cannot be done asks after a minute', () => {
+  let outbox = box.sent(box.enqueue([], 'finish', { type: 'finish' }, at(0)), 'finish', at(0))
+  outbox = box.again(outbox, 'finish', at(59_000), hour)
+  assert.equal(outbox[0]?.asks, false)
+  outbox = box.again(box.sent(outbox, 'finish', at(60_000)), 'finish', at(61_000), hour)
+  assert.equal(outbox[0]?.asks, true)
 })

@@ -13,10 +13,12 @@ type PollViewProps = {
   own: number | null
   pending: number | null
   isConnected: boolean
+  /** Whether the server has been asked several times in vain to take the vote. */
+  isStuck: boolean
 }
 
 /** The poll under way, and the own vote in it. Choosing is one thing and voting another, so that no slip is a vote. */
-export function PollView({ poll, endsAt, own, pending, isConnected }: PollViewProps): JSX.Element {
+export function PollView({ poll, endsAt, own, pending, isConnected, isStuck }: PollViewProps): JSX.Element {
   const { texts, session } = useTools()
   const [chosen, choose] = useState<number | null>(null)
   const [isSmall, setSmall] = useState(false)
@@ -27,7 +29,9 @@ export function PollView({ poll, endsAt, own, pending, isConnected }: PollViewPr
   const words =
     pending !== null
       ? isConnected
-        ? texts.voteSending
+        ? isStuck
+          ? texts.voteStuck
+          : texts.voteSending
         : texts.voteWaits
       : own !== null
         ? texts.votedFor(answerOf(own))

@@ -1,16 +1,16 @@
-import { onWake, steadyNow } from '../kit/clock.ts'
+import { steadyNow } from '../kit/clock.ts'
+import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
+import { randomId } from '../kit/id.ts'
 import type { Vault } from '../kit/vault.ts'
 import * as box from './outbox.ts'
 import type { Outbox } from './outbox.ts'
 import { isFinal, leavingCode, lostCode, retryDelay, subprotocol } from './protocol.ts'
 import type { Command, Frame } from './protocol.ts'
 import * as states from './state.ts'
-import type { State } from './state.ts'
+import type { Refusal, State } from './state.ts'
 
-/** After so long without an answer a connection is taken for dead. */
-const answerMs = 10_000
-/** After so long without a word from the server it is asked for one. */
-const silenceMs = 30_000
+/** So often is looked whether something may be sent that had to wait. */
+const lookEveryMs = 1000
 
 /**
  * The page's side of a meeting: one websocket at a time, what is known by it, and what waits to be said. Whoever shows
@@ -29,10 +29,15 @@ export class MeetingSession {
   #flush: ReturnType<typeof setTimeout> | undefined
   #frames: Frame[] = []
   #isDrawing = false
-  // By the steady clock, as all that is counted here.
+  readonly #heartbeat: Heartbeat
+  /** By the steady clock, as all that is counted here. */
   #heardAt = 0
-  #probedAt: number | null = null
-  #storedOutbox: Outbox
+  /** The id of what was sent to be answered, and nothing else. */
+  #probe = ''
+  /** Whether the steady clock may have stood still since the server's was last heard. */
+  #mayHaveSlept = false
+  /** Of which state the outbox and the refusals are in the vault. */
+  #kept: State
   /** So many commands may go out at once (the server's limit), and since when that is known. */
   #tokens = { left: 1, at: 0 }
 
@@ -41,23 +46,28 @@ export class MeetingSession {
     this.#address = address
     this.#vault = vault
     this.#dayOf = dayOf
-    const outbox = vault.read<Outbox>('outbox', [])
+    this.#heartbeat = new Heartbeat({
+      ask: () => this.#ask(),
+      awaits: () => box.isUnderWay(this.state.outbox),
+      lost: () => this.#giveUp(),
+    })
+    const { outbox, refusals } = this.#stored()
     const seen = vault.read<number | null>('seen', null)
-    this.state = states.firstState({ outbox, seen, looking: false })
+    this.state = states.firstState({ outbox, refusals, seen, looking: false })
     this.#shown = this.state
-    this.#storedOutbox = this.state.outbox
+    this.#kept = this.state
   }
 
   start(): void {
     this.#connect()
-    onWake(() => this.#woken())
-    window.addEventListener('offline', () => {
-      // What is still on its way may arrive, if it is only a cable that is changed.
-      setTimeout(() => {
-        if (!navigator.onLine) this.#giveUp()
-      }, 1500)
+    this.#heartbeat.start()
+    onWake(() => {
+      this.retryNow()
+      this.#mayHaveSlept = true
+      this.#heartbeat.check()
     })
-    setInterval(() => this.#checkLife(), 1000)
+    onOffline(() => this.#giveUp())
+    setInterval(() => this.#sendDue(), lookEveryMs)
   }
 
   /** Calls back with each new state that is to be shown. */
@@ -108,9 +118,16 @@ export class MeetingSession {
 
   /** Comes back after the end or a departure. What another tab has kept meanwhile counts. */
   comeBack(): void {
-    this.#storedOutbox = box.lost(this.#vault.read<Outbox>('outbox', []))
-    this.#update({ ...this.state, outbox: this.#storedOutbox })
+    this.state = { ...this.state, ...this.#stored() }
+    this.#kept = this.state
     this.#connect()
+  }
+
+  #stored(): { outbox: Outbox; refusals: readonly Refusal[] } {
+    return {
+      outbox: box.lost(this.#vault.read<Outbox>('outbox', [])),
+      refusals: this.#vault.read<readonly Refusal[]>('refused', []),
+    }
   }
 
   #connect(): void {
@@ -118,8 +135,7 @@ export class MeetingSession {
     this.#update({ ...this.state, phase: { type: 'connecting', again: this.state.wasIn } })
     const socket = new WebSocket(`${this.#address}/${this.state.log.last}`, subprotocol)
     this.#socket = socket
-    this.#heardAt = steadyNow()
-    this.#probedAt = null
+    this.#heartbeat.began()
     socket.addEventListener('message', ({ data }) => {
       // Who has left hears nothing more, not even the rest of an entry.
       if (socket === this.#socket && this.state.phase.type !== 'left') this.#heard(String(data))
@@ -131,7 +147,7 @@ export class MeetingSession {
 
   #heard(text: string): void {
     this.#heardAt = steadyNow()
-    this.#probedAt = null
+    this.#heartbeat.heard()
     this.#frames.push(JSON.parse(text) as Frame)
     // A page that is not shown gets no frames of the screen, and few turns.
     if (document.visibilityState === 'hidden') this.#flush ??= setTimeout(() => this.#take(), 200)
@@ -146,15 +162,17 @@ export class MeetingSession {
     this.#frames = []
     let { state } = this
     for (const frame of frames) {
+      if (frame.type === 'error' && frame.id === this.#probe) continue
       if (frame.type === 'ack' && frame.data.id === this.#probe) {
-        if (this.#isWaking) state = states.awoken(state, this.#heardAt, frame.data.now)
-        this.#isWaking = false
+        if (this.#mayHaveSlept) state = states.awoken(state, this.#heardAt, frame.data.now)
+        this.#mayHaveSlept = false
         continue
       }
       state = states.receive(state, frame, this.#heardAt, this.#dayOf)
     }
     if (state.phase.type === 'in' && this.state.phase.type !== 'in') {
       this.#attempt = 0
+      this.#heartbeat.entered()
       this.#tokens = { left: state.limits.burst - 2, at: steadyNow() }
     }
     this.#update(state)
@@ -164,6 +182,7 @@ export class MeetingSession {
   #closed(code: number): void {
     this.#take()
     this.#socket = null
+    this.#heartbeat.ended()
     const wait = retryDelay(this.#attempt++, Math.random)
     this.#update(states.disconnected(this.state, code, steadyNow() + wait, !navigator.onLine))
     if (this.state.phase.type === 'waiting') this.#retry = setTimeout(() => this.#connect(), wait)
@@ -178,34 +197,10 @@ export class MeetingSession {
     socket.close(lostCode)
   }
 
-  /** Asks at once whether the connection has outlived what may have been a sleep. */
-  #woken(): void {
-    this.retryNow()
-    if (this.state.phase.type !== 'in') return
-    this.#isWaking = true
-    this.#sendProbe()
-  }
-
-  #probe = ''
-  #isWaking = false
-
-  /** A browser tells a page nothing of pings: a command that does nothing and is acknowledged takes their place. */
-  #sendProbe(): void {
+  /** A command that does nothing and is acknowledged. */
+  #ask(): void {
     this.#probe = randomId()
-    this.#probedAt ??= steadyNow()
     this.#socket?.send(JSON.stringify({ type: 'message', message: '', id: this.#probe }))
-  }
-
-  #checkLife(): void {
-    const now = steadyNow()
-    if (this.state.phase.type === 'connecting' && this.#socket && now - this.#heardAt > 2 * answerMs)
-      return this.#giveUp()
-    if (this.state.phase.type !== 'in') return
-    if (this.#probedAt === null && now - this.#heardAt > silenceMs) this.#sendProbe()
-    const since = [this.#probedAt, box.waitingSince(this.state.outbox)].filter((at) => at !== null)
-    // Also right after a sleep of the machine, during which nothing could come.
-    if (since.some((at) => now - at > answerMs) && now - this.#heardAt > answerMs) this.#giveUp()
-    else this.#sendDue()
   }
 
   #sendDue(): void {
@@ -227,9 +222,15 @@ export class MeetingSession {
   #update(state: State): void {
     this.state = state
     // Before anything is sent or shown: what was typed survives whatever comes.
-    if (state.outbox !== this.#storedOutbox && state.phase.type !== 'ended') {
-      this.#storedOutbox = state.outbox
-      this.#vault.write('outbox', state.outbox.length > 0 ? state.outbox : null)
+    if (state.phase.type !== 'ended') {
+      const kept = this.#kept
+      this.#kept = state
+      if (state.outbox !== kept.outbox)
+        this.#vault.write('outbox', state.outbox.length > 0 ? state.outbox : null)
+      if (state.refusals !== kept.refusals) {
+        const written = state.refusals.filter(({ command }) => states.isWritten(command))
+        this.#vault.write('refused', written.length > 0 ? written : null)
+      }
     }
     if (document.visibilityState === 'hidden') this.#show()
     else this.#draw()
@@ -264,12 +265,4 @@ export class MeetingSession {
     const { looking, log, seen } = this.state
     this.#vault.write('seen', looking ? log.last : seen)
   }
-}
-
-/** 120 bits, of letters that a command's id may have. */
-export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(15))
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
 }

@@ -58,7 +58,7 @@ const welcome = (more: Partial<Welcome> = {}): Frame => ({
 const dayOf = (instant: number): string => new Date(instant).toISOString().slice(0, 10)
 const take = (state: State, ...frames: Frame[]): State =>
   frames.reduce((before, frame) => states.receive(before, frame, now, dayOf), state)
-const fresh = (): State => states.firstState({ outbox: [], seen: null, looking: true })
+const fresh = (): State => states.firstState({ outbox: [], refusals: [], seen: null, looking: true })
 const entry = (current: Poll | null, more: Partial<Welcome> = {}, lines: Line[] = []): Frame[] => [
   welcome(more),
   { type: 'users', data: { users: [ada, ben] } },
@@ -122,10 +122,10 @@ test('a new poll is told, and has no vote yet', () => {
 test('a command stays until it is answered, and is sent again with its id after a loss', () => {
   let state = take(fresh(), ...entry(null))
   state = states.command(state, 'one', { type: 'message', message: 'Hello' }, now)
-  state = lose({ ...state, outbox: state.outbox.map((one) => ({ ...one, underWaySince: now, sentAt: now })) })
+  state = lose({ ...state, outbox: state.outbox.map((one) => ({ ...one, onWire: true, sentAt: now })) })
   assert.deepEqual(
-    state.outbox.map(({ id, underWaySince, asks }) => ({ id, underWaySince, asks })),
-    [{ id: 'one', underWaySince: null, asks: false }],
+    state.outbox.map(({ id, onWire, asks }) => ({ id, onWire, asks })),
+    [{ id: 'one', onWire: false, asks: false }],
   )
   state = take(state, ...entry(null), { type: 'ack', data: { id: 'one', now } })
   assert.deepEqual(state.outbox, [])
@@ -158,7 +158,7 @@ test('a vote that came too late is told; of one that was sent the server knows w
   // The last vote: the end of the poll comes before its answer.
   const sent = {
     ...unsent,
-    outbox: unsent.outbox.map((one) => ({ ...one, underWaySince: now, sentAt: now })),
+    outbox: unsent.outbox.map((one) => ({ ...one, onWire: true, sentAt: now })),
   }
   const over = take(sent, ended, { type: 'poll', data: null })
   assert.equal(over.outbox.length, 1)
@@ -195,9 +195,9 @@ test('the mark goes to where one ceased to look, and stays while one looks', () 
 
 test('after a reload what came meanwhile is new; at the first visit nothing is', () => {
   const lines = [line(1, 'a'), line(2, 'b'), line(3, 'c')]
-  const again = states.firstState({ outbox: [], seen: 1, looking: false })
+  const again = states.firstState({ outbox: [], refusals: [], seen: 1, looking: false })
   assert.equal(take(again, ...entry(null, {}, lines)).unseen, 2)
-  const first = states.firstState({ outbox: [], seen: null, looking: false })
+  const first = states.firstState({ outbox: [], refusals: [], seen: null, looking: false })
   assert.equal(take(first, ...entry(null, {}, lines)).unseen, 0)
 })
 
@@ -266,4 +266,34 @@ test('whose vote is missing is known to chairs alone', () => {
     states.missingVoters(take(fresh(), ...entry(poll(8, { voted }))))
   assert.deepEqual(missing([117]), [ben])
   assert.equal(missing(null), null)
+})
+
+test('nothing that was written is lost when it is refused, however much it is', () => {
+  let state = take(fresh(), ...entry(null))
+  for (let n = 0; n < 20; n++) {
+    state = states.command(state, `m${n}`, { type: 'message', message: `line ${n}` }, now)
+    state = states.command(state, `k${n}`, { type: 'kick', user: n, canrejoin: true }, now)
+    for (const id of [`m${n}`, `k${n}`]) state = take(state, { type: 'error', msg: 'refused', id })
+  }
+  const of = (type: string) => state.refusals.filter(({ command }) => command?.type === type).length
+  assert.deepEqual([state.outbox.length, of('message'), of('kick')], [0, 20, 3])
+  const reloaded = states.firstState({ ...state, outbox: [], looking: true })
+  assert.equal(reloaded.refusals, state.refusals)
+})
+
+test('who has discarded a command hears nothing of its refusal', () => {
+  const state = take(fresh(), ...entry(null))
+  for (const again of [true, false])
+    assert.equal(take(state, { type: 'error', msg: 'busy', id: 'gone', again }), state)
+})
+
+test('what does not get through is told once', () => {
+  let state = states.command(take(fresh(), ...entry(null)), 'm', { type: 'message', message: 'Hello' }, now)
+  const told: number[] = []
+  for (let n = 0; n < 5; n++) {
+    const next = take(state, { type: 'error', msg: 'busy', id: 'm', again: true })
+    told.push(noticesOf(state, next).filter(({ type }) => type === 'trouble').length)
+    state = next
+  }
+  assert.deepEqual(told, [0, 0, 1, 0, 0])
 })

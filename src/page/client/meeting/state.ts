@@ -14,7 +14,7 @@ export type Phase =
   | { type: 'ended'; code: number; text: string }
   | { type: 'left' }
 
-/** A command that was refused, to be told to who has given it. */
+/** A command that was refused for good, to be told to who has given it; null: what was refused was no command of theirs. */
 export type Refusal = { key: string; text: string; command: Command | null }
 
 export type State = {
@@ -50,13 +50,18 @@ export type State = {
   unseen: number
 }
 
-export type Given = { outbox: Outbox; seen: number | null; looking: boolean }
+export type Given = {
+  outbox: Outbox
+  refusals: readonly Refusal[]
+  seen: number | null
+  looking: boolean
+}
 
 /** Of the page itself, among the texts of refusals. */
 const lateText = 'The poll was over before your vote could be sent'
 
 /** What the page knows before it is told anything. */
-export function firstState({ outbox, seen, looking }: Given): State {
+export function firstState({ outbox, refusals, seen, looking }: Given): State {
   return {
     phase: { type: 'connecting', again: false },
     you: null,
@@ -83,7 +88,7 @@ export function firstState({ outbox, seen, looking }: Given): State {
     rememberedMs: 3_600_000,
     skew: 0,
     outbox: box.lost(outbox),
-    refusals: [],
+    refusals,
     farewell: '',
     seen,
     looking,
@@ -187,7 +192,7 @@ function dropLateVotes(state: State, poll: number | null): State {
   return {
     ...state,
     outbox: state.outbox.filter((entry) => !late.has(entry)),
-    refusals: [...state.refusals, ...refusals].slice(-5),
+    refusals: keepRefusals([...state.refusals, ...refusals]),
   }
 }
 
@@ -221,16 +226,31 @@ function takeLines(state: State, lines: Parameters<typeof addLines>[1], dayOf: D
 }
 
 function takeError(state: State, { msg, id, again }: Frame & { type: 'error' }, now: number): State {
-  const entry = id === undefined ? undefined : find(state, id)
-  if (entry && again) return { ...state, outbox: box.again(state.outbox, entry.id, momentAt(state, now)) }
-  const refusal = {
-    key: id ?? `at ${now} of ${state.refusals.length}`,
-    text: msg,
-    command: entry?.command ?? null,
-  }
-  const outbox = entry ? box.answered(state.outbox, entry.id) : state.outbox
-  return { ...state, outbox, refusals: [...state.refusals, refusal].slice(-5) }
+  if (id === undefined)
+    return refuse(state, { key: `at ${now} of ${state.refusals.length}`, text: msg, command: null })
+  const entry = find(state, id)
+  // It was discarded meanwhile.
+  if (!entry) return state
+  if (again)
+    return { ...state, outbox: box.again(state.outbox, id, momentAt(state, now), state.rememberedMs) }
+  const outbox = box.answered(state.outbox, id)
+  return refuse({ ...state, outbox }, { key: id, text: msg, command: entry.command })
 }
+
+const refuse = (state: State, refusal: Refusal): State => ({
+  ...state,
+  refusals: keepRefusals([...state.refusals, refusal]),
+})
+
+/** What somebody has written stays until they have done with it; of all else the last few are enough. */
+function keepRefusals(refusals: readonly Refusal[]): readonly Refusal[] {
+  const last = new Set(refusals.slice(-5))
+  return refusals.filter((refusal) => last.has(refusal) || isWritten(refusal.command))
+}
+
+/** Whether it has a text that one would not like to write once more. */
+export const isWritten = (command: Command | null): boolean =>
+  command?.type === 'message' || command?.type === 'newpoll'
 
 /** The connection has ended with this close code; `until`, by the steady clock, is when the next attempt is made. */
 export function disconnected(state: State, code: number, until: number, offline: boolean): State {
@@ -260,9 +280,15 @@ export const isChair = ({ you, meeting }: State): boolean =>
 
 /** The vote that has not been confirmed yet. */
 export function pendingVote({ outbox, poll }: State): number | null {
-  const entry = outbox.findLast(({ command }) => command.type === 'vote' && command.poll === poll?.id)
+  const entry = outbox.findLast(
+    ({ command, asks }) => !asks && command.type === 'vote' && command.poll === poll?.id,
+  )
   return entry?.command.type === 'vote' ? entry.command.vote : null
 }
+
+/** What the person who gave it is to be shown as not done: it waits for their word, or cannot be done now. */
+export const troubled = ({ outbox }: State): Entry[] =>
+  outbox.filter((entry) => entry.asks || box.isStuck(entry))
 
 /** The answer that one has voted for in the poll under way. */
 export const ownVote = ({ vote, poll }: State): number | null =>

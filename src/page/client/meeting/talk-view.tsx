@@ -1,26 +1,36 @@
 import type { JSX } from 'preact'
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { sends } from '../kit/keys.ts'
-import { useMedia, useTools } from './hooks.ts'
+import { useKept, useMedia, useTools } from './hooks.ts'
 import { Linked, LogView } from './log-view.tsx'
+import { isStuck } from './outbox.ts'
 import type { Entry } from './outbox.ts'
-import type { Command } from './protocol.ts'
+import type { Draft } from './protocol.ts'
+import { isWritten } from './state.ts'
 import type { Refusal, State } from './state.ts'
-import type { Texts } from './texts/texts.ts'
+import { wordsOf } from './words.ts'
+
+type TalkProps = {
+  state: State
+  canWrite: boolean
+  /** The chair wants to change a poll that was refused. */
+  onEditPoll: (draft: Draft) => void
+}
 
 /** The log, what waits to be said, and where one writes. */
-export function TalkView({ state, canWrite }: { state: State; canWrite: boolean }): JSX.Element {
-  const { texts, vault, session } = useTools()
-  const [text, setText] = useState(() => vault.read('draft', ''))
-  const write = (next: string): void => {
-    setText(next)
-    vault.write('draft', next === '' ? null : next)
+export function TalkView({ state, canWrite, onEditPoll }: TalkProps): JSX.Element {
+  const { texts, session } = useTools()
+  const [text, write] = useKept('draft', '')
+  const edit = (refused: string): void => {
+    write(text.trim() === '' ? refused : `${text}\n${refused}`)
+    document.getElementById('message')?.focus()
   }
   // Not what is on its way for the blink of an eye.
   const isConnected = state.phase.type === 'in'
-  const waiting = state.outbox.filter(
-    ({ command, asks }) => command.type === 'message' || asks || (!isConnected && command.type !== 'vote'),
-  )
+  const waiting = state.outbox.filter((entry) => {
+    const { command, asks } = entry
+    return command.type === 'message' || asks || isStuck(entry) || (!isConnected && command.type !== 'vote')
+  })
   return (
     <section class="talk" aria-labelledby="talk-title">
       <h2 id="talk-title" class="hidden">
@@ -30,21 +40,22 @@ export function TalkView({ state, canWrite }: { state: State; canWrite: boolean 
         {waiting.length > 0 && (
           <ul class="waiting" aria-label={texts.notSaidYet}>
             {waiting.map((entry) => (
-              <WaitingView key={entry.id} entry={entry} state={state} />
+              <WaitingView key={entry.id} entry={entry} state={state} onEdit={edit} />
             ))}
           </ul>
         )}
       </LogView>
-      <div role="alert" class="refusals">
+      {/* Each is said aloud by itself, and not once more with the next one. */}
+      <div role="alert" aria-atomic="false" class="refusals">
         {state.refusals.map((refusal) => (
           <RefusalView
             key={refusal.key}
             refusal={refusal}
             state={state}
-            onEdit={(refused) => {
-              write(text.trim() === '' ? refused : `${text}\n${refused}`)
-              session.dismissRefusal(refusal.key)
-              document.getElementById('message')?.focus()
+            onEdit={({ command, key }) => {
+              if (command?.type === 'message') edit(command.message)
+              if (command?.type === 'newpoll') onEditPoll(command)
+              session.dismissRefusal(key)
             }}
           />
         ))}
@@ -62,42 +73,38 @@ export function TalkView({ state, canWrite }: { state: State; canWrite: boolean 
   )
 }
 
-/** What a command does, in words. */
-function wordsOf(command: Command, { people }: State, texts: Texts): string {
-  switch (command.type) {
-    case 'message':
-      return texts.commands.message(command.message)
-    case 'newpoll':
-      return texts.commands.newpoll(command.question)
-    case 'kick':
-      return texts.commands.kick(people.get(command.user)?.name ?? '')
-    case 'vote':
-    case 'open':
-    case 'finish':
-    case 'abortpoll':
-      return texts.commands[command.type]
-  }
-}
+type WaitingProps = { entry: Entry; state: State; onEdit: (text: string) => void }
 
-function WaitingView({ entry, state }: { entry: Entry; state: State }): JSX.Element {
+function WaitingView({ entry, state, onEdit }: WaitingProps): JSX.Element {
   const { texts, session } = useTools()
   const isConnected = state.phase.type === 'in'
-  const { id, asks, command } = entry
+  const { id, asks, command, sentAt, onWire } = entry
+  const isTroubled = asks || isStuck(entry)
+  const hint = asks ? texts.asks : !isConnected ? texts.waiting : isTroubled ? texts.stuck : texts.sending
   return (
-    <li class={`line is-said own${asks ? ' asks' : ''}`}>
+    <li class={`line is-said own${isTroubled ? ' asks' : ''}`}>
       <div class="body">
         <p class="text" dir="auto">
           <Linked text={wordsOf(command, state, texts)} />
         </p>
         {/* Not for the moment in which it is answered. */}
-        {!(isConnected && entry.underWaySince !== null) && (
-          <p class="hint">{asks ? texts.asks : isConnected ? texts.sending : texts.waiting}</p>
-        )}
-        {(asks || (!isConnected && entry.sentAt === null)) && (
+        {(isTroubled || !isConnected || !onWire) && <p class="hint">{hint}</p>}
+        {(isTroubled || (!isConnected && sentAt === null)) && (
           <div class="row">
             {asks && (
               <button type="button" onClick={() => session.insist(id)}>
                 {texts.sendNow}
+              </button>
+            )}
+            {command.type === 'message' && (
+              <button
+                type="button"
+                onClick={() => {
+                  session.discard(id)
+                  onEdit(command.message)
+                }}
+              >
+                {texts.editAgain}
               </button>
             )}
             <button type="button" onClick={() => session.discard(id)}>
@@ -110,7 +117,7 @@ function WaitingView({ entry, state }: { entry: Entry; state: State }): JSX.Elem
   )
 }
 
-type RefusalProps = { refusal: Refusal; state: State; onEdit: (text: string) => void }
+type RefusalProps = { refusal: Refusal; state: State; onEdit: (refusal: Refusal) => void }
 
 function RefusalView({ refusal, state, onEdit }: RefusalProps): JSX.Element {
   const { texts, session } = useTools()
@@ -131,8 +138,8 @@ function RefusalView({ refusal, state, onEdit }: RefusalProps): JSX.Element {
         </p>
       )}
       <div class="row">
-        {refused !== null && (
-          <button type="button" onClick={() => onEdit(refused)}>
+        {isWritten(command) && (
+          <button type="button" onClick={() => onEdit(refusal)}>
             {texts.editAgain}
           </button>
         )}

@@ -44,6 +44,7 @@ export const de: Texts = {
     underWay: 'Diese Versammlung läuft bereits, ein Eintritt ist nicht mehr möglich',
     early: 'Ein Eintritt in diese Versammlung ist noch nicht möglich',
     deleted: 'Diese Versammlung gibt es nicht mehr',
+    unreadable: 'Die Datenbank der Versammlung lässt Sie nicht ein. Bitte sagen Sie es den Veranstaltern.',
     tryAgain: 'Noch einmal versuchen',
   },
   views: 'Teile der Versammlung',
@@ -69,6 +70,7 @@ export const de: Texts = {
   tooLong: (n) => plural(n, '# Zeichen zu viel', '# Zeichen zu viel'),
   notSaidYet: 'Noch nicht gesendet',
   sending: 'wird gesendet',
+  stuck: 'Der Server kann das im Moment nicht speichern. Es wird weiter versucht.',
   waiting: 'wird gesendet, sobald die Verbindung wieder steht',
   asks: 'Es ist nicht sicher, ob dies gesendet wurde. Jetzt senden?',
   sendNow: 'Jetzt senden',
@@ -101,6 +103,12 @@ export const de: Texts = {
     'This question was just asked, please word it differently or wait a moment':
       'Diese Frage wurde gerade erst gestellt: Warten Sie einen Moment oder formulieren Sie sie anders.',
     'User to kick not found': 'Diese Person ist nicht mehr da.',
+    'The database refuses this: please change it, or tell the organisers':
+      'Die Datenbank nimmt das nicht an: Bitte ändern Sie es, oder sagen Sie es den Veranstaltern.',
+    'The database lacks one of these characters: please leave it out':
+      'Eines dieser Zeichen kennt die Datenbank nicht: Bitte lassen Sie es weg.',
+    'The database refuses this as too long: please make it shorter':
+      'Das ist der Datenbank zu lang: Bitte kürzen Sie es.',
   },
   poll: 'Abstimmung',
   pollNow: 'Abstimmung – Ihre Stimme ist gefragt',
@@ -119,6 +127,7 @@ export const de: Texts = {
   votedFor: (answer) =>
     `Sie haben „${answer}“ gestimmt. Solange die Abstimmung läuft, können Sie das ändern.`,
   voteSending: 'Ihre Stimme wird gesendet …',
+  voteStuck: 'Ihre Stimme konnte noch nicht gespeichert werden. Es wird weiter versucht.',
   voteWaits: 'Ihre Stimme wird gesendet, sobald die Verbindung wieder steht.',
   smaller: 'Abstimmung verkleinern',
   larger: 'Ganze Abstimmung zeigen',

@@ -44,6 +44,7 @@ export const fr: Texts = {
     underWay: 'Cette réunion est en cours, on ne peut plus y entrer',
     early: 'On ne peut pas encore entrer dans cette réunion',
     deleted: 'Cette réunion n’existe plus',
+    unreadable: 'La base de données de la réunion refuse de vous laisser entrer. Prévenez les organisateurs.',
     tryAgain: 'Réessayer',
   },
   views: 'Parties de la réunion',
@@ -69,6 +70,7 @@ export const fr: Texts = {
   tooLong: (n) => plural(n, '# caractère de trop', '# caractères de trop'),
   notSaidYet: 'Pas encore envoyé',
   sending: 'envoi en cours',
+  stuck: 'Le serveur ne peut pas enregistrer ceci pour le moment. Un nouvel essai est en cours.',
   waiting: 'sera envoyé au retour de la connexion',
   asks: 'Il n’est pas certain que ceci ait été envoyé. L’envoyer maintenant ?',
   sendNow: 'Envoyer maintenant',
@@ -101,6 +103,12 @@ export const fr: Texts = {
     'This question was just asked, please word it differently or wait a moment':
       'Cette question vient d’être posée : attendez un instant ou formulez-la autrement.',
     'User to kick not found': 'Cette personne n’est plus là.',
+    'The database refuses this: please change it, or tell the organisers':
+      'La base de données refuse ceci : modifiez-le, ou prévenez les organisateurs.',
+    'The database lacks one of these characters: please leave it out':
+      'La base de données ne connaît pas l’un de ces caractères : retirez-le.',
+    'The database refuses this as too long: please make it shorter':
+      'La base de données trouve ceci trop long : raccourcissez-le.',
   },
   poll: 'Vote',
   pollNow: 'Vote – votre voix est attendue',
@@ -118,6 +126,7 @@ export const fr: Texts = {
   voted: (answer) => `Voté « ${answer} »`,
   votedFor: (answer) => `Vous avez voté « ${answer} ». Vous pouvez changer tant que le vote dure.`,
   voteSending: 'Votre vote est en cours d’envoi…',
+  voteStuck: 'Votre vote n’a pas encore pu être enregistré. Un nouvel essai est en cours.',
   voteWaits: 'Votre vote sera envoyé au retour de la connexion.',
   smaller: 'Réduire le vote',
   larger: 'Afficher tout le vote',

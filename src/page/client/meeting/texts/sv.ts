@@ -43,6 +43,7 @@ export const sv: Texts = {
     underWay: 'Mötet pågår och det går inte längre att gå in',
     early: 'Det går inte att gå in i mötet än',
     deleted: 'Mötet finns inte längre',
+    unreadable: 'Mötets databas släpper inte in dig. Säg till arrangörerna.',
     tryAgain: 'Försök igen',
   },
   views: 'Mötets delar',
@@ -68,6 +69,7 @@ export const sv: Texts = {
   tooLong: (n) => plural(n, '# tecken för mycket', '# tecken för mycket'),
   notSaidYet: 'Inte skickat än',
   sending: 'skickas',
+  stuck: 'Servern kan inte spara detta just nu. Det försöks igen.',
   waiting: 'skickas när anslutningen är tillbaka',
   asks: 'Det är inte säkert att det här skickades. Skicka det nu?',
   sendNow: 'Skicka nu',
@@ -99,6 +101,12 @@ export const sv: Texts = {
     'This question was just asked, please word it differently or wait a moment':
       'Frågan ställdes alldeles nyss: vänta ett ögonblick eller formulera om den.',
     'User to kick not found': 'Personen är inte kvar.',
+    'The database refuses this: please change it, or tell the organisers':
+      'Databasen tar inte emot detta: ändra det, eller säg till arrangörerna.',
+    'The database lacks one of these characters: please leave it out':
+      'Databasen saknar ett av tecknen: ta bort det.',
+    'The database refuses this as too long: please make it shorter':
+      'Detta är för långt för databasen: gör det kortare.',
   },
   poll: 'Omröstning',
   pollNow: 'Omröstning – din röst behövs',
@@ -116,6 +124,7 @@ export const sv: Texts = {
   voted: (answer) => `Röstat ”${answer}”`,
   votedFor: (answer) => `Du har röstat ”${answer}”. Du kan ändra dig så länge omröstningen pågår.`,
   voteSending: 'Din röst skickas …',
+  voteStuck: 'Din röst kunde inte sparas ännu. Det försöks igen.',
   voteWaits: 'Din röst skickas när anslutningen är tillbaka.',
   smaller: 'Gör omröstningen mindre',
   larger: 'Visa hela omröstningen',

@@ -41,7 +41,10 @@ const variables: readonly (readonly [string, string])[] = [
     databaseVariables.join(', '),
     'Where and how to connect to the database, as far as -dburl does not say it. They mean what they mean to psql(1).',
   ],
-  ['LISTEN_PID, LISTEN_FDS', 'Set by systemd: a socket that it passes is used in place of -listen.'],
+  [
+    'LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES',
+    'Set by systemd: the sockets that it passes are used in place of -listen. Those with the name (FileDescriptorName=) admin or profile take the place of -adminlisten and -profilelisten.',
+  ],
   [
     'JOURNAL_STREAM',
     'Set by systemd: whether the log goes to the journal, and thus its format (-logformat).',

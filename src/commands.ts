@@ -52,7 +52,10 @@ export async function runCheck(config: Config, certificate: Certificate | null):
   if (certificate && certificate.validTo.getTime() < Date.now())
     return { text: `-tlscert: the certificate has expired, ${certificate.validTo.toISOString()}`, ok: false }
   const advised = advice.map((statement) => `\nnot needed, but faster: ${statement}`).join('')
-  const warned = [publicStatus(config), anonymousDocuments(config)]
+  const warned = [
+    publicStatus({ ...config, adminApart: config.adminListen !== null }),
+    anonymousDocuments(config),
+  ]
     .map((exposure) => (exposure === null ? '' : `\nbut ${exposure}`))
     .join('')
   return {

@@ -163,6 +163,14 @@ test('a value that cannot be used is refused in one line that names the flag and
   }
 })
 
+test('what was given is repeated, unless it may be a secret', () => {
+  assert.match(refusal(['-origin', '*', '-rate', 'fast']), /^-rate takes .*; "fast" was given$/)
+  assert.match(refusal(['-origin', '*', '-listen', '\u202E\u001b[2J']), /; "\\u202e\\u001b\[2J" was given$/)
+  assert.ok(refusal(['-origin', '*', '-listen', `/${'x'.repeat(5000)}`]).length < 300)
+  for (const flag of ['dburl', 'document-password', 'document-jwtkey', 'document-webhook'])
+    assert.doesNotMatch(refusal(['-origin', '*', '-document', `-${flag}`, 's3cret:']), /s3cret/)
+})
+
 test('no password is repeated', () => {
   for (const args of [
     ['-dburl', 'postgres://u:s3cret@h:port/d'],
@@ -187,8 +195,10 @@ test('no password is repeated', () => {
 })
 
 test('unknown flags and arguments too many are refused', () => {
-  assert.equal(refusal(['-orign', '*']), '-orign is not a flag')
-  assert.equal(refusal(['--unknown=1']), '-unknown is not a flag')
+  assert.equal(refusal(['-orign', '*']), '-orign is not a flag: did you mean -origin?')
+  assert.equal(refusal(['--adminlistn=1']), '-adminlistn is not a flag: did you mean -adminlisten?')
+  assert.equal(refusal(['--unknown=1']), '-unknown is not a flag: "plenum help" lists them')
+  assert.match(refusal(['chek']), /; "chek" was given: did you mean check\?$/)
   for (const odd of ['---origin', '-=1', '--=1', '-?'])
     assert.equal(refusal([odd]), 'an argument that begins with - is not a flag')
   assert.match(refusal(['-origin', '*', 'more']), /^serve takes only flags/)
@@ -315,7 +325,10 @@ test('a file that cannot be used is refused in one line, without its values', ()
     refused('PLENUM_RATE=1\ns3cret'),
     /^-config takes .*: \/etc\/plenum: line 2 is not NAME=value$/,
   )
-  assert.match(refused('PLENUM_ORIGN=*'), /: line 1: PLENUM_ORIGN is no variable /)
+  assert.match(
+    refused('PLENUM_ORIGN=*'),
+    /: line 1: PLENUM_ORIGN is no variable .*: did you mean PLENUM_ORIGIN\?$/,
+  )
   assert.match(refused('s3cret=*'), /: line 1: what it sets is no variable /)
   assert.match(refused('PLENUM_CONFIG=/x'), /: line 1: PLENUM_CONFIG is no variable /)
   assert.match(

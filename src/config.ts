@@ -1,4 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
+import { nearest } from './edge/nearest.ts'
+import { printable } from './edge/printable.ts'
+import { cannotRead } from './db/place.ts'
 import { databaseVariables, parseDatabaseUrl, unsupportedVariables } from './db/conninfo.ts'
 import type { DatabaseOptions, Env, Host } from './db/conninfo.ts'
 import { collide, maxSocketPathBytes, parseAddress } from './edge/address.ts'
@@ -66,7 +69,7 @@ export type Invocation =
 /** What each flag is set to, by whichever way, as it was written and as it was understood. May hold a password. */
 export type Settings = Readonly<Record<Name, Readonly<{ text: string | null; value: unknown }>>>
 
-/** The command line or the environment cannot be used; the message is one line and repeats no value. */
+/** The command line or the environment cannot be used; the message is one line and repeats nothing that may be secret. */
 export class UsageError extends Error {}
 
 type Flag<T> = Readonly<{
@@ -81,6 +84,8 @@ type Flag<T> = Readonly<{
   live?: true
   /** Whether nothing, given for it on the command line, is an error: a variable of a shell that was not set. */
   filled?: true
+  /** Its value is never repeated. */
+  secret?: true
   parse: (text: string, context: Context) => T
 }>
 
@@ -101,6 +106,8 @@ const maxRate = 1_000_000
 const maxHops = 100
 const mostConnections = 1_000_000
 const maxId = 2 ** 31 - 1
+/** Of a value that is shown. */
+const longestShown = 60
 /** Of a password that is all there is; more wrong ones than some thousand a day cannot be tried (`Guesses`). */
 const leastPassword = 12
 /** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. From one JWT a shorter one can be searched at leisure. */
@@ -151,6 +158,7 @@ const table = {
     help: 'how many proxies of your own there are, with -behindproxy',
   }),
   dburl: flag({
+    secret: true,
     value: 'URL',
     default: 'postgres:///postgresqleu',
     help: 'PostgreSQL database, as a URL or as keywords (host=... dbname=...)',
@@ -299,6 +307,7 @@ const table = {
     parse: parseUser,
   }),
   'document-password': flag({
+    secret: true,
     value: 'PASSWORD',
     default: '',
     help: 'their password; without name and password nobody manages documents',
@@ -307,6 +316,7 @@ const table = {
     parse: parsePassword,
   }),
   'document-jwtkey': flag({
+    secret: true,
     value: 'KEY',
     default: '',
     help: 'key that JWTs are signed with (HS256): documents are open to tokens and JWTs only then',
@@ -329,6 +339,7 @@ const table = {
     parse: (text) => (text === 'never' ? null : Math.round(parseDecimal(text, 1, longestExpiration) * 1000)),
   }),
   'document-webhook': flag({
+    secret: true,
     value: 'URL',
     default: '',
     help: 'what is called when nobody has had a document open for 10 seconds',
@@ -410,7 +421,7 @@ export function parseInvocation(args: readonly string[], env: Env, host: Host): 
   const [first] = args
   const given = first !== undefined && !first.startsWith('-')
   const command = given ? commands.find((name) => name === first) : 'serve'
-  if (!command) throw new UsageError(`the first argument takes a command (${commands.join(', ')}) or a flag`)
+  if (!command) throw new UsageError(unknownCommand(first ?? ''))
   const { texts, positional, asked } = splitArguments(given ? args.slice(1) : args)
   const told = asked ?? command
   if (told === 'version' || told === 'help') return { command: told }
@@ -471,7 +482,7 @@ function withFile(texts: Partial<Record<Name, string>>, env: Env, host: Host): C
   const refuse = (reason: string): never => {
     throw new UsageError(`-config${where} takes ${table.config.takes}: ${path}${reason}`)
   }
-  const text = host.readFile(path) ?? refuse(' cannot be read')
+  const text = host.readFile(path) ?? refuse(cannotRead(path, host).slice(path.length))
   const variables = new Map<string, string>()
   try {
     for (const { name, value, line } of parseEnvFile(text)) {
@@ -488,7 +499,9 @@ function withFile(texts: Partial<Record<Name, string>>, env: Env, host: Host): C
 
 function unknownVariable(name: string, line: number): string {
   const what = /^[A-Z][A-Z0-9_]{0,30}$/.test(name) ? name : 'what it sets'
-  return `line ${line}: ${what} is no variable of Plenum's or PostgreSQL's that may stand there`
+  const meant = nearest(name, [...fileVariables])
+  const hint = meant && meant !== name ? `: did you mean ${meant}?` : ''
+  return `line ${line}: ${what} is no variable of Plenum's or PostgreSQL's that may stand there${hint}`
 }
 
 function readConfig(
@@ -598,7 +611,10 @@ function readSetting(name: Name, given: string | undefined, context: Context): S
     const inFile = context.file?.variables.get(envTwin(name)) === twin ? ` in ${context.file?.path}` : ''
     const where = given === undefined && twin !== undefined ? ` (from ${envTwin(name)}${inFile})` : ''
     const reason = error instanceof Reason ? `: ${error.message}` : ''
-    throw new UsageError(`-${name}${where} takes ${flag.takes}${reason}`, { cause: error })
+    // What is on the command line is no secret, but for what may have been meant for another flag.
+    const shown = given !== undefined && given !== '' && !flag.secret && !/@|pass/i.test(given)
+    const was = shown ? `; ${printable(given.slice(0, longestShown))} was given` : ''
+    throw new UsageError(`-${name}${where} takes ${flag.takes}${reason}${was}`, { cause: error })
   }
 }
 
@@ -634,11 +650,17 @@ function splitArguments(args: readonly string[]): Arguments {
   return { texts, positional, asked: null }
 }
 
+function unknownCommand(given: string): string {
+  const takes = `the first argument takes a command (${commands.join(', ')}) or a flag`
+  const meant = nearest(given, commands)
+  return meant ? `${takes}; ${printable(given)} was given: did you mean ${meant}?` : takes
+}
+
 function unknownFlag(name: string): string {
   // Whatever else it is may be a password that went astray.
-  return /^[a-z][\w-]{0,30}$/i.test(name)
-    ? `-${name} is not a flag`
-    : 'an argument that begins with - is not a flag'
+  if (!/^[a-z][\w-]{0,30}$/i.test(name)) return 'an argument that begins with - is not a flag'
+  const meant = nearest(name, names)
+  return `-${name} is not a flag: ${meant ? `did you mean -${meant}?` : '"plenum help" lists them'}`
 }
 
 function checkPositional(command: Command, positional: readonly string[]): void {
@@ -762,8 +784,11 @@ function parseListener(text: string): ListenAddress {
 }
 
 /** In words, that whoever reaches a server without a proxy may read who is in its meetings; null where he may not. */
-export function publicStatus({ tls, adminListen }: Pick<Config, 'tls' | 'adminListen'>): string | null {
-  return tls && !adminListen
+export function publicStatus({
+  tls,
+  adminApart,
+}: Pick<Config, 'tls'> & { adminApart: boolean }): string | null {
+  return tls && !adminApart
     ? 'status and metrics are on -listen for everybody who reaches it: give them an address of their own by -adminlisten'
     : null
 }

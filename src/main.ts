@@ -4,10 +4,13 @@ import process from 'node:process'
 import { isatty } from 'node:tty'
 import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './commands.ts'
 import { type Config, type Invocation, parseInvocation, type Settings, usage, UsageError } from './config.ts'
+import { cannotRead } from './db/place.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
+import { ListenError } from './edge/listen.ts'
 import { createLog, type Log, type LogFormat, stackOf } from './edge/log.ts'
 import { LogSink, print } from './edge/log-sink.ts'
+import { PassedSocketError, type PassedSockets, takePassedSockets } from './edge/passed-sockets.ts'
 import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
 import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
 import { createReload } from './reload.ts'
@@ -20,7 +23,6 @@ const stdoutFd = 1
 const stderrFd = 2
 /** How long the last entries may wait for who reads them. */
 const flushMs = 500
-const firstInheritedFd = 3
 const usageStatus = 2
 
 function readFile(path: string): string | null {
@@ -31,11 +33,31 @@ function readFile(path: string): string | null {
   }
 }
 
-/** The descriptor of the socket that systemd opened for us (sd_listen_fds(3)), or null. */
-function inheritedSocket(): number | null {
-  const { LISTEN_PID, LISTEN_FDS } = process.env
-  return LISTEN_PID === String(process.pid) && Number(LISTEN_FDS) >= 1 ? firstInheritedFd : null
+/** Asked after `readFile` has given null. */
+function whyUnreadable(path: string): string {
+  try {
+    readFileSync(path)
+    return 'it can be now'
+  } catch (error) {
+    const { code = '', message } = error as Error & { code?: string }
+    const user = attempt(() => userInfo().username) ?? `user ${process.getuid?.() ?? ''}`
+    switch (code) {
+      case 'ENOENT':
+        return 'it does not exist (ENOENT)'
+      case 'ENOTDIR':
+        return 'what stands for its folder is none (ENOTDIR)'
+      case 'EACCES':
+      case 'EPERM':
+        return `${user} has no right to (${code}): give it that right to the file and its folders (ls -l, chown, chmod)`
+      case 'EISDIR':
+        return 'it is a folder (EISDIR)'
+      default:
+        return code || message
+    }
+  }
 }
+
+const sayCannotRead = (path: string): string => cannotRead(path, { whyUnreadable })
 
 function supervisorTerms(): SupervisorTerms {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = process.env
@@ -56,18 +78,17 @@ function suitingFormat(): LogFormat {
   return process.env['JOURNAL_STREAM'] === `${dev}:${ino}` ? 'journal' : 'json'
 }
 
-/** Why it ends. In the journal it is an error, and the one line that "systemctl status" shows last. */
-function complain(text: string, help = ''): void {
-  const inJournal = suitingFormat() === 'journal'
-  print(stderrFd, inJournal ? `<3>plenum: ${text}\n` : `plenum: ${text}\n${help}`)
+/** Why it ends, in one line: "systemctl status" shows but the last few. In the journal it is an error. */
+function complain(text: string): void {
+  print(stderrFd, `${suitingFormat() === 'journal' ? '<3>' : ''}plenum: ${text}\n`)
 }
 
 function fail(error: unknown): never {
-  complain(error instanceof SetupError ? error.message : describeError(error))
+  complain(error instanceof SetupError || error instanceof ListenError ? error.message : describeError(error))
   process.exit(1)
 }
 
-async function serve(config: Config, settings: Settings, certificate: Certificate | null): Promise<void> {
+async function serve(config: Config, settings: Settings, { certificate, passed }: Prepared): Promise<void> {
   let tell: Log = () => undefined
   const sink = new LogSink(stderrFd, (gap) => tell({ level: 'warn', event: 'logIncomplete', ...gap }))
   const write = createLog((line) => sink.write(line), {
@@ -98,7 +119,7 @@ async function serve(config: Config, settings: Settings, certificate: Certificat
   const running = await startServer(config, {
     version: PLENUM_VERSION,
     runtime: runtimeName(),
-    inherited: inheritedSocket(),
+    passed,
     certificate,
     log,
     logLost: () => sink.lost,
@@ -112,7 +133,7 @@ async function serve(config: Config, settings: Settings, certificate: Certificat
       if (invocation.command !== 'serve') throw new Error('the command line has changed')
       return invocation
     },
-    readCertificate: (files) => readCertificate(files, readFile),
+    readCertificate: (files) => readCertificate(files, readFile, sayCannotRead),
     running,
     log: running.log,
   })
@@ -144,10 +165,11 @@ function say(text: string): void {
   process.exitCode = 1
 }
 
-async function run({ invocation, certificate }: Prepared): Promise<void> {
+async function run(prepared: Prepared): Promise<void> {
+  const { invocation, certificate } = prepared
   switch (invocation.command) {
     case 'serve':
-      return await serve(invocation.config, invocation.settings, certificate)
+      return await serve(invocation.config, invocation.settings, prepared)
     case 'migrate':
       return await finish(runMigrate(invocation.config))
     case 'check':
@@ -178,10 +200,10 @@ function attempt<T>(read: () => T): T | null {
   }
 }
 
-type Prepared = { invocation: Invocation; certificate: Certificate | null }
+type Prepared = { invocation: Invocation; certificate: Certificate | null; passed: PassedSockets }
 
 function parse(): Invocation {
-  return parseInvocation(process.argv.slice(2), process.env, { ...account(), readFile })
+  return parseInvocation(process.argv.slice(2), process.env, { ...account(), readFile, whyUnreadable })
 }
 
 function prepareCertificate(invocation: Invocation): Certificate | null {
@@ -189,7 +211,7 @@ function prepareCertificate(invocation: Invocation): Certificate | null {
   const { tls } = invocation.config
   if (!tls) return null
   try {
-    return readCertificate(tls, readFile)
+    return readCertificate(tls, readFile, sayCannotRead)
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
     throw new UsageError(error.message, { cause: error })
@@ -199,10 +221,11 @@ function prepareCertificate(invocation: Invocation): Certificate | null {
 function prepare(): Prepared {
   try {
     const invocation = parse()
-    return { invocation, certificate: prepareCertificate(invocation) }
+    const passed = takePassedSockets(process.env, process.pid)
+    return { invocation, certificate: prepareCertificate(invocation), passed }
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error
-    complain(error.message, `\n${usage()}`)
+    if (!(error instanceof UsageError || error instanceof PassedSocketError)) throw error
+    complain(error.message)
     return process.exit(usageStatus)
   }
 }

@@ -20,10 +20,11 @@ import { allOrNone } from './hub/all-or-none.ts'
 import { Admission } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
-import { describeAddress, listen } from './edge/listen.ts'
+import { describeAddress, listen, type Place } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
 import { memoryInUse } from './edge/memory.ts'
 import { type Census, Metrics } from './edge/metrics.ts'
+import type { PassedSockets } from './edge/passed-sockets.ts'
 import { profileRoutes } from './edge/profile.ts'
 import { Pulse } from './edge/pulse.ts'
 import { RecentEntries } from './edge/recent.ts'
@@ -67,7 +68,7 @@ export async function startServer(
   deps: {
     version: string
     runtime: string
-    inherited: number | null
+    passed: PassedSockets
     certificate: Certificate | null
     log: Log
     /** How many entries the log could not be told. */
@@ -147,6 +148,7 @@ export async function startServer(
     return await Promise.race([answers, late]).finally(() => patience.abort())
   }
 
+  const adminApart = config.adminListen !== null || deps.passed.admin.length > 0
   const { app, admin, attach } = createApps({
     ...config,
     origins: () => adjusted.origins,
@@ -168,7 +170,7 @@ export async function startServer(
       budget: heldByClients,
       hub: () => (stopping ? null : documents),
     },
-    adminApart: config.adminListen !== null,
+    adminApart,
     async readiness() {
       return waiting() ?? (await databaseAnswers())
     },
@@ -196,39 +198,51 @@ export async function startServer(
   })
 
   const stops: (() => Promise<void>)[] = []
+  // Sockets that are passed take the place of the flag's address.
+  const placesOf = (name: keyof PassedSockets, address: Config['listen'] | null): Place[] => {
+    const passed = deps.passed[name].map((descriptor): Place => ({ type: 'passed', descriptor }))
+    return passed.length > 0 || !address ? passed : [address]
+  }
   const open = async (
     serves: typeof app,
-    address: Config['listen'],
-    inherited: number | null,
+    places: readonly Place[],
+    flag: string,
     certificate: Certificate | null = null,
-  ): Promise<Server | TlsServer> => {
+  ): Promise<(Server | TlsServer)[]> => {
     const secured = certificate && { createServer: createTlsServer, serverOptions: toTls(certificate) }
-    const server = createAdaptorServer({ fetch: serves.fetch, ...secured }) as Server | TlsServer
-    server.headersTimeout = config.requestTimeoutMs
-    stops.push(await listen(server, address, config.socketMode, inherited))
-    return server
+    const opened: (Server | TlsServer)[] = []
+    for (const place of places) {
+      const server = createAdaptorServer({ fetch: serves.fetch, ...secured }) as Server | TlsServer
+      server.headersTimeout = config.requestTimeoutMs
+      stops.push(await listen(server, place, { socketMode: config.socketMode, flag }))
+      opened.push(server)
+    }
+    return opened
   }
-  const server = await open(app, config.listen, deps.inherited, deps.certificate)
-  // Of TLS too this is the TCP connection, before its handshake.
-  server.on('connection', (socket) => admission.connected(socket))
-  server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-    admission.requested(request.socket, () => request.complete && !response.headersSent),
-  )
-  server.on('upgrade', ({ socket }: IncomingMessage) => admission.requested(socket))
-  // Admission cuts who does not go on; a long body that comes steadily may take its time.
-  server.requestTimeout = 0
-  attach(server)
-  if (config.adminListen) await open(admin, config.adminListen, null)
-  if (config.profileListen) await open(profileRoutes(), config.profileListen, null)
+  const places = placesOf('listen', config.listen)
+  const servers = await open(app, places, '-listen', deps.certificate)
+  for (const server of servers) {
+    // Of TLS too this is the TCP connection, before its handshake.
+    server.on('connection', (socket) => admission.connected(socket))
+    server.on('request', (request: IncomingMessage, response: ServerResponse) =>
+      admission.requested(request.socket, () => request.complete && !response.headersSent),
+    )
+    server.on('upgrade', ({ socket }: IncomingMessage) => admission.requested(socket))
+    // Admission cuts who does not go on; a long body that comes steadily may take its time.
+    server.requestTimeout = 0
+    attach(server)
+  }
+  await open(admin, placesOf('admin', config.adminListen), '-adminlisten')
+  await open(profileRoutes(), placesOf('profile', config.profileListen), '-profilelisten')
   log({
     level: 'info',
     event: 'started',
     version,
     runtime,
-    listen: deps.inherited === null ? describeAddress(config.listen) : 'the socket passed by systemd',
+    listen: describePlaces(places),
     database: describeDatabase(config.database),
   })
-  const exposure = publicStatus(config)
+  const exposure = publicStatus({ ...config, adminApart })
   if (exposure !== null) log({ level: 'warn', event: 'statusPublic', reason: exposure })
   const anonymous = anonymousDocuments(config)
   if (anonymous !== null) log({ level: 'warn', event: 'documentsPublic', reason: anonymous })
@@ -340,10 +354,11 @@ export async function startServer(
       if (stopping) return
       adjusted = config
       admission.limit(config)
-      server.headersTimeout = config.requestTimeoutMs
+      for (const server of servers) server.headersTimeout = config.requestTimeoutMs
     },
     certify(certificate) {
-      if ('setSecureContext' in server) server.setSecureContext(toTls(certificate))
+      for (const server of servers)
+        if ('setSecureContext' in server) server.setSecureContext(toTls(certificate))
     },
     async stop() {
       stopping = true
@@ -365,6 +380,14 @@ export async function startServer(
       log({ level: 'info', event: 'stopped' })
     },
   }
+}
+
+function describePlaces(places: readonly Place[]): string {
+  const [first] = places
+  if (first && first.type !== 'passed') return describeAddress(first)
+  return places.length === 1
+    ? 'the socket passed by systemd'
+    : `the ${places.length} sockets passed by systemd`
 }
 
 function toTls({ cert, key }: Certificate): { cert: string; key: string } & typeof tlsTerms {

@@ -99,6 +99,7 @@ suite('Deno permissions', { concurrency: 4, skip: !isDeno }, () => {
     'PG*',
     'LISTEN_PID',
     'LISTEN_FDS',
+    'LISTEN_FDNAMES',
     'NOTIFY_SOCKET',
     'WATCHDOG_USEC',
     'WATCHDOG_PID',

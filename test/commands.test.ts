@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
@@ -26,10 +26,8 @@ async function complaint(args: string[], env: Record<string, string> = {}): Prom
   const { code, stdout, stderr } = await runPlenum(args, { env })
   assert.equal(code, 2, stderr)
   assert.equal(stdout, '')
-  const [line = '', blank, usage] = stderr.split('\n')
-  assert.equal(blank, '')
-  assert.match(usage ?? '', /^usage: plenum/)
-  return line
+  assert.doesNotMatch(stderr, /\n/)
+  return stderr
 }
 
 /** `plenum health` says where it has found nobody: which -listen counts. */
@@ -60,6 +58,36 @@ async function serves(house: House, plenum: Plenum): Promise<void> {
   const member = await meeting.enter(0)
   await settle(member)
   await member.close()
+}
+
+/** The descriptor of a socket of this process. */
+const fdOf = (owner: object): number => (owner as { _handle: { fd: number } })._handle.fd
+
+type Held = { address: string; descriptor: number; release: () => void }
+
+/** A listening socket that is held as systemd does it; until it is released it takes a part of the connections. */
+async function hold(t: TestContext, path?: string): Promise<Held> {
+  const holder = createServer()
+  t.after(() => holder.close())
+  if (path === undefined) holder.listen(0, '127.0.0.1')
+  else holder.listen(`${path}.made`)
+  await once(holder, 'listening')
+  const { port } = holder.address() as { port: number }
+  // With the name that it was made by, the file would go when it is released.
+  if (path !== undefined) await rename(`${path}.made`, path)
+  return {
+    address: path ?? `127.0.0.1:${port}`,
+    descriptor: fdOf(holder),
+    release: () => void holder.close(),
+  }
+}
+
+async function untilServing({ address, release }: Held): Promise<void> {
+  release()
+  await until('it is ready', async () => {
+    const answer = await fetchFrom(address, '/readyz').catch(() => null)
+    return answer?.status === 200
+  })
 }
 
 const withInspector = (flag: string): string => (flag.startsWith('--allow-sys=') ? `${flag},inspector` : flag)
@@ -98,10 +126,23 @@ suite('command line', { concurrency: 4 }, () => {
     assert.match(await complaint(['check', '-origin', '*', '-listen=nowhere']), /^plenum: -listen takes /)
   })
 
+  test('of a file that cannot be read it is said why', async () => {
+    const line = await complaint(['-config', '/nowhere/plenum'])
+    assert.match(line, /^plenum: -config takes .*: \/nowhere\/plenum cannot be read: it does not exist/)
+    for (const [args, end] of [
+      [['-tlscert', '/', '-tlskey', '/nowhere/key'], /^plenum: -tlscert: \/ cannot be read: it is a folder/],
+      [
+        ['-dburl', 'host=h dbname=d passfile=/nowhere'],
+        /passfile: \/nowhere cannot be read: it does not exist/,
+      ],
+    ] as const)
+      assert.match(await complaint(['-origin', '*', ...args]), end)
+  })
+
   test('a flag without its value, an unknown flag and an unknown command end with status 2', async () => {
     assert.match(await complaint(['-origin']), /^plenum: -origin takes /)
     assert.match(await complaint(['-origin', '*', '-dburl']), /^plenum: -dburl takes /)
-    assert.match(await complaint(['-origin', '*', '-port', '8199']), /^plenum: -port is not a flag$/)
+    assert.match(await complaint(['-origin', '*', '-port', '8199']), /^plenum: -port is not a flag: /)
     assert.match(await complaint(['start', '-origin', '*']), /^plenum: .*command/)
     assert.match(await complaint(['-origin', '*', 'more']), /^plenum: serve takes only flags/)
     assert.match(await complaint(['unban', '1', '-dburl', 'x=y']), /^plenum: unban takes two numbers/)
@@ -285,10 +326,10 @@ suite('listeners', { concurrency: 4 }, () => {
 
   test('a folder that is not there is named', async (t) => {
     const house = await openHouse(t)
-    const path = join(await folder(t), 'missing', 'socket')
-    const line = await failure(house, path)
-    assert.match(line, /^plenum: /)
-    assert.ok(line.includes(path), line)
+    const missing = join(await folder(t), 'missing')
+    const line = await failure(house, join(missing, 'socket'))
+    assert.ok(line.startsWith(`plenum: -listen: the folder ${missing} for the socket`), line)
+    assert.match(line, / does not exist: make it /)
   })
 
   test('a port in use is a clear error', async (t) => {
@@ -364,23 +405,67 @@ suite('listeners', { concurrency: 4 }, () => {
 
   test('a socket that systemd passes is used in place of -listen', async (t) => {
     const house = await openHouse(t)
-    const holder = createServer()
-    t.after(() => holder.close())
-    holder.listen(0, '127.0.0.1')
-    await once(holder, 'listening')
-    const address = `127.0.0.1:${(holder.address() as { port: number }).port}`
-    const { fd } = (holder as unknown as { _handle: { fd: number } })._handle
+    const held = await hold(t)
     const listen = `127.0.0.1:${await freePort()}`
-    const plenum = await house.start({ passedSocket: fd, listen, ready: false })
-    holder.close() // else it would take half of the connections
-    await until('it is ready', async () => {
-      const answer = await fetchFrom(address, '/readyz').catch(() => null)
-      return answer?.status === 200
-    })
+    const plenum = await house.start({ passedSockets: [held.descriptor], listen, ready: false })
+    await untilServing(held)
     await assert.rejects(fetchFrom(listen, '/livez'), /ECONNREFUSED/)
-    const target = { socketUrl: (path: string) => `ws://${address}${path}` }
+    const target = { socketUrl: (path: string) => `ws://${held.address}${path}` }
     await settle(await (await gather(house.db.sql, target, 1)).enter(0))
     assert.equal(await plenum.stop(), 0)
+  })
+
+  test('all sockets that systemd passes are served, each with what its name says', async (t) => {
+    const house = await openHouse(t)
+    const places = await folder(t)
+    const [tcp, unix, admin] = [
+      await hold(t),
+      await hold(t, join(places, 'plenum')),
+      await hold(t, join(places, 'admin')),
+    ]
+    const plenum = await house.start({
+      passedSockets: [tcp.descriptor, admin.descriptor, unix.descriptor],
+      passedNames: 'plenum.socket:admin:listen',
+      ready: false,
+    })
+    for (const held of [tcp, unix]) held.release()
+    await untilServing(admin)
+    for (const held of [tcp, unix]) {
+      assert.equal((await fetchFrom(held.address, '/readyz')).status, 404)
+      const url = held === unix ? `ws+unix://${held.address}:` : `ws://${held.address}`
+      const meeting = await gather(house.db.sql, { socketUrl: (path) => `${url}${path}` }, 1)
+      await settle(await meeting.enter(0))
+    }
+    assert.equal((await fetchFrom(admin.address, '/__meetingstatus')).status, 200)
+    const { listen } = await plenum.logged(({ event }) => event === 'started')
+    assert.equal(listen, 'the 2 sockets passed by systemd')
+    assert.equal(await plenum.stop(), 0)
+  })
+
+  test('a passed socket that cannot be used ends the start with one line', async (t) => {
+    const house = await openHouse(t)
+    const { descriptor } = await hold(t)
+    const end = async (passedSockets: number[], passedNames?: string): Promise<string> => {
+      const args = ['-origin', '*', '-dburl', house.db.url]
+      const options = { passedSockets, ...(passedNames === undefined ? {} : { passedNames }) }
+      const { code, stderr } = await runPlenum(args, options)
+      assert.notEqual(code, 0)
+      return stderr
+    }
+    assert.match(
+      await end([descriptor], 'status'),
+      /^plenum: a socket passed by systemd has the name "status".*$/,
+    )
+    const file = openSync('/dev/null', 'r')
+    t.after(() => closeSync(file))
+    assert.match(await end([descriptor, file]), /^plenum: .*descriptor 4\b.*$/)
+    const connected = connect((await hold(t, join(await folder(t), 'socket'))).address)
+    t.after(() => connected.destroy())
+    await once(connected, 'connect')
+    assert.match(
+      await end([fdOf(connected)]),
+      /^plenum: -listen: the socket that systemd passed as descriptor 3 cannot be .*$/,
+    )
   })
 
   test('a socket that was passed to another process is left alone', async (t) => {

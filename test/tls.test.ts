@@ -196,7 +196,7 @@ suite('TLS', { concurrency: 3 }, () => {
     await once(holder, 'listening')
     const { port } = holder.address() as { port: number }
     const { fd } = (holder as unknown as { _handle: { fd: number } })._handle
-    await house.start({ flags: pair.flags, passedSocket: fd, ready: false })
+    await house.start({ flags: pair.flags, passedSockets: [fd], ready: false })
     holder.close() // else it would take half of the connections
     const target = { socketUrl: (path: string) => `wss://127.0.0.1:${port}${path}`, certificate: pair.pem }
     await until('it is ready', async () => {

@@ -183,7 +183,7 @@ test('a password is looked for in the password file', () => {
   assert.equal(password('host=x,h port=5432,6000 dbname=d user=u'), 'any')
   assert.equal(password('host=h', { PGPASSFILE: '/elsewhere' }), 'e')
   assert.equal(password('host=h passfile=/elsewhere', { PGPASSWORD: 'variable' }), 'variable')
-  assert.equal(password('host=h passfile=/missing'), null)
+  assert.throws(() => password('host=h passfile=/missing'), /^Error: passfile: \/missing cannot be read$/)
 })
 
 test('TLS is what sslmode and the files say', () => {

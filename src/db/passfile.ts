@@ -1,4 +1,4 @@
-import { isSocket } from './place.ts'
+import { cannotRead, isSocket } from './place.ts'
 import type { DatabaseHost, Host, Settings } from './place.ts'
 
 type Account = {
@@ -12,9 +12,15 @@ type Account = {
  * Finds the password in the password file (`passfile`, `PGPASSFILE` or `~/.pgpass`), in lines of
  * `host:port:database:user:password` where `*` matches everything and a backslash escapes. For several hosts it is
  * the one of the first host that has a line.
+ *
+ * @throws Error where a file that was asked for cannot be read
  */
 export function findPassword({ settings, hosts, database, user }: Account, host: Host): string | null {
-  const text = host.readFile(settings.get('passfile') ?? `${host.home}/.pgpass`) ?? ''
+  const given = settings.get('passfile')
+  const text = host.readFile(given ?? `${host.home}/.pgpass`)
+  // Silence would end in "password authentication failed", which sends people to look elsewhere.
+  if (text === null && given !== undefined) throw new Error(`passfile: ${cannotRead(given, host)}`)
+  if (text === null) return null
   const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#'))
   for (const place of hosts) {
     for (const line of lines) {

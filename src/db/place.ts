@@ -1,12 +1,22 @@
 /** Environment variables, as `process.env` has them. */
 export type Env = Readonly<Record<string, string | undefined>>
 
-/** What the operating system knows. `readFile` gives null for a file that cannot be read. */
+/**
+ * What the operating system knows. `readFile` gives null for a file that cannot be read; `whyUnreadable` says then why, as
+ * the end of a sentence, and what to do.
+ */
 export type Host = Readonly<{
   osUser: string
   home: string
   readFile: (path: string) => string | null
+  whyUnreadable?: (path: string) => string
 }>
+
+/** For people: that a file cannot be read, and why. */
+export function cannotRead(path: string, host: Pick<Host, 'whyUnreadable'>): string {
+  const reason = host.whyUnreadable?.(path)
+  return `${path} cannot be read${reason ? `: ${reason}` : ''}`
+}
 
 /** Settings of a connection by libpq's keywords. Empty ones are absent. */
 export type Settings = ReadonlyMap<string, string>

@@ -1,4 +1,4 @@
-import type { Host, Settings } from './place.ts'
+import { cannotRead, type Host, type Settings } from './place.ts'
 
 /** What the client shows of itself, in PEM. */
 export type ClientCertificate = Readonly<{ cert: string; key: string }>
@@ -69,7 +69,7 @@ function readClient(settings: Settings, host: Host): ClientCertificate | null {
     ? readPem('sslkey', settings, host)
     : host.readFile(inHome(host, 'postgresql.key'))
   if (key === null)
-    throw new Error(`sslkey is not given, and ${inHome(host, 'postgresql.key')} cannot be read`)
+    throw new Error(`sslkey is not given, and ${cannotRead(inHome(host, 'postgresql.key'), host)}`)
   return { cert, key }
 }
 
@@ -79,7 +79,7 @@ function readPem(keyword: string, settings: Settings, host: Host): string {
   // A whole certificate here, for want of sslinline, would be neither a good path nor a good message.
   if (value.includes('\n')) throw new Error(`${keyword} takes a path, or PEM with sslinline=true`)
   const pem = host.readFile(value)
-  if (pem === null) throw new Error(`${keyword}: ${value} cannot be read`)
+  if (pem === null) throw new Error(`${keyword}: ${cannotRead(value, host)}`)
   return pem
 }
 

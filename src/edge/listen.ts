@@ -1,5 +1,7 @@
-import { chmod, lstat, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import type { ListenAddress } from '../config.ts'
 
 /** Connections that wait to be accepted: everybody returns at the same moment after a restart. */
@@ -12,31 +14,37 @@ export function describeAddress(address: ListenAddress): string {
   return `${host}:${address.port}`
 }
 
+/** Where a server is to listen: an address, or a socket that somebody has opened already (LISTEN_FDS). */
+export type Place = ListenAddress | { type: 'passed'; descriptor: number }
+
 /**
  * Makes `server` listen. A Unix socket's file that nobody answers on is replaced; one that is answered, or a file of
- * another kind, is an error. `inherited` is a descriptor that systemd has opened already (LISTEN_FDS).
+ * another kind, is an error. `flag` is named where it cannot listen.
  * Returns what ends listening: nothing new is accepted, and a socket file of ours is removed.
  */
 export async function listen(
   server: Server,
-  address: ListenAddress,
-  socketMode: number,
-  inherited: number | null,
+  place: Place,
+  { socketMode, flag }: { socketMode: number; flag: string },
 ): Promise<() => Promise<void>> {
-  const ours = inherited === null && address.type === 'unix' ? address.path : null
+  const ours = place.type === 'unix' ? place.path : null
   if (ours) await removeStale(ours)
   const where =
-    inherited !== null
-      ? { fd: inherited }
-      : address.type === 'unix'
-        ? { path: address.path, backlog }
-        : { host: address.host, port: address.port, backlog }
+    place.type === 'passed'
+      ? { fd: place.descriptor }
+      : place.type === 'unix'
+        ? { path: place.path, backlog }
+        : { host: place.host, port: place.port, backlog }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(where, () => {
       server.off('error', reject)
       resolve()
     })
+  }).catch(async (error: unknown) => {
+    // Of a folder that is not there the runtimes say that it may not be written to.
+    const seen = place.type === 'passed' ? null : await obstacle(place)
+    throw new ListenError(`${flag}: ${seen ?? explain(error, place)}`, { cause: error })
   })
   if (ours) await chmod(ours, socketMode)
   return async () => {
@@ -45,11 +53,52 @@ export async function listen(
   }
 }
 
+/** It cannot be listened there; the message is one line and says what to do. */
+export class ListenError extends Error {}
+
+/** Why no server could listen at `address`, as far as can be seen without doing it; null where nothing is seen. */
+export async function obstacle(address: ListenAddress): Promise<string | null> {
+  if (address.type !== 'unix') return null
+  try {
+    await access(dirname(address.path), constants.W_OK | constants.X_OK)
+    const found = await lstat(address.path).catch(() => null)
+    return found && !found.isSocket() ? notSocket(address.path) : null
+  } catch (error) {
+    return explain(error, address)
+  }
+}
+
+function explain(error: unknown, place: Place): string {
+  const { code = '', message } = error as Error & { code?: string }
+  if (place.type === 'passed')
+    return `the socket that systemd passed as descriptor ${place.descriptor} cannot be listened on (${code || message}): a stream socket (ListenStream=) with Accept=no is needed`
+  const where = describeAddress(place)
+  if (place.type === 'unix') {
+    const folder = dirname(place.path)
+    const unit = 'a unit of systemd makes one below /run by RuntimeDirectory='
+    if (code === 'ENOENT')
+      return `the folder ${folder} for the socket ${where} does not exist: make it (${unit})`
+    if (code === 'ENOTDIR') return `${folder} is not a folder: the socket ${where} cannot be made in it`
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+      return `the socket ${where} cannot be made (${code}): whoever runs this needs the right to write to the folder ${folder} (${unit})`
+    return message
+  }
+  if (code === 'EADDRINUSE') return `${where} is in use by another process (EADDRINUSE)`
+  if (code === 'EADDRNOTAVAIL') return `this machine has no address ${place.host} (EADDRNOTAVAIL)`
+  if (code === 'EACCES' && place.port < 1024)
+    return `whoever runs this may not listen on port ${place.port} (EACCES): let systemd open it (plenum.socket), or take one from 1024 on`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `the name ${place.host} is not known here (${code}): an address is safer`
+  return message
+}
+
+const notSocket = (path: string): string =>
+  `${path} exists and is not a socket; remove it or choose another path`
+
 async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => null)
   if (!found) return
-  if (!found.isSocket())
-    throw new Error(`${path} exists and is not a socket; remove it or choose another path`)
+  if (!found.isSocket()) throw new ListenError(notSocket(path))
   const answered = await new Promise<boolean>((resolve) => {
     const probe = connect({ path })
     probe.once('connect', () => {
@@ -58,6 +107,6 @@ async function removeStale(path: string): Promise<void> {
     })
     probe.once('error', () => resolve(false))
   })
-  if (answered) throw new Error(`${path} is in use by another process`)
+  if (answered) throw new ListenError(`${path} is in use by another process`)
   await unlink(path)
 }

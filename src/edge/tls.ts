@@ -16,17 +16,18 @@ export const tlsTerms = { minVersion: 'TLSv1.2' } as const
 
 /**
  * Reads a certificate and its key and makes sure that a server can use them. `readFile` gives null for a file that cannot
- * be read.
+ * be read, and `cannotRead` says so in words.
  *
  * @throws CertificateError that names the flag and the file
  */
 export function readCertificate(
   files: CertificateFiles,
   readFile: (path: string) => string | null,
+  cannotRead: (path: string) => string,
 ): Certificate {
   const read = (flag: 'tlscert' | 'tlskey', path: string): string => {
     const text = readFile(path)
-    if (text === null) throw new CertificateError(`-${flag}: ${path} cannot be read`)
+    if (text === null) throw new CertificateError(`-${flag}: ${cannotRead(path)}`)
     return text
   }
   const cert = read('tlscert', files.cert)

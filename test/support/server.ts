@@ -19,7 +19,7 @@ export type Runtime = 'node' | 'deno'
  */
 export const denoPermissions = [
   '--allow-net',
-  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,JOURNAL_STREAM,WS_NO_BUFFER_UTIL',
+  '--allow-env=PLENUM_*,PG*,LISTEN_PID,LISTEN_FDS,LISTEN_FDNAMES,NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,JOURNAL_STREAM,WS_NO_BUFFER_UTIL',
   '--allow-sys=uid,gid,userInfo,homedir',
   '--allow-read',
   '--allow-write',
@@ -38,8 +38,9 @@ export interface LaunchOptions {
   cwd?: string
   /** Arguments of the runtime itself, under Deno in place of its permissions. */
   runtimeFlags?: string[]
-  /** The descriptor of a listening socket, to be passed as systemd does. */
-  passedSocket?: number
+  /** Descriptors of listening sockets, to be passed as systemd does, and their names. */
+  passedSockets?: number[]
+  passedNames?: string
   /** How many descriptors the process may have open. */
   descriptors?: number
   /** Where its stderr leads, as it is told. A terminal needs script(1). */
@@ -267,7 +268,7 @@ export function currentRuntime(): Runtime {
 }
 
 function launch(args: string[], options: LaunchOptions): ChildProcess {
-  const { bundle = builtBundle, passedSocket, descriptors } = options
+  const { bundle = builtBundle, passedSockets = [], passedNames, descriptors } = options
   const isDeno = (options.runtime ?? currentRuntime()) === 'deno'
   const command = [
     ...(isDeno ? [denoBinary, 'run', '--quiet', '--no-prompt', '--no-config'] : [process.execPath]),
@@ -276,8 +277,15 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
     ...args,
   ]
   // The process that is to take the socket over must be the one that LISTEN_PID names.
-  if (passedSocket !== undefined)
-    command.unshift('/bin/sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh')
+  if (passedSockets.length > 0) {
+    const names = passedNames === undefined ? '' : `LISTEN_FDNAMES='${passedNames}'`
+    command.unshift(
+      '/bin/sh',
+      '-c',
+      `LISTEN_PID=$$ LISTEN_FDS=${passedSockets.length} ${names} exec "$@"`,
+      'sh',
+    )
+  }
   // Both limits: Node raises the soft one to the hard one.
   if (descriptors !== undefined)
     command.unshift('/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$@"`, 'sh')
@@ -296,7 +304,7 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
   // What the runner and the developer's shell have set for other programs must not configure the server.
   const inherited = Object.entries(process.env).filter(([name]) => !/^(PLENUM_|PG|NODE_)/.test(name))
   return spawn(file, rest, {
-    stdio: ['ignore', 'pipe', 'pipe', ...(passedSocket === undefined ? [] : [passedSocket])],
+    stdio: ['ignore', 'pipe', 'pipe', ...passedSockets],
     cwd: options.cwd,
     env: { ...Object.fromEntries(inherited), NO_COLOR: '1', ...options.env },
   })

@@ -1,3 +1,4 @@
+import { withoutDirections } from '../hub/text.ts'
 import { type Rejection, reject } from './rejection.ts'
 
 export type MemberId = number
@@ -38,9 +39,9 @@ export type Vote = { by: MemberId; question: string; poll: number | null; answer
 /** The time for which the question of a poll that ended may not be asked again: votes name only the question. */
 export const sameQuestionMs = 10_000
 
-/** White space folded and trimmed: the stock page sends back what the browser rendered. */
+/** White space folded and trimmed, for the stock page sends back what the browser rendered; and without what turns text. */
 export function foldText(text: string): string {
-  return text.replace(/\s+/g, ' ').trim()
+  return withoutDirections(text).replace(/\s+/g, ' ').trim()
 }
 
 /** Says what a vote does: a rejection, null where it changes nothing, or the answer and the line of the record. */

@@ -169,7 +169,7 @@ function lineItem({ id, time, member, text }: RecordLine): Markup {
   const at = markup`<time datetime="${time}">${clockOf(time)}</time>`
   return member
     ? markup`<li id="line-${id}">${at}<p><b><bdi>${member.name}</bdi></b> <span dir="auto">${text}</span></p></li>\n`
-    : markup`<li id="line-${id}" class="system">${at}<p dir="auto">${text}</p></li>\n`
+    : markup`<li id="line-${id}" class="system">${at}<p dir="ltr">${text}</p></li>\n`
 }
 
 const dayOf = (moment: Moment): string => moment.slice(0, 10)

@@ -1,5 +1,6 @@
 import type { ISql, PendingQuery, Row, Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
+import { withoutDirections } from '../hub/text.ts'
 import { marks, type MeetingState } from './meeting.ts'
 import type { PollEnding } from './poll.ts'
 import { stateOf } from './store.ts'
@@ -140,7 +141,7 @@ async function readHead(
   const state = stateOf(row.state)
   const head = {
     meeting,
-    name: row.name,
+    name: withoutDirections(row.name),
     state,
     timezone: row.timezone,
     scheduled: row.scheduled,
@@ -189,8 +190,8 @@ async function readLines(
   const lines = rows.map(({ id, time, member, name, text }) => ({
     id,
     time,
-    member: member === null ? null : { id: member, name: name ?? '' },
-    text,
+    member: member === null ? null : { id: member, name: withoutDirections(name ?? '') },
+    text: member === null ? withoutDirections(text) : text,
   }))
   return { lines, last: full && last ? { t: last.t, id: last.id } : null }
 }
@@ -209,7 +210,9 @@ async function readPolls(sql: Sql, meeting: number, after: number): Promise<Reco
     where o.meeting_id = ${meeting} and o.id > ${after} order by o.id limit ${page.polls}`
   return rows.map(({ opened_by: id, opener: name, tally, ...poll }) => ({
     ...poll,
-    by: { id, name },
+    question: withoutDirections(poll.question),
+    answers: poll.answers.map(withoutDirections),
+    by: { id, name: name && withoutDirections(name) },
     tally: poll.ending === 'aborted' ? null : tally,
   }))
 }

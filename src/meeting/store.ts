@@ -8,7 +8,8 @@ import {
   type SiteState,
   type Write,
 } from './meeting.ts'
-import { type MemberId, type PollEnding, sameQuestionMs } from './poll.ts'
+import { directionMarks, withoutDirections } from '../hub/text.ts'
+import { foldText, type MemberId, type PollEnding, sameQuestionMs } from './poll.ts'
 
 const states: readonly MeetingState[] = ['pending', 'open', 'finished', 'closed']
 
@@ -65,11 +66,11 @@ export async function findCredentials(
       meeting: row.meeting,
       key: row.key,
       id: row.member,
-      name: row.name,
+      name: withoutDirections(row.name),
       color: colorOf(row.key_id),
       admin: row.admin,
       banned: row.banned,
-      proxyName: row.proxyname,
+      proxyName: row.proxyname && withoutDirections(row.proxyname),
       allowRejoin: row.allowrejoin,
       state: stateOf(row.state),
       startsInMs: row.starts_in * 1000,
@@ -175,17 +176,28 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
     where m.id = ${meeting} and m.meetingtype = 1`
   if (!row) return null
   return {
-    name: row.name,
+    name: withoutDirections(row.name),
     state: stateOf(row.state),
-    attendance: row.attendance ?? [],
+    attendance: (row.attendance ?? []).map(({ name, proxyName, ...person }) => ({
+      ...person,
+      name: withoutDirections(name),
+      proxyName: proxyName && withoutDirections(proxyName),
+    })),
     banned: row.banned ?? [],
-    poll: row.poll,
-    endedPolls: row.ended_polls ?? [],
-    lastPoll: row.last_poll,
+    poll: row.poll && folded(row.poll),
+    endedPolls: (row.ended_polls ?? []).map((poll) => ({ ...poll, question: foldText(poll.question) })),
+    lastPoll: row.last_poll && folded(row.last_poll),
     done: row.done ?? [],
     lastLine: { id: row.last_id ?? 0, time: row.last_time },
   }
 }
+
+/** As it would be put today. */
+const folded = <Asked extends { question: string; answers: string[] }>(poll: Asked): Asked => ({
+  ...poll,
+  question: foldText(poll.question),
+  answers: poll.answers.map(foldText),
+})
 
 /** How many lines, and about how many bytes of them, are read at once. */
 const page = { lines: 500, bytes: 64 * 1024 }
@@ -211,8 +223,9 @@ export async function readPage(
       (select count(*)::int from found) found
     from (
       select l.id, to_char(l.t, 'HH24:MI:SS') as time, to_char(l.t, 'YYYY-MM-DD') date,
-        coalesce(l.sender_id, -1) as from, coalesce(p.fullname, '') fromname,
-        case when l.sender_id is null then 'sys' else coalesce(k.id, l.sender_id) % 10 || '' end color, l.message
+        coalesce(l.sender_id, -1) as from, regexp_replace(coalesce(p.fullname, ''), ${directionMarks}, '', 'g') fromname,
+        case when l.sender_id is null then 'sys' else coalesce(k.id, l.sender_id) % 10 || '' end color,
+        case when l.sender_id is null then regexp_replace(l.message, ${directionMarks}, '', 'g') else l.message end message
       from found l
         left join membership_member p on p.user_id = l.sender_id
         left join membership_membermeetingkey k on k.meeting_id = ${meeting} and k.member_id = l.sender_id
@@ -451,11 +464,16 @@ export async function readSite(
         id,
         fingerprint,
         site: {
-          name,
+          name: withoutDirections(name),
           state: stateOf(state),
           admins: new Set(admins),
           banned: new Set(banned),
-          keys: new Map(keys.map(({ member, ...key }) => [member, key])),
+          keys: new Map(
+            keys.map(({ member, proxyName, ...key }) => [
+              member,
+              { ...key, proxyName: proxyName && withoutDirections(proxyName) },
+            ]),
+          ),
         },
       },
     ]

@@ -141,12 +141,6 @@ const ChunkView = memo(function ChunkView({ chunk, markAfter, you, isPast, today
   )
 })
 
-/**
- * The marks that turn the direction of text. What members say has a block of its own; but a name or an answer that has
- * such a mark must not turn around what the system says of it.
- */
-const directions = /[\u202a-\u202e\u2066-\u2069]/g
-
 type LineProps = {
   line: LogLine
   isMarked: boolean
@@ -191,8 +185,8 @@ const LineView = memo(function LineView({
               {isNamed ? '' : ': '}
             </p>
           )}
-          <p class="text" dir="auto">
-            <Linked text={kind === 'said' ? text : text.replace(directions, '')} />
+          <p class="text" dir={kind === 'said' ? 'auto' : 'ltr'}>
+            <Linked text={text} />
           </p>
         </div>
       </div>

@@ -30,7 +30,7 @@ const guests = [5, 6, 7, 8, 9]
 const slowReaders = [10, 11]
 const paceMs = isLong ? 400 : 40
 /** Enough for a page to come back on a machine as slow as this one. */
-const graceSeconds = Math.ceil(patience(2000) / 1000)
+const graceSeconds = Math.ceil(patience(5000) / 1000)
 /** The pool opens connections, and closes them, as it likes. */
 const poolConnections = 12
 /** Beyond a tenth, in MiB: what a short run has not warmed up yet. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Page, WebSocketRoute } from 'playwright-core'
+import type { Locator, Page, WebSocketRoute } from 'playwright-core'
 import { freePort } from '../demo/port.ts'
 import { launchChromium, noChromium, openPage, phone, picture, setClock, visit } from './support/browser.ts'
 import { invite } from './support/chatter.ts'
@@ -295,5 +295,103 @@ suite('people and their devices', { skip }, async () => {
     await until('it connects anew', () => routes.length === 3)
     await connected(page)
     assert.equal((await meeting.texts()).filter((text) => text.startsWith('said')).length, 1)
+  })
+
+  test('a draft is the same in all tabs: what one has sent does not stay in another', async (t) => {
+    const meeting = await gather(sql, plenum, 1, openNow)
+    const first = await visit(t, browser, plenum, meeting, 0)
+    await connected(first)
+    await field(first).fill('a draft')
+    const second = await first.context().newPage()
+    await second.goto(first.url())
+    await connected(second)
+    assert.equal(await field(second).inputValue(), 'a draft')
+    await field(second).press('Enter')
+    await shows(second, 'a draft')
+    await field(second).fill('another')
+    await second.getByRole('tab', { name: 'Chair’s desk' }).click()
+    await second.getByRole('textbox', { name: 'Question' }).fill('Shall we?')
+    await second.getByRole('button', { name: 'Keep for later' }).click()
+    await first.getByRole('button', { name: 'Use this window instead' }).click()
+    await connected(first)
+    assert.equal(await field(first).inputValue(), 'another')
+    await first.getByRole('tab', { name: 'Chair’s desk' }).click()
+    await first.getByRole('button', { name: 'Start the poll “Shall we?”' }).waitFor()
+  })
+
+  test('a question that is too long is refused in words at its field, and not cut', async (t) => {
+    const meeting = await gather(sql, plenum, 1, openNow)
+    const page = await visit(t, browser, plenum, meeting, 0)
+    await connected(page)
+    await page.getByRole('tab', { name: 'Chair’s desk' }).click()
+    const question = page.getByRole('textbox', { name: 'Question' })
+    const answer = page.getByLabel('Answer 2')
+    const keep = page.getByRole('button', { name: 'Keep for later' })
+    // Pasted, as a hand would be stopped by a field that takes no more.
+    const paste = async (into: Locator, text: string): Promise<void> => {
+      await into.fill('')
+      await into.focus()
+      await page.keyboard.insertText(text)
+    }
+    for (const [into, limit] of [
+      [question, 500],
+      [answer, 200],
+    ] as const) {
+      await paste(into, '😀'.repeat(limit + 2))
+      await page.getByText(`2 characters too many: at most ${limit} are possible.`).waitFor()
+      await page.getByLabel('Minutes').focus()
+      await keep.click()
+      assert.equal(await page.locator('.prepared li').count(), 0)
+      assert.equal(await into.getAttribute('aria-invalid'), 'true')
+      await until('the field has the focus', () =>
+        into.evaluate((one) => one === one.ownerDocument.activeElement),
+      )
+      if (into === question) await picture(page, 'question-too-long-desktop')
+      await paste(into, '😀'.repeat(limit))
+      assert.equal(await page.getByText('too many').count(), 0)
+    }
+    await page.getByRole('button', { name: 'Start', exact: true }).click()
+    await page.getByRole('heading', { name: '😀'.repeat(500) }).waitFor()
+  })
+
+  test('on paper there is the whole talk, black on white, whatever is on the screen', async (t) => {
+    const meeting = await gather(sql, plenum, 1, openNow)
+    await sql`
+      insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+      select now() - (400 - n) * interval '1 minute', 'Line ' || n || repeat(' of what was said', n % 9),
+        ${meeting.id}, ${meeting.user(0)} from generate_series(1, 300) n`
+    const phoneInDark = { viewport: phone, colorScheme: 'dark' } as const
+    const onPhone = await visit(t, browser, plenum, meeting, 0, phoneInDark)
+    await onPhone.getByRole('tab', { name: 'Present' }).click()
+    const key = await invite(sql, 'Ada', 7)
+    await sql`select chat.new_message(7, now(), 'Ada', 'Line ' || n) from generate_series(1, 300) n`
+    const chat = await openPage(t, browser, plenum, `/chat?session_key=${key}`, phoneInDark)
+    for (const page of [onPhone, chat]) {
+      await connected(page)
+      await until('all has come', async () => (await page.locator('.line').count()) >= 300)
+      await page.emulateMedia({ media: 'print' })
+      const found = await page.evaluate<{
+        shown: number
+        clipped: string[]
+        colors: string[]
+        fields: number
+      }>(`({
+        shown: [...document.querySelectorAll('.line')].filter((one) => one.getBoundingClientRect().height > 0).length,
+        clipped: [...document.querySelectorAll('.line')].slice(0, 1).flatMap((line) => {
+          const around = []
+          for (let one = line.parentElement; one; one = one.parentElement) around.push(one)
+          return around.filter((one) => one.scrollHeight > one.clientHeight + 2 && getComputedStyle(one).overflowY !== 'visible')
+            .map((one) => one.className || one.tagName)
+        }),
+        colors: [getComputedStyle(document.documentElement).color, getComputedStyle(document.body).backgroundColor],
+        fields: [...document.querySelectorAll('textarea, button')].filter((one) => one.offsetParent !== null).length,
+      })`)
+      assert.ok(found.shown >= 300, String(found.shown))
+      assert.deepEqual([found.clipped, found.fields], [[], 0])
+      assert.deepEqual(found.colors, ['rgb(0, 0, 0)', 'rgba(0, 0, 0, 0)'])
+      const pdf = (await page.pdf()).toString('latin1')
+      const pages = pdf.match(/\/Type\s*\/Page\b/g)?.length ?? 0
+      assert.ok(pages >= 5, `${pages} pages`)
+    }
   })
 })

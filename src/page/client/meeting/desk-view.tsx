@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Bin, Down, Pen, Up } from '../kit/icons.tsx'
 import { useKept, useTools } from './hooks.ts'
-import { faultOf, keep, move, remove, tidy } from './prepared.ts'
+import { excess, faultOf, keep, move, remove, tidy } from './prepared.ts'
 import type { Fault, Prepared, PreparedPolls } from './prepared.ts'
 import type { Draft, Limits } from './protocol.ts'
 import { randomId } from '../kit/id.ts'
@@ -223,6 +223,17 @@ function PollDesk({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
   )
 }
 
+/** Says at its field that a text is too long, which is never cut: part of a question would be another question. */
+function TooLong({ id, text, limit }: { id: string; text: string; limit: number }): JSX.Element {
+  const { texts } = useTools()
+  const over = excess(text, limit)
+  return (
+    <p id={id} class="fault" role="status">
+      {over > 0 && texts.fieldTooLong(limit, over)}
+    </p>
+  )
+}
+
 type FormProps = {
   edited: Prepared | null
   limits: Limits
@@ -233,16 +244,24 @@ type FormProps = {
 }
 
 function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormProps): JSX.Element {
-  const { texts, vault } = useTools()
-  const [draft, set] = useState<Draft>(
-    () => edited ?? vault.read('newPoll', { question: '', answers: texts.defaults, minutes: 5 }),
-  )
+  const { texts } = useTools()
+  const [fresh, keepFresh] = useKept<Draft>('newPoll', {
+    question: '',
+    answers: texts.defaults,
+    minutes: 5,
+  })
+  const [changed, setChanged] = useState<Draft | null>(edited)
+  const draft = changed ?? fresh
   const [fault, setFault] = useState<Fault | null>(null)
   const question = useRef<HTMLInputElement>(null)
+  const form = useRef<HTMLFormElement>(null)
+  useEffect(() => {
+    if (fault) form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus()
+  }, [fault])
   const change = (next: Draft): void => {
-    set(next)
+    if (edited) setChanged(next)
+    else keepFresh(next)
     setFault(null)
-    if (!edited) vault.write('newPoll', next)
   }
   const take = (then: (draft: Draft) => void): void => {
     const tidied = tidy(draft)
@@ -258,6 +277,7 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
       <h3 id="desk-new">{edited ? texts.changePoll : texts.newPoll}</h3>
       <form
         class="poll-form"
+        ref={form}
         onSubmit={(event) => {
           event.preventDefault()
           take(onKeep)
@@ -268,12 +288,12 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
           id="poll-form-question"
           ref={question}
           value={draft.question}
-          maxLength={limits.question}
           autocomplete="off"
-          aria-invalid={fault === 'question'}
-          aria-describedby="poll-form-fault"
+          aria-invalid={fault === 'question' || excess(draft.question, limits.question) > 0}
+          aria-describedby="poll-form-long poll-form-fault"
           onInput={({ currentTarget }) => change({ ...draft, question: currentTarget.value })}
         />
+        <TooLong id="poll-form-long" text={draft.question} limit={limits.question} />
         {Array.from({ length: limits.answers }, (_, index) => (
           <div key={index} class="field">
             <label for={`poll-form-${index}`}>
@@ -282,15 +302,18 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
             <input
               id={`poll-form-${index}`}
               value={draft.answers[index] ?? ''}
-              maxLength={limits.answer}
               autocomplete="off"
-              aria-invalid={index < 2 && (fault === 'answers' || fault === 'equal')}
-              aria-describedby="poll-form-fault"
+              aria-invalid={
+                (index < 2 && (fault === 'answers' || fault === 'equal')) ||
+                excess(draft.answers[index] ?? '', limits.answer) > 0
+              }
+              aria-describedby={`poll-form-long-${index} poll-form-fault`}
               onInput={({ currentTarget }) => {
                 const answers = Array.from({ length: limits.answers }, (_, at) => draft.answers[at] ?? '')
                 change({ ...draft, answers: answers.with(index, currentTarget.value) })
               }}
             />
+            <TooLong id={`poll-form-long-${index}`} text={draft.answers[index] ?? ''} limit={limits.answer} />
           </div>
         ))}
         <label for="poll-form-minutes">{texts.minutesLabel}</label>

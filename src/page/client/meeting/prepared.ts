@@ -23,12 +23,17 @@ export function move(polls: PreparedPolls, id: string, by: -1 | 1): PreparedPoll
 export const remove = (polls: PreparedPolls, id: string): PreparedPolls =>
   polls.filter((poll) => poll.id !== id)
 
-/** What the server would refuse: the name of the field that is wrong, the answer's index behind it. */
+/** What the server would refuse. What is too long is told at its field: see `excess`. */
 export type Fault = 'question' | 'answers' | 'equal' | 'minutes' | 'long'
+
+/** By how many characters a text is too long, 0 at least, as the server counts: code points, with white space folded. */
+export const excess = (text: string, limit: number): number =>
+  text.length <= limit ? 0 : Math.max(0, Array.from(fold(text)).length - limit)
+
+const fold = (text: string): string => text.replace(/\s+/gu, ' ').trim()
 
 /** The draft as it is to be sent: white space folded, empty answers left out. */
 export function tidy({ question, answers, minutes }: Draft): Draft {
-  const fold = (text: string): string => text.replace(/\s+/gu, ' ').trim()
   return { question: fold(question), answers: answers.map(fold).filter((text) => text !== ''), minutes }
 }
 
@@ -37,11 +42,10 @@ export function faultOf(
   { question, answers, minutes }: Draft,
   limits: { question: number; answer: number; answers: number; minutes: number },
 ): Fault | null {
-  const length = (text: string): number => Array.from(text).length
   if (question === '') return 'question'
   if (answers.length < 2 || answers.length > limits.answers) return 'answers'
   if (new Set(answers).size < answers.length) return 'equal'
-  if (length(question) > limits.question || answers.some((text) => length(text) > limits.answer))
+  if (excess(question, limits.question) > 0 || answers.some((text) => excess(text, limits.answer) > 0))
     return 'long'
   if (!Number.isInteger(minutes) || minutes < 1 || minutes > limits.minutes) return 'minutes'
   return null

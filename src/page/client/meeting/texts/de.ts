@@ -68,6 +68,8 @@ export const de: Texts = {
   send: 'Senden',
   left: (n) => plural(n, 'noch # Zeichen', 'noch # Zeichen'),
   tooLong: (n) => plural(n, '# Zeichen zu viel', '# Zeichen zu viel'),
+  fieldTooLong: (limit, n) =>
+    `${plural(n, '# Zeichen', '# Zeichen')} zu viel: Höchstens ${number(limit)} sind möglich.`,
   notSaidYet: 'Noch nicht gesendet',
   sending: 'wird gesendet',
   stuck: 'Der Server kann das im Moment nicht speichern. Es wird weiter versucht.',

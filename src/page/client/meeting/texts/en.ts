@@ -68,6 +68,8 @@ export const en = {
   send: 'Send',
   left: (n: number) => plural(n, '# character left', '# characters left'),
   tooLong: (n: number) => plural(n, '# character too many', '# characters too many'),
+  fieldTooLong: (limit: number, n: number) =>
+    `${plural(n, '# character', '# characters')} too many: at most ${number(limit)} are possible.`,
   notSaidYet: 'Not sent yet',
   sending: 'being sent',
   stuck: 'The server cannot store this at the moment. It is being tried again.',

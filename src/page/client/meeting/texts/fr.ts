@@ -68,6 +68,8 @@ export const fr: Texts = {
   send: 'Envoyer',
   left: (n) => plural(n, 'encore # caractère', 'encore # caractères'),
   tooLong: (n) => plural(n, '# caractère de trop', '# caractères de trop'),
+  fieldTooLong: (limit, n) =>
+    `${plural(n, '# caractère', '# caractères')} de trop : ${number(limit)} au plus sont possibles.`,
   notSaidYet: 'Pas encore envoyé',
   sending: 'envoi en cours',
   stuck: 'Le serveur ne peut pas enregistrer ceci pour le moment. Un nouvel essai est en cours.',

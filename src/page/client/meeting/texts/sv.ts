@@ -67,6 +67,8 @@ export const sv: Texts = {
   send: 'Skicka',
   left: (n) => plural(n, '# tecken kvar', '# tecken kvar'),
   tooLong: (n) => plural(n, '# tecken för mycket', '# tecken för mycket'),
+  fieldTooLong: (limit, n) =>
+    `${plural(n, '# tecken', '# tecken')} för mycket: högst ${number(limit)} är möjliga.`,
   notSaidYet: 'Inte skickat än',
   sending: 'skickas',
   stuck: 'Servern kan inte spara detta just nu. Det försöks igen.',

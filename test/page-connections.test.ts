@@ -6,6 +6,7 @@ import { freePort } from '../demo/port.ts'
 import { launchChromium, noChromium, openPage } from './support/browser.ts'
 import { Chatter, invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
+import { gather } from './support/gathering.ts'
 import { type Forwarder, openForwarder } from './support/forwarder.ts'
 import { currentRuntime, startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
@@ -73,6 +74,59 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     await page.reload()
     return () => heard
   }
+
+  suite('the meeting', () => {
+    async function enter(t: TestContext): Promise<{ page: Page; network: Forwarder; heard: () => number }> {
+      const meeting = await gather(sql, plenum, 1)
+      const { page, network } = await visit(t, `/meeting/${meeting.id}/${meeting.key(0)}`)
+      const heard = await listenIn(page)
+      await page.getByText('Connected', { exact: true }).waitFor()
+      return { page, network, heard }
+    }
+
+    test('what is said into it is said once, when there is another', async (t) => {
+      const { page, network } = await enter(t)
+      const say = async (text: string): Promise<void> => {
+        await page.getByLabel('Your message').fill(text)
+        await page.getByRole('button', { name: 'Send', exact: true }).click()
+      }
+      const texts = () => page.locator('.chunk .line.is-said .text').allInnerTexts()
+      network.swallow()
+      await say('into the void')
+      await within(page, 20, 'Connection lost')
+      await until('it is said', async () => (await texts()).length === 1, 15_000)
+      network.holdAnswers()
+      await say('heard by all but me')
+      await within(page, 20, 'Connection lost')
+      await until('it is said', async () => (await texts()).length === 2, 15_000)
+      // Also the connections by which it would ask for the page.
+      network.cut()
+      await page.reload()
+      await page.getByText('Connected', { exact: true }).waitFor()
+      assert.deepEqual(await texts(), ['into the void', 'heard by all but me'])
+    })
+
+    test('it is found out within 40 s, and at once after a sleep; a quiet one is kept', async (t) => {
+      const { page, network, heard } = await enter(t)
+      await staysIn(page, heard)
+      network.swallow()
+      await within(page, 40, 'Connection lost')
+      await page.getByText('Connected', { exact: true }).waitFor()
+      network.swallow()
+      await wake(page)
+      await within(page, 8, 'Connection lost')
+      await page.getByText('Connected', { exact: true }).waitFor()
+    })
+  })
+
+  test('the status says that there is no answer, and goes on when there is', async (t) => {
+    // A request's own limit is not the page's clock, and 5 s.
+    const { page, network } = await visit(t, '/status')
+    await page.getByText('Serving the meetings').waitFor()
+    network.swallow()
+    await page.getByText('The server does not answer').waitFor({ timeout: 15_000 })
+    await page.getByText('Serving the meetings').waitFor()
+  })
 
   suite('the chat', () => {
     const say = async (page: Page, text: string): Promise<void> => {

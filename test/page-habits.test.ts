@@ -283,15 +283,14 @@ suite('people and their devices', { skip }, async () => {
     routes[0]!.isDead = true
     await field(page).fill('said into a dead connection')
     await field(page).press('Enter')
-    // Of all that the page has to do in that time it does each once: that is a sleep.
-    await page.clock.fastForward(12_000)
+    await page.clock.runFor(20_000)
     await until('it connects anew', () => routes.length === 2)
     await page.locator('.chunk').getByText('said into a dead connection').waitFor()
 
     // Nothing is said: the page asks whether the connection lives, and gives up when nothing answers.
     routes[1]!.isDead = true
     await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
-    await page.clock.fastForward(12_000)
+    await page.clock.runFor(8000)
     await until('it connects anew', () => routes.length === 3)
     await connected(page)
     assert.equal((await meeting.texts()).filter((text) => text.startsWith('said')).length, 1)

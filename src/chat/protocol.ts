@@ -67,9 +67,13 @@ export function isRefusal(value: object | string): value is Refusal {
   return typeof value === 'object' && 'type' in value && value.type === 'refusal'
 }
 
-/** The first frame. Old clients get what they always got; those that ask for ids learn who they are. */
-export function authenticatedFrame(who: { user: string; room: number }, ids: boolean): Buffer {
-  return textFrame(JSON.stringify({ authenticated: true, ...(ids && { user: who.user, room: who.room }) }))
+/**
+ * The first frame. Old clients get what they always got; those that ask for ids learn who they are, and what time it is:
+ * `now` is the wall clock's, in milliseconds.
+ */
+export function authenticatedFrame(who: { user: string; room: number; now: number }, ids: boolean): Buffer {
+  const { user, room, now } = who
+  return textFrame(JSON.stringify({ authenticated: true, ...(ids && { user, room, now }) }))
 }
 
 /** `id`: that of the line which is refused. */
@@ -79,7 +83,7 @@ export const errorFrame = ({ text, again }: Refusal, id: string | null): Buffer 
 /** The line with this id of the client's is stored. */
 export const ackFrame = (id: string): Buffer => textFrame(JSON.stringify({ ack: id }))
 
-export const pongFrame = textFrame(JSON.stringify({ pong: true }))
+export const pongFrame = (now: number): Buffer => textFrame(JSON.stringify({ pong: true, now }))
 
 /** The frames of lines, one each. A line is JSON as the database made it, its id at the end. */
 export function lineFrames(lines: readonly string[], ids: boolean): Buffer {

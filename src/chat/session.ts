@@ -61,7 +61,7 @@ export class ChatSession implements SocketHandlers {
     const { id, command } = text === null ? { id: null, command: refusals.notText } : parseRequest(text, ids)
     if (isRefusal(command)) this.reply(isInTime ? command : refusals.tooFast, id)
     // Costs no more than the refusal would, which is a sign of life as well.
-    else if (command.type === 'ping') this.socket.write([pongFrame])
+    else if (command.type === 'ping') this.socket.write([pongFrame(Date.now())])
     else if (!isInTime) this.reply(refusals.tooFast, id)
     else this.#admitted.room.say(this, command.message, id)
   }
@@ -73,7 +73,7 @@ export class ChatSession implements SocketHandlers {
 
   admit(identity: Identity, room: ChatSessionRoom): void {
     this.#admitted = { identity, room }
-    this.socket.write([authenticatedFrame(identity, this.wish.ids)])
+    this.socket.write([authenticatedFrame({ ...identity, now: Date.now() }, this.wish.ids)])
   }
 
   /** Says that the line with this id was not stored, or may not have been. */

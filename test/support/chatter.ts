@@ -14,6 +14,7 @@ export type ChatFrame = Partial<Omit<ChatLine, 'id'>> & {
   again?: true
   ack?: string
   pong?: true
+  now?: number
 }
 
 /** Makes a session of this user in this room, as an embedding application does, and returns its key. */

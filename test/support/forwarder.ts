@@ -16,14 +16,15 @@ export interface Forwarder {
 
 /** `port` is for one that opens again after `close`. */
 export async function openForwarder(target: number, port = 0): Promise<Forwarder> {
-  const pairs = new Set<{ near: Socket; far: Socket }>()
+  const pairs = new Set<{ near: Socket; far: Socket; isSwallowed: boolean }>()
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1')
-    const pair = { near, far }
+    const pair = { near, far, isSwallowed: false }
     pairs.add(pair)
     for (const side of [near, far]) {
       side.on('error', () => {}) // 'close' follows
       side.on('close', () => {
+        if (pair.isSwallowed && !(near.closed && far.closed)) return
         pairs.delete(pair)
         near.destroy()
         far.destroy()
@@ -46,11 +47,13 @@ export async function openForwarder(target: number, port = 0): Promise<Forwarder
       }
     },
     swallow() {
-      for (const { near, far } of pairs)
-        for (const side of [near, far]) {
+      for (const pair of pairs) {
+        pair.isSwallowed = true
+        for (const side of [pair.near, pair.far]) {
           side.unpipe()
           side.resume() // read, and thrown away
         }
+      }
     },
     cut,
     async close() {

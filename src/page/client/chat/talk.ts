@@ -1,3 +1,4 @@
+import { steadyNow } from '../kit/clock.ts'
 import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
 import { randomId } from '../kit/id.ts'
 
@@ -10,7 +11,8 @@ export type Pending = {
   message: string
   /** `unsure` and `refused` are up to the one who wrote it: nobody knows whether it was said, or it was not. */
   state: 'sending' | 'unsure' | 'refused'
-  madeAt: number
+  /** By the server's clock; null where that was not known: just now. */
+  madeAt: number | null
   tries: number
 }
 
@@ -27,6 +29,8 @@ type Frame = Partial<Omit<Line, 'id'>> & {
   /** Of a line it is a number, of a refusal what the page has called its message. */
   id?: number | string
   authenticated?: boolean
+  /** What time it is, by the server's clock. */
+  now?: number
   ack?: string
   error?: string
   again?: boolean
@@ -37,7 +41,7 @@ const firstLines = 500
 const mostLines = 5000
 const finalCodes = [4400, 4401, 4500]
 const longestWaitMs = 15_000
-/** Nobody expects words to be said that have waited for longer. */
+/** Nobody expects words to be said that have waited for longer. The server knows for days whether it has stored them. */
 const freshMs = 3_600_000
 /** So often is tried what the server could not do just now, and after what time. */
 const mostTries = 4
@@ -55,6 +59,8 @@ export class TalkSession {
   /** The message that waits for its answer: one at a time, so that they stay in order. */
   #underWay: string | null = null
   #again: ReturnType<typeof setTimeout> | undefined
+  /** By how much the server's clock is ahead of the page's, which may stand still in a sleep; null after one. */
+  #ahead: number | null = null
   /** Lines that have come in this turn, to be shown together. */
   #arrived: Line[] = []
   #showing = false
@@ -76,6 +82,7 @@ export class TalkSession {
     this.#connect()
     this.#heartbeat.start()
     onWake(() => {
+      this.#ahead = null
       this.retryNow()
       this.#heartbeat.check()
     })
@@ -91,7 +98,7 @@ export class TalkSession {
       id: randomId(),
       message,
       state: 'sending',
-      madeAt: performance.now(),
+      madeAt: this.#now(),
       tries: 0,
     }
     this.#update({ pending: [...this.talk.pending, entry], error: null })
@@ -100,12 +107,16 @@ export class TalkSession {
 
   /** Sends what was not taken, or may not have been. It is the same message: it is said once. */
   sayAgain(id: string): void {
-    this.#change(id, { state: 'sending', madeAt: performance.now(), tries: 0 }, { error: null })
+    this.#change(id, { state: 'sending', madeAt: this.#now(), tries: 0 }, { error: null })
     this.#sendDue()
   }
 
   discard(id: string): void {
     this.#update({ pending: this.talk.pending.filter((one) => one.id !== id), error: null })
+  }
+
+  #now(): number | null {
+    return this.#ahead === null ? null : steadyNow() + this.#ahead
   }
 
   #connect(): void {
@@ -128,7 +139,8 @@ export class TalkSession {
     })
   }
 
-  #heard({ authenticated, ack, error, again, id, time = '', user = '', message }: Frame): void {
+  #heard({ authenticated, now, ack, error, again, id, time = '', user = '', message }: Frame): void {
+    if (now !== undefined) this.#ahead = now - steadyNow()
     if (authenticated) this.#entered(user)
     else if (ack !== undefined) this.#stored(ack)
     else if (error !== undefined) this.#refused(typeof id === 'string' ? id : this.#underWay, error, again)
@@ -143,9 +155,9 @@ export class TalkSession {
   #entered(user: string): void {
     this.#attempt = 0
     this.#heartbeat.entered()
-    const now = performance.now()
+    const now = this.#now() ?? 0
     const pending = this.talk.pending.map((one): Pending => {
-      const isOld = one.state === 'sending' && now - one.madeAt > freshMs
+      const isOld = one.state === 'sending' && now - (one.madeAt ?? now) > freshMs
       return isOld ? { ...one, state: 'unsure' } : one
     })
     this.#update({ phase: 'in', user, pending })

@@ -231,6 +231,29 @@ suite('people and their devices', { skip }, async () => {
     await page.getByRole('heading', { name: 'An allowed question?' }).waitFor()
   })
 
+  test('what the database refuses in a chat is given back too', async (t) => {
+    await sql.unsafe(`
+      create function refuse_chat() returns trigger language plpgsql as $$
+        begin raise exception 'no such words here'; end $$;
+      create trigger refuse_chat before insert on chat.log
+        for each row when (new.message like '%forbidden%') execute function refuse_chat()`)
+    const page = await openChat(t)
+    await connected(page)
+    for (const text of ['a forbidden word', 'hello']) {
+      await field(page).fill(text)
+      await field(page).press('Enter')
+    }
+    await shows(page, 'hello')
+    await page.keyboard.type('still typing')
+    await page.getByText('This was not said.').waitFor()
+    await page.getByRole('button', { name: 'Edit it again' }).click()
+    assert.equal(await field(page).inputValue(), 'still typing\na forbidden word')
+    assert.equal(await page.getByText('This was not said.').count(), 0)
+    await field(page).fill('an allowed word')
+    await field(page).press('Enter')
+    await shows(page, 'hello', 'an allowed word')
+  })
+
   test('what cannot be stored for long is shown, can be taken back, and holds up no vote', async (t) => {
     await refuseWord('unstorable', '53100')
     const meeting = await gather(sql, plenum, 2, openNow)

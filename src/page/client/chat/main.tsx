@@ -27,6 +27,12 @@ function takeKey(): string | null {
 
 function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Element {
   const { phase, user, error } = talk
+  const [text, write] = useState('')
+  const edit = ({ id, message }: Pending): void => {
+    session.discard(id)
+    write(text.trim() === '' ? message : `${text}\n${message}`)
+    document.getElementById('message')?.focus()
+  }
   return (
     <div class="page">
       <header>
@@ -51,11 +57,14 @@ function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Eleme
           user={user}
           isLost={phase !== 'in'}
           session={session}
+          onEdit={phase === 'refused' ? null : edit}
         />
         <div role="alert" class="fault">
           {phase === 'refused' ? texts.notAllowed : error}
         </div>
-        {phase !== 'refused' && <Composer isIn={phase === 'in'} onSay={(text) => session.say(text)} />}
+        {phase !== 'refused' && (
+          <Composer text={text} onWrite={write} isIn={phase === 'in'} onSay={(said) => session.say(said)} />
+        )}
       </main>
     </div>
   )
@@ -67,9 +76,11 @@ type LogProps = {
   user: string | null
   isLost: boolean
   session: TalkSession
+  /** Puts what was not said where one writes; null: there is no such place. */
+  onEdit: ((pending: Pending) => void) | null
 }
 
-function LogView({ lines, pending, user, isLost, session }: LogProps): JSX.Element {
+function LogView({ lines, pending, user, isLost, session, onEdit }: LogProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null)
   const follows = useRef(true)
   const [isAtEnd, setAtEnd] = useState(true)
@@ -101,24 +112,32 @@ function LogView({ lines, pending, user, isLost, session }: LogProps): JSX.Eleme
         {lines.map((line, index) => (
           <LineView key={line.id} line={line} before={lines[index - 1]} isOwn={line.user === user} />
         ))}
-        {pending.map(({ id, message, state }) => (
-          <div key={id} class="line own pending">
-            <p class="text" dir="auto">
-              {message}
-            </p>
-            <p class="hint">{texts[state === 'sending' && isLost ? 'sentLater' : state]}</p>
-            {state !== 'sending' && (
-              <p class="row">
-                <button type="button" onClick={() => session.sayAgain(id)}>
-                  {texts.sendAgain}
-                </button>
-                <button type="button" onClick={() => session.discard(id)}>
-                  {texts.discard}
-                </button>
+        {pending.map((one) => {
+          const { id, message, state } = one
+          return (
+            <div key={id} class="line own pending">
+              <p class="text" dir="auto">
+                {message}
               </p>
-            )}
-          </div>
-        ))}
+              <p class="hint">{texts[state === 'sending' && isLost ? 'sentLater' : state]}</p>
+              {state !== 'sending' && (
+                <p class="row">
+                  <button type="button" onClick={() => session.sayAgain(id)}>
+                    {texts.sendAgain}
+                  </button>
+                  {onEdit && (
+                    <button type="button" onClick={() => onEdit(one)}>
+                      {texts.edit}
+                    </button>
+                  )}
+                  <button type="button" onClick={() => session.discard(id)}>
+                    {texts.discard}
+                  </button>
+                </p>
+              )}
+            </div>
+          )
+        })}
       </div>
       {!isAtEnd && (
         <button
@@ -171,14 +190,20 @@ function LineView({
   )
 }
 
-function Composer({ isIn, onSay }: { isIn: boolean; onSay: (text: string) => void }): JSX.Element {
-  const [text, setText] = useState('')
+type ComposerProps = {
+  text: string
+  onWrite: (text: string) => void
+  isIn: boolean
+  onSay: (text: string) => void
+}
+
+function Composer({ text, onWrite, isIn, onSay }: ComposerProps): JSX.Element {
   const isTooLong = text.length > longest && Array.from(text).length > longest
   const mayTouch = matchMedia('(pointer: coarse)').matches
   const say = (): void => {
     if (!isIn || isTooLong || text.trim() === '') return
     onSay(text)
-    setText('')
+    onWrite('')
   }
   return (
     <form
@@ -194,7 +219,7 @@ function Composer({ isIn, onSay }: { isIn: boolean; onSay: (text: string) => voi
         value={text}
         aria-describedby="hint"
         aria-invalid={isTooLong}
-        onInput={({ currentTarget }) => setText(currentTarget.value)}
+        onInput={({ currentTarget }) => onWrite(currentTarget.value)}
         onKeyDown={(event) => {
           if (!sends(event, mayTouch)) return
           event.preventDefault()

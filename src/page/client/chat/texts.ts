@@ -22,6 +22,7 @@ const en = {
   unsure: 'It is not known whether this was sent.',
   sendAgain: 'Send again',
   discard: 'Discard',
+  edit: 'Edit it again',
   tooLong: 'The message is too long: at most 10,000 characters',
   today: 'Today',
 }
@@ -51,6 +52,7 @@ const de: Texts = {
   unsure: 'Es ist nicht bekannt, ob dies gesendet wurde.',
   sendAgain: 'Noch einmal senden',
   discard: 'Verwerfen',
+  edit: 'Noch einmal bearbeiten',
   tooLong: 'Die Nachricht ist zu lang: höchstens 10.000 Zeichen',
   today: 'Heute',
 }
@@ -78,6 +80,7 @@ const fr: Texts = {
   unsure: 'On ne sait pas si ceci a été envoyé.',
   sendAgain: 'Envoyer à nouveau',
   discard: 'Abandonner',
+  edit: 'Modifier à nouveau',
   tooLong: 'Le message est trop long : 10 000 caractères au plus',
   today: 'Aujourd’hui',
 }
@@ -104,6 +107,7 @@ const sv: Texts = {
   unsure: 'Det är inte känt om detta skickades.',
   sendAgain: 'Skicka igen',
   discard: 'Kasta',
+  edit: 'Redigera igen',
   tooLong: 'Meddelandet är för långt: högst 10 000 tecken',
   today: 'I dag',
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { faultOf, keep, move, remove, tidy } from './prepared.ts'
+import { excess, faultOf, keep, move, remove, tidy } from './prepared.ts'
 import type { Prepared } from './prepared.ts'
 import { clockText, secondsLeft, sharesOf } from './results.ts'
 
@@ -36,6 +36,12 @@ test('a draft is checked as the server would', () => {
   assert.equal(fault('Accept?', ['Yes', 'No'], 1.5), 'minutes')
   assert.equal(fault('é'.repeat(501), ['Yes', 'No']), 'long')
   assert.equal(fault('😀'.repeat(500), ['Yes', 'No']), null)
+})
+
+test('by how much a text is too long is counted as the server counts it', () => {
+  assert.equal(excess('😀'.repeat(500), 500), 0)
+  assert.equal(excess(`  ${'é '.repeat(250)}   é`, 500), 1)
+  assert.equal(excess(`${' '.repeat(600)}short`, 500), 0)
 })
 
 test('shares are parts of all votes', () => {

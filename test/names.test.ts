@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Chatter, invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
 import { gather, settle } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import { join } from './support/member.ts'
+import { until } from './support/until.ts'
 
 const open = { state: 1, allowrejoin: true } as const
 /** Every character that only says where text runs: UAX #9, 2.1 to 2.6. */
@@ -89,4 +92,62 @@ suite('names that turn text around', { concurrency: 3 }, () => {
     const member = await join(plenum, meeting.id, meeting.key(1))
     await member.line('Bär')
   })
+})
+
+test('a new name on the site is followed while its member is in', async (t) => {
+  const house = await openHouse(t)
+  const plenum = await house.start()
+  const meeting = await gather(house.db.sql, plenum, 2, open)
+  const [watcher, member] = await meeting.enterAll(0, 1)
+  await house.db.sql`update membership_member set fullname = 'Ada New' where user_id = ${meeting.user(1)}`
+  const { data } = await watcher.next('users', ({ data }) =>
+    data.users.some(({ name }) => name === 'Ada New'),
+  )
+  assert.equal(data.users.length, 2)
+  member.say('under my new name')
+  const { fromname } = await watcher.line('under my new name')
+  assert.equal(fromname, 'Ada New')
+  await member.close()
+  await watcher.line('Member Ada New left the meeting')
+})
+
+test('what is deleted or corrected in a record is not told to those who come later', async (t) => {
+  const house = await openHouse(t, { flags: ['-rate', '0', '-chat'] })
+  const { sql } = house.db
+  const plenum = await house.start()
+  // One is read in pages, the other one was heard by this process from its beginning.
+  const long = await gather(sql, plenum, 3, open)
+  await sql`
+    insert into membership_meetingmessagelog (t, message, meeting_id)
+    select now(), 'old ' || n, ${long.id} from generate_series(1, 1200) n`
+  const short = await gather(sql, plenum, 3, open)
+  for (const meeting of [long, short]) {
+    const [speaker] = [await meeting.enter(0)]
+    for (const text of ['delete me', 'correct me']) speaker.say(text)
+    await speaker.line('correct me')
+    await meeting.enter(1)
+  }
+  const talker = await new Chatter(plenum, await invite(sql, 'Ada', 1)).entered()
+  for (const text of ['delete me', 'keep me']) talker.say(text)
+  await until('both are said', () => talker.messages.length === 2)
+
+  await sql`delete from membership_meetingmessagelog where message in ('old 100', 'delete me')`
+  await sql`
+    update membership_meetingmessagelog set message = 'corrected'
+    where message in ('old 101', 'correct me')`
+  await sql`delete from chat.log where message = 'delete me'`
+  await wait(5100)
+  for (const meeting of [long, short]) {
+    const later = await meeting.enter(2)
+    await later.line('corrected')
+    await settle(later)
+    const wrong = ['old 100', 'old 101', 'delete me', 'correct me']
+    assert.deepEqual(
+      later.texts().filter((text) => wrong.includes(text)),
+      [],
+    )
+  }
+  const reader = await new Chatter(plenum, await invite(sql, 'Bea', 1)).entered()
+  await until('the history has come', () => reader.messages.length > 0)
+  assert.deepEqual(reader.messages, ['keep me'])
 })

@@ -39,7 +39,7 @@ export class ChatHub {
   readonly #deps: ChatHubDeps
   readonly #store: Store
   readonly #rooms = new Map<number, ChatRoom>()
-  readonly #pages = new PageCache()
+  readonly #pages: PageCache
   readonly #feed: Feed
   /** Shared by all who read keys, and by all who read the log. */
   readonly #retryKeys: Retry
@@ -54,6 +54,7 @@ export class ChatHub {
 
   constructor(deps: ChatHubDeps) {
     this.#deps = deps
+    this.#pages = new PageCache(deps.clock)
     this.#store = { sql: deps.sql, schema: deps.schema }
     this.#forgotAt = deps.clock()
     this.#retryKeys = deps.retrier()

@@ -108,8 +108,6 @@ type Job = Draft & { session: ChatSession }
 
 const maxQueued = 20_000
 const mostAtOnce = 500
-/** For so long a page serves all who ask for it: what the application deletes is gone from histories soon. */
-const pagesServeMs = 10_000
 
 /** One room in this process, while somebody is here: its connections, and the lines that they have said. */
 export class ChatRoom implements ChatSessionRoom, FeedRoom {
@@ -121,7 +119,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   readonly #seats = new Map<number, Seat>()
   /** Those who still lack older lines. */
   readonly #lagging = new Set<Seat>()
-  readonly #tail = new Tail()
+  readonly #tail: Tail
   /** How many lines share a commit. */
   readonly #portion = new Portion()
   /** The highest id that was told, or was there when the room was opened. */
@@ -133,6 +131,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     this.id = id
     this.#deps = deps
     this.#last = deps.feed.seen
+    this.#tail = new Tail(deps.clock)
     this.#tail.restart(this.#last)
     this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
       deps.metrics.fannedOut(milliseconds, deliveries),
@@ -316,7 +315,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
 
   /** What comes after the line `after`: up to about `upTo`, or as far as the log was read if that has been passed already. */
   #readPage(seat: Seat, after: number, upTo: number, since: string | null): Promise<Page> {
-    const { feed, store, retryReading, pages, clock } = this.#deps
+    const { feed, store, retryReading, pages } = this.#deps
     const isHistory = after < upTo
     const range = {
       after,
@@ -324,8 +323,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
       hidden: seat.hide(feed.missing(after, isHistory ? upTo : feed.seen)),
       since: isHistory ? since : null,
     }
-    const served = Math.trunc(clock() / pagesServeMs)
-    const key = [this.id, after, seat.newer, range.since, range.hidden.join(), served].join(' ')
+    const key = [this.id, after, seat.newer, range.since, range.hidden.join()].join(' ')
     return pages.get(key, async () => {
       const { lines, last, full } = await retryReading(() => readPage(store, this.id, range))
       return { frame: lineFrames(lines, seat.newer), last, full }

@@ -70,7 +70,7 @@ export class DocumentHub {
   readonly #deps: DocumentHubDeps
   readonly #store: Store
   readonly #rooms = new Map<string, DocumentRoom>()
-  readonly #pages = new PageCache()
+  readonly #pages = new PageCache(null)
   /** All whose init message has come, until their connections end. */
   readonly #sessions = new Set<DocumentSession>()
   /** Who comes, and what changes the rights of those who do, in one order. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type Page, PageCache, Tail } from './history.ts'
 
 test('what was said since the beginning is there, from any line on', () => {
-  const tail = new Tail()
+  const tail = new Tail(() => 0)
   tail.restart(100)
   for (const id of [103, 104, 109]) tail.append(id, `l${id}`)
   assert.deepEqual(tail.since(100), ['l103', 'l104', 'l109'])
@@ -21,7 +21,7 @@ test('what was said since the beginning is there, from any line on', () => {
 })
 
 test('only so much is kept, and it says from where on', () => {
-  const tail = new Tail()
+  const tail = new Tail(() => 0)
   const long = '.'.repeat(10_000)
   for (let id = 1; id <= 1000; id++) tail.append(id, long)
   assert.equal(tail.covers(0), false)
@@ -33,7 +33,7 @@ test('only so much is kept, and it says from where on', () => {
 })
 
 test('a line longer than all that is kept leaves nothing but where it ends', () => {
-  const tail = new Tail()
+  const tail = new Tail(() => 0)
   tail.append(6, '.'.repeat(600 * 1024))
   assert.equal(tail.covers(5), false)
   assert.equal(tail.covers(6), true)
@@ -41,9 +41,9 @@ test('a line longer than all that is kept leaves nothing but where it ends', () 
   assert.deepEqual(tail.since(6), ['seven'])
 })
 
-function cacheOf(size: number, full: (key: string) => boolean = () => true) {
+function cacheOf(size: number, full: (key: string) => boolean = () => true, clock: () => number = () => 0) {
   const reads: string[] = []
-  const cache = new PageCache()
+  const cache = new PageCache(clock)
   const get = (key: string): Promise<Page> =>
     cache.get(key, async () => {
       reads.push(key)
@@ -78,11 +78,34 @@ test('pages that were not asked for of late make room', async () => {
 })
 
 test('a read that fails is not remembered', async () => {
-  const cache = new PageCache()
+  const cache = new PageCache(() => 0)
   await assert.rejects(
     cache.get('key', () => Promise.reject(new Error('away'))),
     /away/,
   )
   const page = { frame: Buffer.alloc(0), last: 3, full: false }
   assert.equal(await cache.get('key', () => Promise.resolve(page)), page)
+})
+
+test('what was read or said is told from memory for a few seconds only', async () => {
+  let now = 0
+  const tail = new Tail(() => now)
+  tail.append(1, 'one')
+  now = 3000
+  tail.append(2, 'two')
+  assert.equal(tail.covers(0), true)
+  now = 6000
+  assert.deepEqual([tail.covers(0), tail.covers(1), tail.since(1)], [false, true, ['two']])
+  now = 9000
+  assert.deepEqual([tail.covers(1), tail.covers(2), tail.since(0)], [false, true, []])
+
+  const { reads, get } = cacheOf(10, undefined, () => now)
+  await get('page')
+  now += 4000
+  await get('page')
+  assert.equal(reads.length, 1)
+  // However often it is asked for.
+  now += 2000
+  await Promise.all([get('page'), get('page')])
+  assert.equal(reads.length, 2)
 })

@@ -14,16 +14,27 @@ export type Page = {
 const maxTailLength = 512 * 1024
 const maxCachedBytes = 32 * 1024 * 1024
 const retryMs = 1000
+/**
+ * For so long what was read or said is told from memory: what is deleted or corrected in the database is gone from what
+ * others are told soon after.
+ */
+const servedMs = 5000
 
 /**
  * The newest lines of a room's record, encoded, without gaps and bounded. They are texts: a small buffer would keep the
  * larger one alive that it was cut from.
  */
 export class Tail {
-  #lines: { id: number; text: string }[] = []
+  #lines: { id: number; text: string; at: number }[] = []
+  readonly #clock: () => number
   #length = 0
   /** All lines with ids above it are here. */
   #from = 0
+
+  /** `clock`: milliseconds that never go back. */
+  constructor(clock: () => number) {
+    this.#clock = clock
+  }
 
   /** Begins anew after the record's newest line. */
   restart(newest: number): void {
@@ -34,21 +45,16 @@ export class Tail {
 
   /** Takes up a line that comes after all others. */
   append(id: number, text: string): void {
-    this.#lines.push({ id, text })
+    this.#lines.push({ id, text, at: this.#clock() })
     this.#length += text.length
-    if (this.#length <= maxTailLength) return
-    let dropped = 0
     // Half of it goes, so that this is done rarely.
-    while (this.#length > maxTailLength / 2) {
-      const { id, text } = this.#lines[dropped++] as { id: number; text: string }
-      this.#length -= text.length
-      this.#from = id
-    }
-    this.#lines = this.#lines.slice(dropped)
+    if (this.#length > maxTailLength) this.#drop(() => this.#length > maxTailLength / 2)
   }
 
-  /** Whether `since(after)` has all of it. */
+  /** Whether `since(after)` has all of it, in this turn of the event loop. */
   covers(after: number): boolean {
+    const oldest = this.#clock() - servedMs
+    this.#drop(({ at }) => at <= oldest)
     return after >= this.#from
   }
 
@@ -63,33 +69,60 @@ export class Tail {
     }
     return this.#lines.slice(low).map(({ text }) => text)
   }
+
+  /** Drops lines from the oldest on for as long as `isNext` says so. */
+  #drop(isNext: (line: { at: number }) => boolean): void {
+    let dropped = 0
+    for (const line of this.#lines) {
+      if (!isNext(line)) break
+      this.#length -= line.text.length
+      this.#from = line.id
+      dropped++
+    }
+    if (dropped > 0) this.#lines = this.#lines.slice(dropped)
+  }
 }
 
-/** Pages of the records of all rooms, shared by those who read them at about the same time, and bounded in bytes. */
+/**
+ * Pages of the records of all rooms, shared by those who read them at about the same time, and bounded in bytes. `clock`:
+ * milliseconds that never go back; null where what is read never changes.
+ */
 export class PageCache {
   /** Those used last are at the end. */
-  readonly #pages = new Map<string, { page: Promise<Page>; bytes: number }>()
+  readonly #pages = new Map<string, { page: Promise<Page>; bytes: number; at: number }>()
+  readonly #clock: (() => number) | null
   #bytes = 0
+
+  constructor(clock: (() => number) | null) {
+    this.#clock = clock
+  }
 
   /**
    * The page that begins where `key` says, from memory or by `read`. Of two who ask for the same at the same time, the
    * second gets what the first one's `read` brings. Rejects as that does; the next one reads again.
    */
   get(key: string, read: () => Promise<Page>): Promise<Page> {
+    const now = this.#clock?.() ?? 0
     const known = this.#pages.get(key)
     if (known) {
       this.#pages.delete(key)
-      this.#pages.set(key, known)
-      return known.page
+      if (now - known.at < servedMs) {
+        this.#pages.set(key, known)
+        return known.page
+      }
+      this.#bytes -= known.bytes
     }
-    const entry = { page: read(), bytes: 0 }
+    const entry = { page: read(), bytes: 0, at: now }
     this.#pages.set(key, entry)
     entry.page.then(
       ({ frame, full }) => {
+        if (this.#pages.get(key) !== entry) return
         if (full) this.#keep(entry, frame.length)
         else this.#pages.delete(key)
       },
-      () => this.#pages.delete(key),
+      () => {
+        if (this.#pages.get(key) === entry) this.#pages.delete(key)
+      },
     )
     return entry.page
   }

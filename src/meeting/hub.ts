@@ -55,7 +55,7 @@ export class MeetingHub {
   readonly #desk: EntryDesk
   readonly #poller: Poller
   readonly #epoch: string
-  readonly #pages = new PageCache()
+  readonly #pages: PageCache
   readonly #retryReading: Retry
   #zone: Zone = { timezone: 'UTC', utcOffset: 0 }
   #closed = false
@@ -64,6 +64,7 @@ export class MeetingHub {
   constructor(epoch: string, deps: HubDeps) {
     this.#epoch = epoch
     this.#deps = deps
+    this.#pages = new PageCache(deps.clock)
     this.#retryReading = deps.retrier()
     this.#desk = new EntryDesk({
       ...deps,

@@ -111,7 +111,14 @@ export type Event =
   | { type: 'unbanned'; member: MemberId }
   | { type: 'stateChanged'; state: MeetingState }
   | { type: 'renamed'; name: string }
-  | { type: 'attendeeChanged'; member: MemberId; admin: boolean; proxyName: string | null }
+  | {
+      type: 'attendeeChanged'
+      member: MemberId
+      name: string
+      admin: boolean
+      proxyName: string | null
+      isRenamed: boolean
+    }
   | { type: 'pollOpened'; poll: Poll }
   | { type: 'voted'; member: MemberId; answer: number }
   | { type: 'pollEnded'; endedAt: Millis; ending: PollEnding }
@@ -448,7 +455,7 @@ export type SiteState = {
   admins: ReadonlySet<MemberId>
   banned: ReadonlySet<MemberId>
   /** The key rows of those who attend. */
-  keys: ReadonlyMap<MemberId, { key: string; allowRejoin: boolean; proxyName: string | null }>
+  keys: ReadonlyMap<MemberId, { key: string; name: string; allowRejoin: boolean; proxyName: string | null }>
 } | null
 
 /**
@@ -473,8 +480,11 @@ export function followSite(meeting: Meeting, site: SiteState, asOf: number): Dec
     const keyLost = !row || (attendee.key !== null && attendee.key !== row.key)
     const rejoinLost = row && !row.allowRejoin && !admin && site.state === 'open'
     if (keyLost || rejoinLost) expelled.push(attendee)
-    else if (attendee.admin !== admin || attendee.proxyName !== row.proxyName)
-      events.push({ type: 'attendeeChanged', member: id, admin, proxyName: row.proxyName })
+    else if (attendee.admin !== admin || attendee.proxyName !== row.proxyName || attendee.name !== row.name) {
+      const { name, proxyName } = row
+      const isRenamed = name !== attendee.name
+      events.push({ type: 'attendeeChanged', member: id, name, admin, proxyName, isRenamed })
+    }
   }
   if (events.length === 0 && expelled.length === 0) return null
   const departure = depart(expelled, disconnects.notAllowed)
@@ -519,7 +529,8 @@ export function apply(meeting: Meeting, event: Event): void {
       return
     case 'attendeeChanged': {
       const attendee = meeting.attendees.get(event.member)
-      if (attendee) Object.assign(attendee, { admin: event.admin, proxyName: event.proxyName })
+      const { name, admin, proxyName } = event
+      if (attendee) Object.assign(attendee, { name, admin, proxyName })
       return
     }
     case 'pollOpened':

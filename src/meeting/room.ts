@@ -171,7 +171,7 @@ export class Room implements SessionRoom {
   readonly #outbox: Outbox<Audience>
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
-  readonly #tail = new Tail()
+  readonly #tail: Tail
   #view: Meeting | null = null
   #stale = true
   /** What belongs to the view, and is named by what is written on its ground. */
@@ -196,6 +196,7 @@ export class Room implements SessionRoom {
   constructor(id: number, deps: RoomDeps) {
     this.id = id
     this.#deps = deps
+    this.#tail = new Tail(deps.clock)
     this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
       deps.metrics.fannedOut(milliseconds, deliveries),
     )
@@ -507,22 +508,23 @@ export class Room implements SessionRoom {
     const users = usersFrame(view)
     this.#tellPresence(view, appeared.map(addUserFrame), users)
     if (admitted.some(({ entrant }) => entrant.credential.admin)) this.#tellMeeting(view)
-    const rests = new Map<string, Buffer>()
-    const restOf = (admin: boolean, first: number, newer: boolean): Buffer => {
+    const rests = new Map<string, { rest: Buffer; isBehind: boolean }>()
+    const restOf = (admin: boolean, first: number, newer: boolean): { rest: Buffer; isBehind: boolean } => {
       const frames = [statusFrame(view), noPollFrame]
       if (view.poll) frames.push(this.#pollFrame(view.poll, admin ? 'admins' : 'members', newer))
-      if (this.#tail.covers(first)) frames.push(messagesFrame(this.#tail.since(first).join(',')))
-      return Buffer.concat(frames)
+      const isBehind = !this.#tail.covers(first)
+      if (!isBehind) frames.push(messagesFrame(this.#tail.since(first).join(',')))
+      return { rest: Buffer.concat(frames), isBehind }
     }
     const greeted = admitted.map(({ entrant }) => {
       const { session, credential, first } = entrant
       const { id, admin } = credential
       const { newer } = session
       const kind = `${first} ${admin} ${newer}`
-      const rest = rests.get(kind) ?? restOf(admin, first, newer)
-      rests.set(kind, rest)
-      const behind = this.#tail.covers(first) ? null : Math.min(first, upTo)
-      return { seat: new Seat(session, id, { admin, behind }), rest }
+      const known = rests.get(kind) ?? restOf(admin, first, newer)
+      rests.set(kind, known)
+      const behind = known.isBehind ? Math.min(first, upTo) : null
+      return { seat: new Seat(session, id, { admin, behind }), rest: known.rest }
     })
     // Those who were here get the new names and their lines in one write, those who come get the lines after the rest.
     const joined = this.#encode(lines)
@@ -584,7 +586,8 @@ export class Room implements SessionRoom {
   #readPage(after: number, upTo: number): Promise<Page> {
     const { sql, pages, retryReading } = this.#deps
     const end = after < upTo ? upTo : (this.#view?.lastLine.id ?? upTo)
-    return pages.get(`${this.id} ${after}`, async () => {
+    // Whoever reads the meeting anew may find another record, after a failover for example.
+    return pages.get(`${this.id} ${this.#fence?.reading} ${after}`, async () => {
       const { json, last, full } = await retryReading(() => readPage(sql, this.id, after, end))
       return { frame: messagesFrame(json), last, full }
     })
@@ -708,7 +711,9 @@ export class Room implements SessionRoom {
           break
       }
     }
-    this.#tellPresence(view, gone)
+    if (events.some((event) => event.type === 'attendeeChanged' && event.isRenamed))
+      this.#outbox.send('everyone', usersFrame(view))
+    else this.#tellPresence(view, gone)
   }
 
   #tellPoll(view: Meeting): void {

@@ -430,7 +430,7 @@ export async function readSite(
         state: number
         admins: number[]
         banned: number[]
-        keys: { member: number; key: string; allowRejoin: boolean; proxyName: string | null }[]
+        keys: { member: number; key: string; name: string; allowRejoin: boolean; proxyName: string | null }[]
       } | null
     }[]
   >`
@@ -448,10 +448,11 @@ export async function readSite(
             from membership_meeting_meetingadmins a where a.meeting_id = m.id), '[]'),
           'banned', coalesce((select json_agg(b.member_id order by b.member_id)
             from plenum.ban b where b.meeting_id = m.id), '[]'),
-          'keys', coalesce((select json_agg(json_build_object('member', k.member_id, 'key', k.key,
+          'keys', coalesce((select json_agg(json_build_object('member', k.member_id, 'key', k.key, 'name', p.fullname,
               'allowRejoin', k.allowrejoin, 'proxyName', k.proxyname) order by k.member_id)
             from membership_membermeetingkey k
               join plenum.attendance t on t.meeting_id = k.meeting_id and t.member_id = k.member_id
+              join membership_member p on p.user_id = k.member_id
             where k.meeting_id = m.id and t.left_at is null), '[]')) details
         from membership_meeting m where m.id = w.id and m.meetingtype = 1) d on true) s on true`
   const reports = rows.flatMap(({ id, known, fingerprint, details }): SiteReport[] => {
@@ -469,9 +470,9 @@ export async function readSite(
           admins: new Set(admins),
           banned: new Set(banned),
           keys: new Map(
-            keys.map(({ member, proxyName, ...key }) => [
+            keys.map(({ member, name, proxyName, ...key }) => [
               member,
-              { ...key, proxyName: proxyName && withoutDirections(proxyName) },
+              { ...key, name: withoutDirections(name), proxyName: proxyName && withoutDirections(proxyName) },
             ]),
           ),
         },

@@ -1,5 +1,5 @@
 import type { HttpBindings } from '@hono/node-server'
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
 import type { ChatHub } from './chat/hub.ts'
@@ -38,6 +38,8 @@ export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upg
   document: (DocumentConfig & { hub: () => DocumentHub | null; budget: Budget }) | null
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
+  /** Refuses there who does not mean it. */
+  ownHost: MiddlewareHandler
 }
 
 /** A message that is a little too long is answered; one that is much longer ends its connection. */
@@ -98,11 +100,15 @@ export function createApps(deps: AppDeps): {
   if (deps.chat) pages.push('chat')
   if (deps.document) pages.push('sketch')
   app.route('/', pageRoutes(pages))
-  admin.route('/', healthRoutes(deps.readiness))
-  admin.route('/', deps.metrics.routes())
-  admin.get('/__meetingstatus', (c) => c.json(deps.status()))
-  admin.get('/status.json', (c) => c.json(deps.report(), 200, { 'cache-control': 'no-store' }))
-  admin.route('/', statusPageRoutes())
+  const operators = new Hono()
+  operators.route('/', healthRoutes(deps.readiness))
+  operators.route('/', deps.metrics.routes())
+  operators.get('/__meetingstatus', (c) => c.json(deps.status()))
+  operators.get('/status.json', (c) => c.json(deps.report(), 200, { 'cache-control': 'no-store' }))
+  operators.route('/', statusPageRoutes())
+  for (const path of deps.adminApart ? ['*'] : new Set(operators.routes.map(({ path }) => path)))
+    admin.use(path, deps.ownHost)
+  admin.route('/', operators)
 
   for (const each of new Set([app, admin])) {
     each.notFound((c) => c.text('not found\n', 404))

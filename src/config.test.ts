@@ -45,6 +45,7 @@ test('what is not given has the documented defaults', () => {
     tls: null,
     adminListen: null,
     profileListen: null,
+    adminHosts: [],
     graceMs: 10_000,
     pingMs: 30_000,
     pollMs: 2000,
@@ -120,6 +121,7 @@ test('the values that are taken', () => {
   assert.equal(config(['-requesttimeout', '2.5']).requestTimeoutMs, 2500)
   assert.equal(config(['-rate', '2.5']).ratePerSecond, 2.5)
   assert.equal(config(['-trustedhops', '3']).trustedHops, 3)
+  assert.deepEqual(config(['-adminhosts', ' A.example,, b_c ']).adminHosts, ['a.example', 'b_c'])
   assert.equal(config(['-timezone', 'Europe/Prague']).timezone, 'Europe/Prague')
   assert.equal(config(['-joinwindow', 'off']).joinWindowMs, null)
   assert.equal(config(['-joinwindow', '0']).joinWindowMs, 0)
@@ -136,6 +138,7 @@ test('a value that cannot be used is refused in one line that names the flag and
     trustedhops: ['0', '-1', '1.5', 'one', '1000'],
     listen: ['', '8199', 'localhost:http', `/${'x'.repeat(200)}`, '-origin'],
     adminlisten: ['8199'],
+    adminhosts: ['http://a.example', 'a.example:80', '*', 'a b', '*.example', 'a..b', '-a'],
     profilelisten: [' '],
     socketmode: ['', '888', '0x1', '66', '10660'],
     grace: ['', '-1', '1s', '1e3', 'Infinity', '1000000'],
@@ -390,6 +393,7 @@ test('of two readings only what a running server can take is taken', () => {
         'maxperaddress',
         'maxpending',
         'requesttimeout',
+        'adminhosts',
         'tlscert',
         'tlskey',
       ].includes(name),

@@ -25,6 +25,8 @@ export type Config = Readonly<{
   tls: CertificateFiles | null
   adminListen: ListenAddress | null
   profileListen: ListenAddress | null
+  /** Names under which status, health and profiles may be asked for, besides those that are ours anyway. */
+  adminHosts: readonly string[]
   graceMs: number
   pingMs: number
   pollMs: number
@@ -201,6 +203,14 @@ const table = {
     help: 'where status and health are served, instead of on -listen',
     takes: address,
     parse: (text) => (text === '' ? null : parseListener(text)),
+  }),
+  adminhosts: flag({
+    value: 'NAMES',
+    default: '',
+    live: true,
+    help: 'further names, comma-separated, under which status, health and profiles are asked for',
+    takes: 'names of hosts, separated by commas, without scheme and port',
+    parse: parseHosts,
   }),
   profilelisten: flag({
     value: 'ADDR',
@@ -531,6 +541,7 @@ function toConfig(command: Command, values: Values): Config {
     tls: readFiles(values),
     adminListen: values.adminlisten,
     profileListen: values.profilelisten,
+    adminHosts: required(values, 'adminhosts'),
     graceMs: required(values, 'grace'),
     pingMs: required(values, 'ping'),
     pollMs: required(values, 'poll'),
@@ -740,6 +751,18 @@ function parseId(text: string): number {
 function parseMode(text: string): number {
   if (!/^(?:0o?)?[0-7]{3}$/.test(text)) throw new Error('not octal')
   return Number.parseInt(text.slice(-3), 8)
+}
+
+function parseHosts(text: string): string[] {
+  const hosts = text.split(',').map((host) => host.trim().toLowerCase())
+  const given = hosts.filter((host) => host !== '')
+  if (
+    given.some(
+      (host) => !/^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(host),
+    )
+  )
+    throw new Error('no name of a host')
+  return given
 }
 
 function parseTimezone(text: string): string | null {

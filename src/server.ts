@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Server as TlsServer } from 'node:https'
 import { setTimeout as wait } from 'node:timers/promises'
-import { createAdaptorServer } from '@hono/node-server'
+import type { MiddlewareHandler } from 'hono'
 import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
 import { checkChat, migrateChat } from './chat/schema.ts'
@@ -20,6 +20,8 @@ import { allOrNone } from './hub/all-or-none.ts'
 import { Admission } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
+import { ownHosts, ownNames } from './edge/host.ts'
+import { createHttpServer, toTls } from './edge/http.ts'
 import { describeAddress, listen, type Place } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
 import { memoryInUse } from './edge/memory.ts'
@@ -28,7 +30,8 @@ import type { PassedSockets } from './edge/passed-sockets.ts'
 import { profileRoutes } from './edge/profile.ts'
 import { Pulse } from './edge/pulse.ts'
 import { RecentEntries } from './edge/recent.ts'
-import { type Certificate, tlsTerms } from './edge/tls.ts'
+import { type ListenerName, Refusals } from './edge/refusals.ts'
+import type { Certificate } from './edge/tls.ts'
 import { MeetingHub } from './meeting/hub.ts'
 
 const mostDatabaseConnections = 10
@@ -56,7 +59,13 @@ export type Running = {
 }
 
 type AdjustableName =
-  'origins' | 'ratePerSecond' | 'maxConnections' | 'maxPerAddress' | 'maxPending' | 'requestTimeoutMs'
+  | 'origins'
+  | 'adminHosts'
+  | 'ratePerSecond'
+  | 'maxConnections'
+  | 'maxPerAddress'
+  | 'maxPending'
+  | 'requestTimeoutMs'
 
 /**
  * Starts the server. Resolves when it listens; it serves the meetings when the database answers and no other process
@@ -79,6 +88,7 @@ export async function startServer(
   const { version, runtime } = deps
   const clock = (): number => performance.now()
   let adjusted: Pick<Config, AdjustableName> = config
+  const listeners = [config.listen, config.adminListen, config.profileListen]
   const upsince = new Date()
   let databaseConnections = 0
   const database = {
@@ -126,6 +136,14 @@ export async function startServer(
     recent.add(entry)
     deps.log(entry)
   }
+  const refusals = new Refusals({ log, count: (reason) => metrics.refusedRequest(reason) })
+  const ownHost = (listener: ListenerName): MiddlewareHandler =>
+    ownHosts({
+      names: () => ownNames(adjusted.adminHosts, adjusted.origins, listeners),
+      // The status page's address may stand anywhere; what a profile costs is not for a link.
+      links: listener !== 'profilelisten',
+      refused: (reason, request) => refusals.refused(reason, { listener, ...request }),
+    })
   const guesses = new Guesses(clock, (secret, address) =>
     log({ level: 'warn', event: 'guessing', secret, address }),
   )
@@ -171,6 +189,7 @@ export async function startServer(
       hub: () => (stopping ? null : documents),
     },
     adminApart,
+    ownHost: ownHost(adminApart ? 'adminlisten' : 'listen'),
     async readiness() {
       return waiting() ?? (await databaseAnswers())
     },
@@ -204,23 +223,22 @@ export async function startServer(
     return passed.length > 0 || !address ? passed : [address]
   }
   const open = async (
+    listener: ListenerName,
     serves: typeof app,
     places: readonly Place[],
-    flag: string,
     certificate: Certificate | null = null,
   ): Promise<(Server | TlsServer)[]> => {
-    const secured = certificate && { createServer: createTlsServer, serverOptions: toTls(certificate) }
     const opened: (Server | TlsServer)[] = []
     for (const place of places) {
-      const server = createAdaptorServer({ fetch: serves.fetch, ...secured }) as Server | TlsServer
+      const server = createHttpServer(serves, { listener, certificate, refusals })
       server.headersTimeout = config.requestTimeoutMs
-      stops.push(await listen(server, place, { socketMode: config.socketMode, flag }))
+      stops.push(await listen(server, place, { socketMode: config.socketMode, flag: `-${listener}` }))
       opened.push(server)
     }
     return opened
   }
   const places = placesOf('listen', config.listen)
-  const servers = await open(app, places, '-listen', deps.certificate)
+  const servers = await open('listen', app, places, deps.certificate)
   for (const server of servers) {
     // Of TLS too this is the TCP connection, before its handshake.
     server.on('connection', (socket) => admission.connected(socket))
@@ -232,8 +250,12 @@ export async function startServer(
     server.requestTimeout = 0
     attach(server)
   }
-  await open(admin, placesOf('admin', config.adminListen), '-adminlisten')
-  await open(profileRoutes(), placesOf('profile', config.profileListen), '-profilelisten')
+  await open('adminlisten', admin, placesOf('admin', config.adminListen))
+  await open(
+    'profilelisten',
+    profileRoutes(ownHost('profilelisten')),
+    placesOf('profile', config.profileListen),
+  )
   log({
     level: 'info',
     event: 'started',
@@ -369,6 +391,7 @@ export async function startServer(
       await Promise.race([drained, wait(drainMs, undefined, { ref: false })])
       keepalive.close()
       admission.close()
+      refusals.close()
       metrics.close()
       pulse.close()
       const pools = [control, ...Object.values(doors).map(({ sql }) => sql)]
@@ -388,8 +411,4 @@ function describePlaces(places: readonly Place[]): string {
   return places.length === 1
     ? 'the socket passed by systemd'
     : `the ${places.length} sockets passed by systemd`
-}
-
-function toTls({ cert, key }: Certificate): { cert: string; key: string } & typeof tlsTerms {
-  return { cert, key, ...tlsTerms }
 }

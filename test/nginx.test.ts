@@ -268,6 +268,16 @@ suite('behind nginx', { concurrency: 4, skip: hasNginx ? false : 'there is no ng
     await settle(chair)
   })
 
+  test('headers of 60 KiB are passed on', async (t) => {
+    const { db, nginx, plenum } = await open(t)
+    const meeting = await gather(db.sql, plenum, 1)
+    const headers = { origin, cookie: `sso=${'x'.repeat(60 * 1024)}` }
+    const page = `/meeting/${meeting.id}/${meeting.key(0)}`
+    for (const http of ['1', '2'] as const)
+      assert.equal((await ask(nginx, page, { http, headers })).status, 200, http)
+    await enter(nginx, meeting, 0, { headers })
+  })
+
   test('one client asks for so many a second, whatever of the server, and of IPv6 it is the /64 network', async (t) => {
     const { nginx } = await open(t, {
       flags: ['-chat', '-document'],

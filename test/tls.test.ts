@@ -343,7 +343,7 @@ suite('TLS', { concurrency: 3 }, () => {
     await until('all are gone', async () => (await metric(admin, 'plenum_connections_pending')) === 0)
   })
 
-  test('plain HTTP, garbage and resets at any moment end nothing and are not logged', async (t) => {
+  test('plain HTTP, garbage and resets at any moment end nothing, and are logged once a kind', async (t) => {
     const { house, plenum, pair, admin } = await open(t)
     const meeting = await enterWith(plenum, house)
     const chair = await meeting.enter(0)
@@ -385,11 +385,16 @@ suite('TLS', { concurrency: 3 }, () => {
     await settle(chair)
     await until('all are gone', async () => (await metric(admin, 'plenum_connections_pending')) === 0)
     assert.equal(plenum.hasExited, false)
-    const known = ['entered', 'ended', 'badRequest']
+    const known = ['entered', 'ended', 'requestRefused']
     const noise = plenum.stderr
       .slice(from)
       .filter((line) => !known.some((event) => line.includes(`"event":"${event}"`)))
     assert.deepEqual(noise, [])
+    // However many there were, each kind is logged once.
+    const refused = plenum.logs.filter(({ event }) => event === 'requestRefused')
+    const reasons = refused.map(({ reason }) => reason)
+    assert.equal(new Set(reasons).size, reasons.length)
+    assert.ok(reasons.includes('no TLS'))
     assert.equal(await shownAt(plenum.port), pair.fingerprint)
   })
 

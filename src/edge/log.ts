@@ -70,6 +70,17 @@ export type LogEntry =
   | { level: 'warn'; event: 'guessing'; secret: string; address: string }
   | { level: 'warn'; event: 'entryFailed'; error: string }
   | { level: 'warn'; event: 'recordFailed'; meeting: number; error: string }
+  | {
+      level: 'info' | 'warn'
+      event: 'requestRefused'
+      reason: string
+      listener: string
+      /** Who has connected, which may be a proxy. */
+      peer?: string
+      host?: string
+      /** So many, since the last such line. */
+      times: number
+    }
   | { level: 'warn'; event: 'originRefused'; origin: string; address: string; request: string }
   | { level: 'warn'; event: 'connectionRefused'; address: string; request: string; reason: string }
   | { level: 'warn'; event: 'slowReader'; address: string; request: string }

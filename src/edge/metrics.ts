@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { LogEntry } from './log.ts'
 import { memoryInUse } from './memory.ts'
 import type { Pulse } from './pulse.ts'
+import { type RefusalReason, refusalReasons } from './refusals.ts'
 
 /** What there is at the moment, asked for at each scrape. */
 export type Census = {
@@ -49,6 +50,11 @@ export class Metrics {
     'reason',
   ])
   readonly #refused = this.#counter('connections_refused', 'Upgrades refused, by why', ['reason'])
+  readonly #requestsRefused = this.#counter(
+    'requests_refused',
+    'Requests that were refused before any route had seen them, by why',
+    ['reason'],
+  )
   readonly #logEntries = this.#counter('log_entries', 'Entries of the log', ['level', 'event'])
   readonly #slowReaders = this.#counter('slow_readers', 'Connections cut because too much was left unread')
   readonly #databaseFailures = this.#counter(
@@ -73,6 +79,7 @@ export class Metrics {
     this.#pulse = pulse
     this.#now = census()
     for (const reason of refusals) this.#refused.inc({ reason }, 0)
+    for (const reason of refusalReasons) this.#requestsRefused.inc({ reason }, 0)
     this.#gauge('build_info', 'What is running', ['version', 'runtime'], (set) => set(1, build))
     this.#gauge('serving', '1 where this process serves the meetings', [], (set) =>
       set(Number(this.#now.serving)),
@@ -155,6 +162,10 @@ export class Metrics {
   appended(appends: number, bytes: number): void {
     this.#appends.inc(appends)
     this.#appendedBytes.inc(bytes)
+  }
+
+  refusedRequest(reason: RefusalReason): void {
+    this.#requestsRefused.inc({ reason })
   }
 
   databaseFailed(): void {

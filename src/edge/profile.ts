@@ -1,15 +1,16 @@
 import type { Session } from 'node:inspector/promises'
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 
 const defaultSeconds = 30
 const maxSeconds = 300
 
 /**
  * CPU profile and heap snapshot of this process, in the formats that Chrome DevTools opens. Without authentication: for a
- * listener of its own. The paths are those of Go's profiler.
+ * listener of its own, where `ownHost` refuses who does not mean it. The paths are those of Go's profiler.
  */
-export function profileRoutes(): Hono {
+export function profileRoutes(ownHost: MiddlewareHandler): Hono {
   const app = new Hono()
+  app.use(ownHost)
   app.get('/', (c) =>
     c.text('/debug/pprof/profile?seconds=30 (.cpuprofile)\n/debug/pprof/heap (.heapsnapshot)\n'),
   )

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import type { AppDeps } from '../../src/app.ts'
 
 /** A path that the server has a route for, with `:name{pattern}` for what it holds of its own, and the route's method. */
@@ -13,9 +13,11 @@ export async function allRoutes(): Promise<{ everyones: Route[]; operators: Rout
   })
   const { createApps } = await import('../../src/app.ts')
   const metrics = { routes: () => new Hono().get('/metrics', (c) => c.text('')) }
-  const deps = { proxy: {}, chat: {}, document: {}, metrics, adminApart: true }
+  const ownHost: MiddlewareHandler = async (_c, next) => await next()
+  const retrier = (): undefined => undefined
+  const deps = { retrier, proxy: {}, chat: {}, document: {}, metrics, adminApart: true, ownHost }
   const { app, admin } = createApps(deps as unknown as AppDeps)
-  const routesOf = ({ routes }: Hono): Route[] => routes.filter(({ path }) => path !== '/*')
+  const routesOf = ({ routes }: Hono): Route[] => routes.filter(({ path }) => !path.endsWith('*'))
   return { everyones: routesOf(app), operators: routesOf(admin) }
 }
 

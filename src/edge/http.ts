@@ -1,0 +1,44 @@
+import { getRequestListener, RequestError } from '@hono/node-server'
+import type { Hono } from 'hono'
+import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import { type ListenerName, maxHeaderBytes, type Refusals } from './refusals.ts'
+import { type Certificate, tlsTerms } from './tls.ts'
+
+/**
+ * A server for `app`, over TLS with a certificate, that does not listen yet. What it refuses by itself, before the app has
+ * seen it, is told to `refusals` under the name `listener`.
+ */
+export function createHttpServer(
+  app: Hono,
+  {
+    listener,
+    certificate,
+    refusals,
+  }: { listener: ListenerName; certificate: Certificate | null; refusals: Refusals },
+): Server | TlsServer {
+  const listening = getRequestListener(app.fetch, {
+    errorHandler(error) {
+      // The app answers its own errors.
+      if (!(error instanceof RequestError)) return new Response(null, { status: 500 })
+      refusals.refused('malformed', { listener })
+      return new Response(null, { status: 400 })
+    },
+  })
+  const handle = (...exchange: Parameters<typeof listening>): void => void listening(...exchange)
+  const options = {
+    maxHeaderSize: maxHeaderBytes,
+    // The adapter refuses it, so that it is heard of.
+    requireHostHeader: false,
+  }
+  const server = certificate
+    ? createTlsServer({ ...options, ...toTls(certificate) }, handle)
+    : createServer(options, handle)
+  refusals.watch(server, listener)
+  return server
+}
+
+/** What a server over TLS is given of a certificate, at its start or later. */
+export function toTls({ cert, key }: Certificate): { cert: string; key: string } & typeof tlsTerms {
+  return { cert, key, ...tlsTerms }
+}

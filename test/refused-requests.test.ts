@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import { after, test } from 'node:test'
+import { freePort } from '../demo/port.ts'
+import { createDatabase } from './support/database.ts'
+import { gather } from './support/gathering.ts'
+import { join } from './support/member.ts'
+import { fetchFrom, startPlenum } from './support/server.ts'
+import { WebSocket } from 'ws'
+
+// What is refused before any route has seen it: how much a request may hold, and who hears of what is too much.
+
+const db = await createDatabase()
+const listeners = {
+  listen: `127.0.0.1:${await freePort()}`,
+  adminlisten: `127.0.0.1:${await freePort()}`,
+  profilelisten: `127.0.0.1:${await freePort()}`,
+}
+const { listen, adminlisten, profilelisten } = listeners
+const plenum = await startPlenum({
+  database: db.url,
+  listen,
+  flags: ['-chat', '-document', '-adminlisten', adminlisten, '-profilelisten', profilelisten],
+  readyAt: adminlisten,
+})
+after(async () => {
+  await plenum.kill()
+  await db.drop()
+})
+
+const secret = randomBytes(30).toString('base64url')
+const cookies = (kibibytes: number): string => `sso=${secret}${'x'.repeat(kibibytes * 1024)}`
+
+/** Sends these bytes and gives what comes back until the end, or until nothing more comes. */
+function exchange(address: string, text: string): Promise<string> {
+  const [host = '', port] = address.split(':')
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port) })
+    let answer = ''
+    socket.on('data', (data) => (answer += String(data)))
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(answer))
+    socket.write(text)
+  })
+}
+
+async function counts(): Promise<Record<string, number>> {
+  const { body } = await fetchFrom(adminlisten, '/metrics')
+  const found = body.matchAll(/^plenum_requests_refused_total\{reason="(.*)"\} (\d+)$/gm)
+  return Object.fromEntries(Array.from(found, ([, reason = '', count]) => [reason, Number(count)]))
+}
+
+test('headers of 60 KiB are taken at every door and page, and on every listener', async () => {
+  const meeting = await gather(db.sql, plenum, 1)
+  const headers = { cookie: cookies(60) }
+  const page = `/meeting/${meeting.id}/${meeting.key(0)}`
+  for (const path of [page, `${page}/record`, '/chat', '/document/demo', '/socket'])
+    assert.equal((await plenum.get(path, headers)).status, 200, path)
+  assert.equal((await fetchFrom(adminlisten, '/status.json', headers)).status, 200)
+  assert.equal((await fetchFrom(profilelisten, '/', headers)).status, 200)
+  const member = await join(plenum, meeting.id, meeting.key(0), { headers })
+  await member.next('messages')
+  for (const path of ['/ws/chat?session_key=x', '/?session_key=x', '/socket']) {
+    const socket = new WebSocket(plenum.socketUrl(path), { headers })
+    await new Promise((resolve, reject) => {
+      socket.on('open', resolve)
+      socket.on('error', reject)
+    })
+    socket.terminate()
+  }
+})
+
+test('what is larger is refused in words, counted, and logged once a listener without what it held', async () => {
+  const before = await counts()
+  const tries = 20
+  for (const address of Object.values(listeners))
+    for (let n = 0; n < tries; n++) {
+      const upgrade = n % 2 === 0 ? 'Connection: upgrade\r\nUpgrade: websocket\r\n' : ''
+      const answer = await exchange(
+        address,
+        `GET /${secret} HTTP/1.1\r\nHost: localhost\r\n${upgrade}Cookie: ${cookies(70)}\r\n\r\n`,
+      )
+      assert.match(answer, /^HTTP\/1\.1 431 /)
+      assert.match(answer, /\r\n\r\nThe headers are larger than 64 KiB: is it the cookies of this site\?\n$/)
+    }
+  const grown = ((await counts())['headers too large'] ?? 0) - (before['headers too large'] ?? 0)
+  assert.equal(grown, 3 * tries)
+  const logged = plenum.logs.filter(({ reason }) => reason === 'headers too large')
+  assert.deepEqual(
+    logged.map(({ level, listener, peer, times }) => ({ level, listener, peer, times })),
+    Object.keys(listeners).map((listener) => ({ level: 'warn', listener, peer: '127.0.0.1', times: 1 })),
+  )
+})
+
+test('so is what is no request, and one without a host', async () => {
+  const before = await counts()
+  const requests = [
+    `${secret}\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: localhost\r\n${secret} x: y\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: ${secret} ${secret}\r\nConnection: close\r\n\r\n`,
+    `GET /${secret} HTTP/1.1\r\nConnection: close\r\n\r\n`,
+    `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  ]
+  for (const address of Object.values(listeners))
+    for (const request of requests)
+      assert.match(await exchange(address, request), /^HTTP\/1\.1 400 /, request)
+  const grown = ((await counts())['malformed'] ?? 0) - (before['malformed'] ?? 0)
+  assert.equal(grown, 3 * requests.length)
+  const logged = plenum.logs.filter(({ reason }) => reason === 'malformed')
+  assert.deepEqual(
+    logged.map(({ level, listener, times }) => [level, listener, times]),
+    Object.keys(listeners).map((listener) => ['info', listener, 1]),
+  )
+})
+
+test('a connection that ends without a request is none that was refused', async () => {
+  const before = await counts()
+  for (const start of ['', 'GET / HT']) {
+    const [host = '', port] = adminlisten.split(':')
+    const socket = connect({ host, port: Number(port) })
+    socket.end(start)
+    await new Promise((resolve) => socket.on('close', resolve).resume())
+  }
+  assert.deepEqual(await counts(), before)
+})
+
+test('those that were held back are told at the end, and nothing of what they held', async () => {
+  await plenum.stop()
+  const told = plenum.logs.filter(({ event, times }) => event === 'requestRefused' && times !== 1)
+  assert.deepEqual(
+    told.filter(({ reason }) => reason === 'headers too large').map(({ times }) => times),
+    [19, 19, 19],
+  )
+  for (const line of plenum.stderr) assert.ok(!line.includes(secret), line)
+})

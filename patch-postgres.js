@@ -173,6 +173,59 @@ const patches = [
       , ready = true`,
   },
   {
+    why: `Each new session begins with the statement \`setup\`, where PgBouncer takes no such parameters at the start. Where it
+      fails, whoever wanted the connection is told why, and nobody gets a session without it`,
+    file: 'index.js',
+    from: `    parameters      : {},
+    shared`,
+    to: `    parameters      : {},
+    setup           : o.setup,
+    shared`,
+  },
+  {
+    file: 'connection.js',
+    from: `    , needsTypes = options.fetch_types
+    , backendParameters`,
+    to: `    , needsTypes = options.fetch_types
+    , needsSetup = false
+    , settingUp = false
+    , backendParameters`,
+  },
+  {
+    file: 'connection.js',
+    from: `      needsTypes = options.fetch_types
+      statementId`,
+    to: `      needsTypes = options.fetch_types
+      needsSetup = !!options.setup
+      settingUp = false
+      statementId`,
+  },
+  {
+    file: 'connection.js',
+    from: `  function ReadyForQuery(x) {
+    if (query) {`,
+    to: `  function ReadyForQuery(x) {
+    if (settingUp && errorResponse)
+      return socket.destroy()
+    settingUp = false
+
+    if (query) {`,
+  },
+  {
+    file: 'connection.js',
+    from: `    if (initial) {
+      if (target_session_attrs) {`,
+    to: `    if (initial) {
+      if (needsSetup) {
+        needsSetup = false
+        settingUp = true
+        new Query([options.setup], [], execute, null, { simple: true, prepare: false }).catch(noop)
+        return
+      }
+
+      if (target_session_attrs) {`,
+  },
+  {
     why: 'What our own connection string says is not overruled by the environment',
     file: 'index.js',
     from: `  const x = o.target_session_attrs || url`,

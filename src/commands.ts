@@ -5,6 +5,7 @@ import { checkChat, migrateChat } from './chat/schema.ts'
 import { anonymousDocuments, type Config, type ListenAddress, publicStatus } from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
+import { refuseSharedSessions } from './db/pooler.ts'
 import { checkRights, migrate } from './db/schema.ts'
 import type { Certificate } from './edge/tls.ts'
 import { deleteBan } from './meeting/store.ts'
@@ -15,8 +16,10 @@ export type Outcome = { text: string; ok: boolean }
 const healthTimeoutMs = 5000
 
 async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const sql = openPool(config.database, { timezone: config.timezone, max: 1 })
+  const open = (): Sql => openPool(config.database, { timezone: config.timezone, max: 1 })
+  const sql = open()
   try {
+    await refuseSharedSessions(sql, open)
     return await work(sql)
   } finally {
     await sql.end({ timeout: 1 })

@@ -12,6 +12,7 @@ import { Lease } from './db/lease.ts'
 import { Listener } from './db/listen.ts'
 import { isUnavailable } from './db/failure.ts'
 import { describeError, openPool } from './db/pool.ts'
+import { refuseSharedSessions } from './db/pooler.ts'
 import { checkRights, migrate } from './db/schema.ts'
 import { importKey } from './document/access.ts'
 import { Budget } from './document/budget.ts'
@@ -353,6 +354,7 @@ export async function startServer(
   const prepare = async (): Promise<void> => {
     while (!stopping) {
       try {
+        await refuseSharedSessions(control, () => openPool(config.database, { ...database, max: 1 }))
         const steps = await migrate(control)
         if (steps > 0) log({ level: 'info', event: 'migrated', steps })
         await checkRights(control)

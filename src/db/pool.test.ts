@@ -92,6 +92,65 @@ test('the connection string overrules the limits, in any spelling of the names',
   assert.deepEqual({ ...session }, { statements: '0', zone: 'Asia/Tokyo' })
 })
 
+test('what a session begins with is said where it is wrong, and then no session is used without it', async () => {
+  const wrong = open(`${pg.url('postgres')}&work_mem=much`)
+  for (let attempt = 0; attempt < 3; attempt++)
+    assert.match(describeError(await failure(wrong)), /22023: invalid value for parameter "work_mem"/)
+  const unknown = open(`${pg.url('postgres')}&nosuchsetting=1`)
+  assert.match(describeError(await failure(unknown)), /42704: unrecognized configuration parameter/)
+})
+
+test('values of settings are taken as they are', async () => {
+  const odd = `it's a \\ "b"`
+  const sql = open(`${pg.url('postgres')}&plenum.odd=${encodeURIComponent(odd)}`)
+  assert.equal((await sql`select current_setting('plenum.odd') odd`)[0]?.odd, odd)
+})
+
+test('what changes the meaning of values is set, whatever role, database and connection string say', async () => {
+  const perverse = {
+    bytea_output: 'escape',
+    datestyle: 'German, DMY',
+    intervalstyle: 'sql_standard',
+    extra_float_digits: '-15',
+    standard_conforming_strings: 'off',
+    array_nulls: 'off',
+    default_transaction_isolation: 'serializable',
+    lock_timeout: '5',
+    exit_on_error: 'on',
+  }
+  for (const [name, value] of Object.entries(perverse))
+    await pg.exec('postgres', `alter role postgres set ${name} to '${value}'`)
+  const sql = open(
+    `${pg.url('postgres')}&bytea_output=escape&options=-c%20array_nulls%3Doff%20-c%20geqo%3Doff`,
+  )
+  const settings = await sql<{ name: string; setting: string }[]>`
+    select lower(name) as name, setting from pg_settings
+    where lower(name) = any(${[...Object.keys(perverse), 'geqo']}::text[])`
+  const [row] = await sql`
+    select '\\x00ff'::bytea bytes, array['NULL', ${'NULL'}] texts, (0.1::float8 + 0.2::float8)::text as sum`
+  await pg.exec('postgres', 'alter role postgres reset all')
+  assert.deepEqual(Object.fromEntries(settings.map(({ name, setting }) => [name, setting])), {
+    bytea_output: 'hex',
+    datestyle: 'ISO, MDY',
+    intervalstyle: 'postgres',
+    extra_float_digits: '1',
+    standard_conforming_strings: 'on',
+    array_nulls: 'on',
+    default_transaction_isolation: 'read committed',
+    lock_timeout: '0',
+    exit_on_error: 'off',
+    geqo: 'off',
+  })
+  assert.deepEqual(
+    { ...row },
+    {
+      bytes: Buffer.from([0, 255]),
+      texts: ['NULL', 'NULL'],
+      sum: '0.30000000000000004',
+    },
+  )
+})
+
 test('dates can be read whatever the role is set to', async () => {
   await pg.exec('postgres', `alter role postgres set datestyle = 'German'`)
   const [row] = await open(pg.url('postgres'))`select '2026-02-01 00:00:00+00'::timestamptz as at`

@@ -42,7 +42,12 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
     user: options.user,
     // A function, so that the library neither shows it in `sql.options` nor looks for PGPASSWORD.
     password: () => options.password ?? '',
-    connection: { application_name: options.applicationName, ...Object.fromEntries(parameters) },
+    connection: {
+      application_name: options.applicationName,
+      // What the server takes at the start only.
+      ...(options.parameters['options'] === undefined ? {} : { options: options.parameters['options'] }),
+    },
+    setup: setupStatement(parameters),
     max: pool.max,
     // Not `options.connectTimeoutSeconds` alone, for 0 would let a server that says nothing block a connection.
     connect_timeout: options.connectTimeoutSeconds || defaultStatementTimeoutMs / 1000,
@@ -135,23 +140,57 @@ function suits({ standby, readOnly }: Session, attrs: SessionAttrs): boolean {
   }
 }
 
-/** By lower-case name, for that is how the server compares them; its own name is what is sent. */
+/**
+ * What a session has to be set to, whatever the server, the database, the role or the connection string says: settings
+ * that change what values mean on the wire, and some that would end a session or a transaction for no reason of ours.
+ * Those that a server does not know yet are left out.
+ */
+const pinned: Readonly<Record<string, string>> = {
+  datestyle: 'ISO, MDY',
+  intervalstyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  // A later snapshot in each statement: what another process has done in the meantime must be seen.
+  default_transaction_isolation: 'read committed',
+  // A connection of ours may be quiet, and a migration may last.
+  idle_session_timeout: '0',
+  transaction_timeout: '0',
+  exit_on_error: 'off',
+}
+
+/** By lower-case name, for that is how the server compares them. `pinned` is not among them. */
 function sessionParameters(
   { parameters }: DatabaseOptions,
   { timezone, statementTimeoutMs, lockTimeoutMs = 0 }: PoolOptions & { statementTimeoutMs: number },
 ): Map<string, string> {
   const limit = String(statementTimeoutMs)
   return new Map([
-    ['datestyle', 'ISO'], // what the driver can read, whatever the role or the database is set to
     ['statement_timeout', limit],
     ['lock_timeout', String(lockTimeoutMs)],
     ['idle_in_transaction_session_timeout', limit],
     ...Object.entries(parameters).map(([name, value]): [string, string] => [name.toLowerCase(), value]),
-    // A later snapshot in each statement: what another process has done in the meantime must be seen.
-    ['default_transaction_isolation', 'read committed'],
     ...(timezone === null ? [] : [['timezone', timezone] as [string, string]]),
   ])
 }
+
+/**
+ * What each session begins with. Not parameters of the startup message: PgBouncer takes few of these, and a session that
+ * was somebody else's before has had its own.
+ */
+function setupStatement(parameters: ReadonlyMap<string, string>): string {
+  const wanted = Array.from(parameters).filter(([name]) => name !== 'options' && !(name in pinned))
+  const set = ([name, value]: readonly [string, string]): string =>
+    `pg_catalog.set_config(${literal(name)}, ${literal(value)}, false)`
+  const rows = Object.entries(pinned).map(([name, value]) => `(${literal(name)}, ${literal(value)})`)
+  return `select ${wanted.map(set).join(', ')};
+    select pg_catalog.set_config(name, value, false) from (values ${rows.join(', ')}) pinned(name, value)
+    where pg_catalog.current_setting(name, true) is not null`
+}
+
+/** A text as SQL takes it, whatever `standard_conforming_strings` is. */
+const literal = (text: string): string => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 
 /**
  * Ends a connection on which something was sent and nothing comes back for longer than the server may take. Without

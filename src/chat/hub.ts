@@ -49,14 +49,13 @@ export class ChatHub {
   /** How many of them are looked up at once. */
   readonly #portion = new Portion()
   #timer: NodeJS.Timeout | null = null
-  #forgotAt: number
+  #forgotAt = -Infinity
   #closed = false
 
   constructor(deps: ChatHubDeps) {
     this.#deps = deps
     this.#pages = new PageCache(deps.clock)
     this.#store = { sql: deps.sql, schema: deps.schema }
-    this.#forgotAt = deps.clock()
     this.#retryKeys = deps.retrier()
     this.#retryReading = deps.retrier()
     this.#feed = new Feed({
@@ -172,19 +171,28 @@ export class ChatHub {
 
   /** A notification that was lost is made up for here, and sessions that are gone are found out. */
   async #poll(): Promise<void> {
-    if (this.#rooms.size === 0) return
+    if (this.#rooms.size === 0) return await this.#forget()
     this.#feed.lookSoon(true)
     const identities = Array.from(this.#rooms.values()).flatMap((room) => room.identities())
     const keys = new Set(identities.map(({ key }: Identity) => key))
     try {
       const valid = await this.#retryKeys(() => readSessions(this.#store, Array.from(keys)))
       for (const room of this.#rooms.values()) room.endInvalid(valid, keys)
-      const now = this.#deps.clock()
-      if (now - this.#forgotAt < forgetEveryMs) return
-      this.#forgotAt = now
-      await this.#retryKeys(() => forgetCommands(this.#store))
     } catch {
       // The look has the same to say, and says it.
+    }
+    await this.#forget()
+  }
+
+  /** Once an hour, and at the beginning, whether somebody is here or not. */
+  async #forget(): Promise<void> {
+    const now = this.#deps.clock()
+    if (now - this.#forgotAt < forgetEveryMs) return
+    try {
+      while (!this.#closed && (await this.#retryKeys(() => forgetCommands(this.#store))));
+      this.#forgotAt = now
+    } catch {
+      // As above; it is tried again at the next look.
     }
   }
 }

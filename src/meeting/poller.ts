@@ -4,13 +4,15 @@ import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Room } from './room.ts'
-import { readSite, type Zone } from './store.ts'
+import { forgetCommands, readSite, type Zone } from './store.ts'
 
 const maxBackoffMs = 5000
+const forgetEveryMs = 3_600_000
 
 type PollerDeps = {
   sql: Sql
   retry: Retry
+  clock: () => number
   log: Log
   metrics: Metrics
   pollMs: number
@@ -28,6 +30,7 @@ export class Poller {
   readonly #deps: PollerDeps
   #timer: NodeJS.Timeout | null = null
   #failures = 0
+  #forgotAt = -Infinity
   #closed = false
 
   /** Resolves when the first look is done, whatever it brought. */
@@ -66,11 +69,20 @@ export class Poller {
         if (revision === undefined) open(report.id).wake()
         else if (report.site !== undefined) rooms().get(report.id)?.followSite(report, revision)
       }
+      await this.#forget()
     } catch (error) {
       if (this.#closed) return
       this.#failures++
       metrics.databaseFailed()
       if (this.#failures === 1) log({ level: 'warn', event: 'databaseLost', error: describeError(error) })
     }
+  }
+
+  /** Once an hour, and at the beginning: of meetings too that nobody reads any more. */
+  async #forget(): Promise<void> {
+    const { sql, retry, clock } = this.#deps
+    if (clock() - this.#forgotAt < forgetEveryMs) return
+    while (!this.#closed && (await retry(() => forgetCommands(sql))));
+    this.#forgotAt = clock()
   }
 }

@@ -116,12 +116,20 @@ export type Fence = Readonly<{ epoch: string; meeting: number; reading: string }
  */
 export async function beginReading(sql: ISql, epoch: string, meeting: number): Promise<Fence> {
   const [row] = await sql<{ reading: string }[]>`
-    with forgotten as (
-      delete from plenum.command
-      where meeting_id = ${meeting} and done_at < now() - ${rememberedMs} * interval '1 ms')
     select plenum.begin_reading(${epoch}::bigint, ${meeting}::int)::text reading`
   if (!row) throw new Error('the reading was not written')
   return { epoch, meeting, reading: row.reading }
+}
+
+/** So many at once: a deletion is not to hold up for long who remembers new ones. */
+const mostForgotten = 10_000
+
+/** Deletes the ids of commands that were done too long ago to be asked for. True where there may be more of them. */
+export async function forgetCommands(sql: ISql): Promise<boolean> {
+  const { count } = await sql`
+    delete from plenum.command where ctid = any(array(
+      select ctid from plenum.command where done_at < now() - ${rememberedMs} * interval '1 ms' limit ${mostForgotten}))`
+  return count === mostForgotten
 }
 
 /** Reads one meeting; null where there is none on the web of that id. */
@@ -170,9 +178,11 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
         from plenum.command c
         where c.meeting_id = m.id and c.done_at > now() - ${rememberedMs} * interval '1 ms') done
     from membership_meeting m
-      -- The newest time may stand at an older id in a record that another server wrote.
-      cross join lateral (select max(id) id, max(t) t from membership_meetingmessagelog
-        where meeting_id = m.id) l
+      -- The newest time may stand at an older id in a record that another server wrote. Without the offset the highest id
+      -- would be looked for from the end of the whole log, beneath the lines of all later meetings; without the number of
+      -- the meeting the planner would take it for one of the average length.
+      cross join lateral (select max(id) id, max(t) t from (
+        select id, t from membership_meetingmessagelog where meeting_id = ${meeting} offset 0) line) l
     where m.id = ${meeting} and m.meetingtype = 1`
   if (!row) return null
   return {

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import type { Sql } from 'postgres'
 import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
+import { patience } from '../../test/support/patience.ts'
 import { parseDatabaseUrl } from './conninfo.ts'
 import { isUnavailable } from './failure.ts'
 import { describeError, openPool } from './pool.ts'
@@ -223,7 +224,7 @@ const tick = async (ms: number): Promise<void> => {
 // What patch-postgres.js repairs the library for.
 test(
   'a database that restarts costs the transactions that run, and nothing after them',
-  { timeout: 30_000 },
+  { timeout: patience(30_000) },
   async () => {
     const sql = open(pg.url('postgres'), { max: 3 })
     const unexpected: unknown[] = []

@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Debate } from '../support/debate.ts'
 import { gather } from '../support/gathering.ts'
 import { openHouse, openPages } from '../support/house.ts'
+import { slowness } from '../support/patience.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 
@@ -38,7 +39,8 @@ test(`${kills} times kill -9 at any moment: nothing that was told is lost, doubl
     // Sometimes before it serves, and before anybody is back.
     const ready = !random.chance(0.15)
     if (server.hasExited) server = await house.restart(server, { ready })
-    await wait(random.below(ready ? longestLifeMs : longestStartMs))
+    // A server that lives no longer than its members take to come back is no test of what they do.
+    await wait(random.below(ready ? longestLifeMs : longestStartMs) * slowness())
     await server.kill()
     if (await debate.check()) duringPolls++
     if (random.chance(0.1)) await debate.hasten(1)

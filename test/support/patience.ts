@@ -17,6 +17,11 @@ export function patience(milliseconds: number): number {
   return milliseconds * factor()
 }
 
+/** How many times as long as on a quiet machine something takes that is to happen in the middle of other work: 1 or more. */
+export function slowness(): number {
+  return factor() / leastFactor
+}
+
 /** A point in time that moves away as the machine gets slower. */
 export class Deadline {
   readonly #milliseconds: number

@@ -71,7 +71,7 @@ export async function resolveAccess(
     if (claim) {
       const change = changed.get(claim.user) as { permissions: string; changedAt: number } | undefined
       // What was changed holds for all that had been issued before; of one that does not say when, nobody knows.
-      const isOutdated = change && (claim.issuedAt ?? 0) <= change.changedAt
+      const isOutdated = change && wasBefore(claim.issuedAt ?? 0, change.changedAt)
       return accessOf(
         claim.document,
         claim.user,
@@ -84,6 +84,14 @@ export async function resolveAccess(
     if (document === null) return fault('an id is UTF-8 without NUL')
     return { type: 'access', document, user: null, permissions: everyone, leftMs: null }
   })
+}
+
+/**
+ * Whether a JWT was issued before a change (seconds since 1970). Most say the second only: within it, it counts as issued
+ * after, for an application changes the rights and then issues anew.
+ */
+export function wasBefore(issuedAt: number, changedAt: number): boolean {
+  return issuedAt < (Number.isInteger(issuedAt) ? Math.floor(changedAt) : changedAt)
 }
 
 function accessOf(document: string, user: string, letters: string, leftMs: number): Access | Fault {

@@ -30,7 +30,7 @@ export class Webhook {
   readonly #deps: WebhookDeps
   readonly #uses: Mailbox<{ number: string; used: boolean }>
   #timer: NodeJS.Timeout | null = null
-  #begun = false
+  #begun: Promise<void> | null = null
   #closed = false
 
   constructor(terms: WebhookTerms, deps: WebhookDeps) {
@@ -73,12 +73,16 @@ export class Webhook {
     return jobs.length
   }
 
-  /** Before anything else is written: what was being used when the last process ended is not used now. */
-  async #begin(): Promise<void> {
-    if (this.#begun) return
-    const { store, retry } = this.#deps
-    await retry(() => endSessions(store))
-    this.#begun = true
+  /**
+   * Before anything else is written: what was being used when the last process ended is not used now. Done once, also where
+   * two ask for it at the same time: the second time would take away what has been used since.
+   */
+  #begin(): Promise<void> {
+    this.#begun ??= endSessions(this.#deps.store).catch((error: unknown) => {
+      this.#begun = null
+      throw error
+    })
+    return this.#begun
   }
 
   #schedule(): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Draft, type Permissions, type View } from './document.ts'
+import { Draft, type Permissions, type View, viewOf } from './document.ts'
 import type { SetKey } from './protocol.ts'
 import { rowCosts } from './quota.ts'
 
@@ -8,7 +8,7 @@ const all: Permissions = { read: true, write: true, admin: true }
 const reader: Permissions = { read: true, write: false, admin: false }
 const writer: Permissions = { read: true, write: true, admin: false }
 
-const empty = (): View<string> => ({ length: 0, keyBytes: 0, keys: new Map() })
+const empty = (): View<string> => viewOf(0, [])
 const draftOf = (view: View<string>, left = Infinity): Draft<string> =>
   new Draft(view, { maxSize: 100, left })
 const append = (offset: number, text: string) =>

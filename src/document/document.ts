@@ -1,15 +1,39 @@
 /** What a document accepts (docs/document.md, Appending; Keys): decisions only, nothing is stored or sent here. */
-import type { Append, Key, SetKey } from './protocol.ts'
+import { type Append, encodeKeys, type Key, type SetKey } from './protocol.ts'
 import { rowCosts } from './quota.ts'
 
 /** What a connection may do with its document. */
 export type Permissions = Readonly<{ read: boolean; write: boolean; admin: boolean }>
 
-/** A key as it is; `owner` is the connection with which it ends, null where it is stored. */
-export type HeldKey<Owner> = Key & Readonly<{ owner: Owner | null }>
+/** A key as it is, with the bytes by which it is told; `owner` is the connection with which it ends, null where it is stored. */
+export type HeldKey<Owner> = Key & Readonly<{ encoded: Buffer; owner: Owner | null }>
 
 /** A document as far as decisions need it. Keys by the text of their names' bytes. */
-export type View<Owner> = { length: number; keyBytes: number; readonly keys: Map<string, HeldKey<Owner>> }
+export type View<Owner> = {
+  length: number
+  keyBytes: number
+  readonly keys: Map<string, HeldKey<Owner>>
+  /** Which keys end with a connection. */
+  readonly owned: Map<Owner, Set<string>>
+}
+
+/** A document that is opened. */
+export function viewOf<Owner>(length: number, stored: readonly Key[]): View<Owner> {
+  const view: View<Owner> = { length, keyBytes: 0, keys: new Map(), owned: new Map() }
+  for (const key of stored) {
+    view.keys.set(keyId(key.name), heldKey(key, null))
+    view.keyBytes += sizeOf(key)
+  }
+  return view
+}
+
+/** In memory of its own: the message that it comes from may be a small part of a large buffer. */
+function heldKey<Owner>(key: Key, owner: Owner | null): HeldKey<Owner> {
+  const encoded = encodeKeys([key])
+  const nameEnd = 8 + key.name.length
+  const { version } = key
+  return { encoded, name: encoded.subarray(8, nameEnd), value: encoded.subarray(nameEnd + 4), version, owner }
+}
 
 /** `left`: what may be added until the quota is full (`Quota`). */
 export type Limits = Readonly<{ maxSize: number; left: number }>
@@ -26,6 +50,8 @@ export class Draft<Owner> {
   readonly #limits: Limits
   /** Null: it is gone. */
   readonly #changed = new Map<string, HeldKey<Owner> | null>()
+  /** Which keys a connection has set, and may have no more. */
+  readonly #setBy = new Map<Owner, Set<string>>()
   #length: number
   #keys: number
   #keyBytes: number
@@ -67,6 +93,7 @@ export class Draft<Owner> {
     { write, admin }: Permissions,
     by: Owner,
   ): HeldKey<Owner> | 'full' | null {
+    if (name.length + value.length > mostKeyBytes) return null
     const id = keyId(name)
     const known = this.#key(id)
     if (stored && !write) return null
@@ -82,20 +109,15 @@ export class Draft<Owner> {
     this.#quotaBytes += more
     this.#keys += isOneMore
     this.#keyBytes = bytes
-    // Copies: the message may be a small part of a large buffer.
-    const key = {
-      name: Buffer.from(name),
-      value: Buffer.from(value),
-      version: newVersion,
-      owner: stored ? null : by,
-    }
+    const key = heldKey({ name, value, version: newVersion }, stored ? null : by)
+    if (!stored) addTo(this.#setBy, by, id)
     this.#changed.set(id, key)
     return key
   }
 
   /** Takes away the keys of a connection that has ended, and returns what others are to be told of them. */
   leave(by: Owner): Key[] {
-    const ids = new Set([...this.#view.keys.keys(), ...this.#changed.keys()])
+    const ids = new Set([...(this.#view.owned.get(by) ?? []), ...(this.#setBy.get(by) ?? [])])
     return Array.from(ids).flatMap((id) => {
       const key = this.#key(id)
       if (!key || key.owner !== by) return []
@@ -111,13 +133,23 @@ export class Draft<Owner> {
     return Array.from(this.#changed.values()).filter((key) => key !== null && key.owner === null) as Key[]
   }
 
+  /** Whether a key is another one, or gone. */
+  get hasKeys(): boolean {
+    return this.#changed.size > 0
+  }
+
   /** Makes the view what was decided. */
   apply(): void {
+    const { keys, owned } = this.#view
     this.#view.length = this.#length
     this.#view.keyBytes = this.#keyBytes
-    for (const [id, key] of this.#changed)
-      if (key) this.#view.keys.set(id, key)
-      else this.#view.keys.delete(id)
+    for (const [id, key] of this.#changed) {
+      const before = keys.get(id)?.owner ?? null
+      if (before !== null && before !== key?.owner) removeFrom(owned, before, id)
+      if (key) keys.set(id, key)
+      else keys.delete(id)
+      if (key && key.owner !== null) addTo(owned, key.owner, id)
+    }
   }
 
   #key(id: string): HeldKey<Owner> | undefined {
@@ -131,3 +163,15 @@ export const sizeOf = ({ name, value }: Key): number => name.length + value.leng
 
 /** Names may be any bytes. */
 export const keyId = (name: Buffer): string => name.toString('latin1')
+
+function addTo<Owner>(index: Map<Owner, Set<string>>, owner: Owner, id: string): void {
+  const ids = index.get(owner)
+  if (ids) ids.add(id)
+  else index.set(owner, new Set([id]))
+}
+
+function removeFrom<Owner>(index: Map<Owner, Set<string>>, owner: Owner, id: string): void {
+  const ids = index.get(owner)
+  ids?.delete(id)
+  if (ids?.size === 0) index.delete(owner)
+}

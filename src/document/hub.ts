@@ -62,7 +62,7 @@ const longestPurgeMs = 60_000
 const shortestPurgeMs = 1000
 /** For so long an expired token is known as one, and not taken for a document's id. */
 const tokensKnownDays = 366
-const dumpBytes = 256 * 1024
+const dumpBytes = 1024 * 1024
 const retryMs = 1000
 
 /** The documents of this process by id, while it is the one that serves them. */

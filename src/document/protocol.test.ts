@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { readServerFrames } from '../../test/support/wire.ts'
 import { appendMessage, cut, initMessage, setKeyMessage, understand } from '../../test/support/zwibbler.ts'
-import { Cutter, frameMessage, Joiner, keysMessage, parseCommand, parseInit } from './protocol.ts'
+import { Cutter, encodeKeys, frameMessage, Joiner, keysHead, parseCommand, parseInit } from './protocol.ts'
 
 const megabyte = 1024 * 1024
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
@@ -54,10 +54,21 @@ test('a message that is too long is told of once, at its end, and nothing of it 
   const frames = cut(appendMessage(0, Buffer.alloc(500)), 64)
   const results = frames.map((frame) => joiner.push(frame))
   assert.equal(joiner.heldBytes, 0)
-  assert.deepEqual(results.pop(), { type: 'tooLong', kind: 5 })
+  assert.deepEqual(results.pop(), { type: 'tooLong', kind: 5, limit: 100 })
   assert.ok(results.every(({ type }) => type === 'incomplete'))
   assert.equal(joiner.push(appendMessage(0, 'x')).type, 'message')
   assert.equal(joiner.push(appendMessage(0, Buffer.alloc(100))).type, 'tooLong')
+})
+
+test('there are few lengths of frames: a client gets the longest that it takes', () => {
+  const asked = [0, 1, 64, 4096, 16_383, 16_384, 102_399, 102_400, 262_143, 262_144, 2 ** 32 - 1]
+  assert.deepEqual(
+    asked.map((longest) => {
+      const init = parseInit(initMessage('d', { longest }))
+      return init.type === 'init' ? init.longest : null
+    }),
+    [102_400, 4096, 4096, 4096, 4096, 16_384, 65_536, 102_400, 102_400, 262_144, 262_144],
+  )
 })
 
 test('init is read as it was written, in both versions', () => {
@@ -76,7 +87,7 @@ test('init is read as it was written, in both versions', () => {
       assert.deepEqual(init.data, data)
       assert.equal(init.version, version)
       assert.equal(init.offset, offset > BigInt(Number.MAX_SAFE_INTEGER) ? Infinity : Number(offset))
-      assert.ok(init.longest >= 64 && (longest === 0 || longest < 64 || init.longest <= longest))
+      assert.ok(init.longest >= 4096 && (longest < 4096 || init.longest <= longest))
     }),
   )
 })
@@ -106,7 +117,7 @@ test('no frame is longer than the client takes, and together they are the messag
       (array, longest) => {
         const message = Buffer.from(array)
         message[1] = 0
-        const frames = payloads(frameMessage(message, longest))
+        const frames = payloads(frameMessage(message.subarray(0, 2), message.subarray(2), longest))
         assert.ok(frames.every(({ length }) => length <= longest))
         assert.deepEqual(
           frames.map((frame) => frame[1]),
@@ -126,13 +137,9 @@ test('a message that comes in pages is cut as if it had come at once', () => {
   for (const page of [1, 7, 50, 64, 98, 100, 999, 1000]) {
     const cutter = new Cutter(head, 100)
     const frames: Buffer[] = []
-    for (let at = 0; at < data.length; at += page) frames.push(...cutter.push(data.subarray(at, at + page)))
-    frames.push(cutter.finish())
-    assert.deepEqual(
-      Buffer.concat(frames),
-      frameMessage(Buffer.concat([head, data]), 100),
-      `pages of ${page}`,
-    )
+    for (let at = 0; at < data.length; at += page) frames.push(cutter.push(data.subarray(at, at + page)))
+    frames.push(cutter.end(Buffer.alloc(0)))
+    assert.deepEqual(Buffer.concat(frames), frameMessage(head, data, 100), `pages of ${page}`)
   }
 })
 
@@ -142,7 +149,7 @@ test('keys are written one behind the other', () => {
     value: Buffer.from(name.repeat(index)),
     version: 2 ** 32 - 1 - index,
   }))
-  assert.deepEqual(understand(keysMessage(keys)), {
+  assert.deepEqual(understand(Buffer.concat([keysHead, encodeKeys(keys)])), {
     type: 'keys',
     keys: [
       { name: 'a', value: '', version: 2 ** 32 - 1 },

@@ -2,7 +2,7 @@
  * The messages of Zwibbler's collaboration protocol, versions 2 and 3 (docs/document.md). All integers are unsigned and
  * big-endian; byte 0 of each frame is its type, byte 1 says whether more of the message follows.
  */
-import { binaryFrame } from '../edge/frame.ts'
+import { headerOf, writeBinaryHeader } from '../edge/frame.ts'
 import { GrowingBuffer } from '../edge/growing.ts'
 
 export type Version = 2 | 3
@@ -63,20 +63,31 @@ export type Command = Append | SetKey | Broadcast
 
 export type Key = Readonly<{ name: Buffer; value: Buffer; version: number }>
 
+/** What the reference sends to clients that say nothing of it. */
 const usualLongest = 102_400
-const leastLongest = 64
-/** Longer frames are asked for by nobody, and would have to be held as a whole. */
-const mostLongest = 256 * 1024
+/**
+ * Frames are cut anew for each of these, so that there are few: a client gets the longest that is not longer than what it
+ * asks for. The shortest is for all who ask for less. Longer ones are asked for by nobody.
+ */
+const frameClasses = [262_144, usualLongest, 65_536, 16_384, 4096] as const
+/** What every client takes as one frame. */
+export const shortestFrame = 4096
+/** Broadcasts are for pointers and the like: what is told to everyone and kept nowhere. */
+const mostBroadcast = 64 * 1024
 const longestIds = { 2: 255, 3: 1024 } as const
 
 const tooShort = fault('the message is shorter than its fields')
 
 /** What one frame brings: a whole message, nothing yet, or that its message is not understood. */
 export type Joined =
-  { type: 'message'; bytes: Buffer } | { type: 'incomplete' } | { type: 'tooLong'; kind: number } | Fault
+  | { type: 'message'; bytes: Buffer }
+  | { type: 'incomplete' }
+  | { type: 'tooLong'; kind: number; limit: number }
+  | Fault
 
 const noBytes = Buffer.alloc(0)
 const frameHead = 2
+const broadcastHead = 6
 
 /**
  * Joins the frames of one client, and the parts of a frame, into messages of at most `limit` bytes. What is longer is not
@@ -104,6 +115,11 @@ export class Joiner {
   /** What there is of that message. */
   get begun(): Buffer {
     return this.#held.view
+  }
+
+  /** How long a message of the type may be. */
+  #limitOf(kind: number): number {
+    return kind === types.broadcast ? Math.min(broadcastHead + mostBroadcast, this.#limit) : this.#limit
   }
 
   /** Keeps nothing of a message that is not complete. */
@@ -137,7 +153,9 @@ export class Joiner {
     const [kind, more] = frame
     const isAlone = this.#kind === null && this.#head.length === 0
     if (isAlone && kind !== undefined && kind !== types.more && more === 0)
-      return frame.length > this.#limit ? { type: 'tooLong', kind } : { type: 'message', bytes: frame }
+      return frame.length > this.#limitOf(kind)
+        ? { type: 'tooLong', kind, limit: this.#limitOf(kind) }
+        : { type: 'message', bytes: frame }
     const refused = this.part(frame)
     if (refused) return refused
     if (this.#head.length < frameHead || this.#kind === null) return fault('a frame has two bytes at least')
@@ -145,18 +163,22 @@ export class Joiner {
     this.#head = noBytes
     if (hasMore) return { type: 'incomplete' }
     const begun = this.#kind
-    const isTooLong = this.#bytes > this.#limit
+    const limit = this.#limitOf(begun)
+    const isTooLong = this.#bytes > limit
     this.#kind = null
     this.#bytes = 0
-    return isTooLong ? { type: 'tooLong', kind: begun } : { type: 'message', bytes: this.#held.take() }
+    return isTooLong ? { type: 'tooLong', kind: begun, limit } : { type: 'message', bytes: this.#held.take() }
   }
 
   #take(part: Buffer): void {
     this.#bytes += part.length
-    if (this.#bytes > this.#limit) this.#held.clear()
+    if (this.#bytes > this.#limitOf(this.#kind ?? types.more)) this.#held.clear()
     else this.#held.append(part)
   }
 }
+
+const frameClass = (longest: number): number =>
+  longest === 0 ? usualLongest : (frameClasses.find((most) => most <= longest) ?? shortestFrame)
 
 /** Understands the beginning of a client's first message, up to its id; null where more of it has to come. */
 export function parseInitHead(bytes: Buffer): (Omit<Init, 'data'> & { length: number }) | Fault | null {
@@ -176,7 +198,7 @@ export function parseInitHead(bytes: Buffer): (Omit<Init, 'data'> & { length: nu
   return {
     type: 'init',
     version,
-    longest: longest === 0 ? usualLongest : Math.min(Math.max(longest, leastLongest), mostLongest),
+    longest: frameClass(longest),
     mode: modeOf(bytes.readUInt8(8)),
     offset: readOffset(bytes, at.offset),
     id: bytes.subarray(at.id, at.id + length),
@@ -248,11 +270,12 @@ export function appendHead(version: Version, offset: number): Buffer {
   return head
 }
 
-export function broadcastMessage(data: Buffer): Buffer {
-  const head = Buffer.alloc(6)
+/** What stands before the data of a broadcast. */
+export function broadcastHeadOf(data: Buffer): Buffer {
+  const head = Buffer.alloc(broadcastHead)
   head[0] = types.broadcast
   head.writeUInt32BE(data.length, 2)
-  return Buffer.concat([head, data])
+  return head
 }
 
 export function errorMessage({ code, text }: Fault): Buffer {
@@ -275,30 +298,34 @@ export function setKeyAnswer(done: boolean, request: number): Buffer {
   return message
 }
 
-export function keysMessage(keys: Iterable<Key>): Buffer {
-  const parts = Array.from(keys).flatMap(({ name, value, version }) => {
-    const head = Buffer.alloc(8)
-    head.writeUInt32BE(version)
-    head.writeUInt32BE(name.length, 4)
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(value.length)
-    return [head, name, length, value]
-  })
-  return Buffer.concat([Buffer.from([types.keys, 0]), ...parts])
+/** Keys as a message has them, one behind the other. */
+export function encodeKeys(keys: readonly Key[]): Buffer {
+  const size = keys.reduce((sum, { name, value }) => sum + 12 + name.length + value.length, 0)
+  const bytes = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  for (const { name, value, version } of keys) {
+    at = bytes.writeUInt32BE(version, at)
+    at = bytes.writeUInt32BE(name.length, at)
+    at += name.copy(bytes, at)
+    at = bytes.writeUInt32BE(value.length, at)
+    at += value.copy(bytes, at)
+  }
+  return bytes
 }
 
+/** What stands before the keys that a message tells of. */
+export const keysHead = Buffer.from([types.keys, 0])
+
 /** The websocket frames of one message for a client that takes none longer than `longest`. */
-export function frameMessage(message: Buffer, longest: number): Buffer {
-  if (message.length <= longest) return binaryFrame([message])
-  const cutter = new Cutter(message.subarray(0, 2), longest)
-  return Buffer.concat([...cutter.push(message.subarray(2)), cutter.finish()])
+export function frameMessage(head: Buffer, data: Buffer, longest: number): Buffer {
+  return new Cutter(head, longest).end(data)
 }
 
 /** Cuts a message of which more is yet to come into websocket frames; the last of them is held until that is known. */
 export class Cutter {
   readonly #longest: number
   #head: Buffer
-  #rest: Buffer = Buffer.alloc(0)
+  #rest: Buffer = noBytes
 
   /** `head` has the type, MORE and what else belongs to the first frame. */
   constructor(head: Buffer, longest: number) {
@@ -307,28 +334,55 @@ export class Cutter {
   }
 
   /** The frames that are whole with `data`, and not the last. */
-  push(data: Buffer): Buffer[] {
-    const all = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data])
-    const frames: Buffer[] = []
-    let at = 0
-    while (all.length - at > this.#longest - this.#head.length) {
-      const end = at + this.#longest - this.#head.length
-      frames.push(this.#frame(1, all.subarray(at, end)))
-      this.#head = Buffer.from([types.more, 0])
-      at = end
+  push(data: Buffer): Buffer {
+    return this.#cut(data, false)
+  }
+
+  /** The frames that are left with `data`, the last of the message among them. */
+  end(data: Buffer): Buffer {
+    return this.#cut(data, true)
+  }
+
+  /** In one piece of memory: a message may have thousands of frames. */
+  #cut(data: Buffer, isLast: boolean): Buffer {
+    const total = this.#rest.length + data.length
+    const parts: { head: Buffer; from: number; to: number; more: 0 | 1 }[] = []
+    let [head, from, size] = [this.#head, 0, 0]
+    const add = (to: number, more: 0 | 1): void => {
+      parts.push({ head, from, to, more })
+      const length = head.length + to - from
+      size += headerOf(length) + length
+      head = continuation
+      from = to
     }
+    while (total - from > this.#longest - head.length) add(from + this.#longest - head.length, 1)
+    if (isLast) add(total, 0)
+    const frames = Buffer.allocUnsafeSlow(size)
+    let at = 0
+    for (const { head, from, to, more } of parts) {
+      const length = head.length + to - from
+      writeBinaryHeader(frames, at, length)
+      at += headerOf(length)
+      head.copy(frames, at)
+      frames[at + 1] = more
+      at += head.length
+      at += this.#copy(data, frames, at, from, to)
+    }
+    this.#head = head
     // A copy: what is held must not hold a page.
-    this.#rest = Buffer.from(all.subarray(at))
+    const rest = Buffer.allocUnsafeSlow(total - from)
+    this.#copy(data, rest, 0, from, total)
+    this.#rest = rest
     return frames
   }
 
-  finish(): Buffer {
-    return this.#frame(0, this.#rest)
-  }
-
-  #frame(more: 0 | 1, data: Buffer): Buffer {
-    const frame = binaryFrame([this.#head, data])
-    frame[frame.length - data.length - this.#head.length + 1] = more
-    return frame
+  /** Copies a part of what was held and `data`, taken as one. */
+  #copy(data: Buffer, target: Buffer, at: number, from: number, to: number): number {
+    const held = this.#rest.length
+    if (from < held) this.#rest.copy(target, at, from, Math.min(to, held))
+    if (to > held) data.copy(target, at + Math.max(0, held - from), Math.max(0, from - held), to - held)
+    return to - from
   }
 }
+
+const continuation = Buffer.from([types.more, 0])

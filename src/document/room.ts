@@ -9,23 +9,25 @@ import type { Ending, Socket } from '../edge/socket.ts'
 import { turn } from '../edge/turns.ts'
 import type { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { type Entry, type Frame, Outbox, type Recipient } from '../hub/outbox.ts'
-import { Draft, keyId, sizeOf, type View } from './document.ts'
+import { type Entry, Outbox, type Recipient } from '../hub/outbox.ts'
+import { Draft, keyId, type View, viewOf } from './document.ts'
 import {
   appendAnswer,
   appendHead,
-  broadcastMessage,
+  broadcastHeadOf,
   type Command,
   Cutter,
+  encodeKeys,
   errorMessage,
   type Fault,
   fault,
   faults,
   frameMessage,
   type Key,
-  keysMessage,
+  keysHead,
   setKeyAnswer,
   types,
+  type Version,
 } from './protocol.ts'
 import { costOf, type Quota } from './quota.ts'
 import { type DocumentSession, type SessionRoom, type TooLong, tooLongFault } from './session.ts'
@@ -39,6 +41,7 @@ import {
   writeDocument,
 } from './store.ts'
 import { Tail } from './tail.ts'
+import { Telling } from './telling.ts'
 
 export type DocumentRoomDeps = {
   store: Store
@@ -87,8 +90,12 @@ class Seat implements Recipient<Audience> {
     return this.session.socket
   }
 
+  get version(): Version {
+    return this.session.init.version
+  }
+
   get newer(): boolean {
-    return this.session.init.version === 3
+    return this.version === 3
   }
 
   get longest(): number {
@@ -102,14 +109,14 @@ class Seat implements Recipient<Audience> {
   /** Sends a part of the document as it was when he came, which is one message. */
   send(data: Buffer): void {
     this.#begun = true
-    this.socket.write(this.#cutter.push(data))
+    this.socket.write([this.#cutter.push(data)])
     this.position = (this.position ?? 0) + data.length
   }
 
   /** Ends that message. */
   finish(data: Buffer): void {
     this.socket.allowBacklog(data.length)
-    this.socket.write([...this.#cutter.push(data), this.#cutter.finish()])
+    this.socket.write([this.#cutter.end(data)])
     this.position = null
   }
 
@@ -119,19 +126,24 @@ class Seat implements Recipient<Audience> {
   }
 }
 
-type CommandJob = { type: 'command'; session: DocumentSession; command: Command | TooLong; bytes: number }
+type CommandJob = { type: 'command'; session: DocumentSession; command: Command | TooLong; cost: number }
 type LeaveJob = { type: 'leave'; session: DocumentSession }
 /** Work of the management, with what becomes of it. */
 type AdminJob = { type: 'admin'; work: () => Promise<void>; failed: (error: unknown) => void }
 type Job = CommandJob | LeaveJob | AdminJob | { type: 'enter'; session: DocumentSession }
 
+/** What tells of something, in both forms of the protocol. */
+type Told = Readonly<Record<Version, Telling>>
+/** `data`: what is to be stored. */
+type Decided = { tell?: () => void; data?: Buffer; told?: Told }
+
 /** `counted`: its bytes count for the quota. */
 type OpenDocument = { number: string; counted: boolean; view: View<DocumentSession>; tail: Tail }
 
 const maxQueued = 100_000
-const mostAtOnce = 1000
-const mostBytesAtOnce = 4 * 1024 * 1024
-const pageBytes = 256 * 1024
+const mostAtOnce = 250
+const mostCostAtOnce = 1024 * 1024
+const pageBytes = 1024 * 1024
 const longBytes = 256 * 1024
 const mostUnread = 1024 * 1024
 const retryMs = 1000
@@ -153,6 +165,8 @@ export class DocumentRoom implements SessionRoom {
   /** Of keys that were set in this turn of the event loop: what tells of them. */
   readonly #keysTold = new Map<string, Entry<Audience>>()
   #document: OpenDocument | null = null
+  /** What tells who enters of all keys: their bytes, and the frames for each maximum; until one of them changes. */
+  #keys: { data: Buffer; frames: Map<number, Buffer> } | null = null
   #readsFail = false
   #draining = false
   #closed = false
@@ -208,9 +222,9 @@ export class DocumentRoom implements SessionRoom {
     })
   }
 
-  command(session: DocumentSession, command: Command | TooLong, bytes: number): void {
-    if (this.#draining || this.#closed) return session.answered(bytes)
-    this.#mailbox.push({ type: 'command', session, command, bytes })
+  command(session: DocumentSession, command: Command | TooLong, cost: number): void {
+    if (this.#draining || this.#closed) return session.answered(cost)
+    this.#mailbox.push({ type: 'command', session, command, cost })
     if (this.#mailbox.full) session.fail(fault('the document is too busy'))
   }
 
@@ -245,7 +259,7 @@ export class DocumentRoom implements SessionRoom {
       session.end()
     }
     for (const job of jobs) {
-      if (job.type === 'command') job.session.answered(job.bytes)
+      if (job.type === 'command') job.session.answered(job.cost)
       else if (job.type === 'enter') job.session.end()
       else if (job.type === 'admin') job.failed(new Error('the document is not served here any more'))
     }
@@ -337,9 +351,8 @@ export class DocumentRoom implements SessionRoom {
     const stored = await retry(() => openDocument(store, this.id))
     if (!stored) return false
     const { number, length, counted } = stored
-    const keys = new Map(stored.keys.map((key) => [keyId(key.name), { ...key, owner: null }]))
-    const keyBytes = stored.keys.reduce((sum, key) => sum + sizeOf(key), 0)
-    this.#document = { number, counted, view: { length, keys, keyBytes }, tail: new Tail(length) }
+    this.#document = { number, counted, view: viewOf(length, stored.keys), tail: new Tail(length) }
+    this.#keys = null
     return true
   }
 
@@ -347,16 +360,18 @@ export class DocumentRoom implements SessionRoom {
   async #bringUp(seat: Seat): Promise<void> {
     const isHere = (): boolean => this.#seats.get(seat.socket.id) === seat
     try {
+      // Hundreds may come at the same moment, and wait for the same page.
+      await turn()
       while (isHere() && seat.position !== null) {
         const document = this.#document
         if (!document) throw new Error('the document is not open')
         if (document.tail.covers(seat.position)) return this.#goLive(seat, document)
         const page = await this.#read(document, seat.position)
+        await turn()
         if (!isHere()) return
         if (page) seat.send(page)
         else await wait(retryMs)
         await seat.socket.drained()
-        await turn()
       }
     } catch (error) {
       this.#deps.log({ level: 'error', event: 'unexpected', where: 'document entry', error: stackOf(error) })
@@ -369,8 +384,21 @@ export class DocumentRoom implements SessionRoom {
     // What is in there already is part of what he gets now.
     this.#outbox.flush()
     seat.finish(tail.since(seat.position ?? 0))
-    if (view.keys.size > 0) socket.write([frameMessage(keysMessage(view.keys.values()), seat.longest)])
+    if (view.keys.size > 0) socket.write([this.#framesOfKeys(view, seat.longest)])
     session.live()
+  }
+
+  #framesOfKeys({ keys }: OpenDocument['view'], longest: number): Buffer {
+    this.#keys ??= {
+      data: Buffer.concat(Array.from(keys.values(), ({ encoded }) => encoded)),
+      frames: new Map(),
+    }
+    const { data, frames } = this.#keys
+    const known = frames.get(longest)
+    if (known) return known
+    const made = frameMessage(keysHead, data, longest)
+    frames.set(longest, made)
+    return made
   }
 
   /** The bytes from `from` on, as many as a page has; null where they could not be read. */
@@ -407,21 +435,24 @@ export class DocumentRoom implements SessionRoom {
     const draft = document && new Draft(document.view, { maxSize, left })
     const parts: Buffer[] = []
     const tellings: (() => void)[] = []
-    let bytes = 0
+    const long: Told[] = []
+    let cost = 0
     let appends = 0
     for (const job of jobs) {
       if (job.type === 'enter' || job.type === 'admin') break
-      if (run.length === mostAtOnce || bytes > mostBytesAtOnce) break
+      if (run.length === mostAtOnce || cost > mostCostAtOnce) break
       run.push(job)
+      if (job.type === 'command') cost += job.cost
       if (!draft) continue
-      const { tell, data } = this.#decide(draft, job)
+      const { tell, data, told } = this.#decide(draft, job)
       if (tell) tellings.push(tell)
+      if (told && told[2].length > longBytes) long.push(told)
       if (!data) continue
       appends++
       parts.push(data)
-      bytes += data.length
     }
-    const data = Buffer.concat(parts)
+    const [first] = parts
+    const data = first && parts.length === 1 ? first : Buffer.concat(parts)
     const keys = draft?.storedKeys() ?? []
     if (document && draft && (appends > 0 || keys.length > 0)) {
       const begun = clock()
@@ -450,16 +481,29 @@ export class DocumentRoom implements SessionRoom {
         this.close()
       }
     }
+    for (const told of long) await this.#prepare(told)
     // What is left of a room that has been closed was answered when it was.
     if (this.#closed) return run.length
+    if (draft?.hasKeys) this.#keys = null
     draft?.apply()
     document?.tail.append(data)
     for (const tell of tellings) tell()
-    for (const job of run) if (job.type === 'command') job.session.answered(job.bytes)
+    for (const job of run) if (job.type === 'command') job.session.answered(job.cost)
     return run.length
   }
 
-  #decide(draft: Draft<DocumentSession>, job: CommandJob | LeaveJob): { tell?: () => void; data?: Buffer } {
+  /** Makes the frames of a long message for all who are to get it, while others have their turn. */
+  async #prepare(told: Told): Promise<void> {
+    while (!this.#closed) {
+      const lacking = Array.from(this.#seats.values()).find(
+        ({ version, longest, audiences: of }) => of === audiences.live && !told[version].isReady(longest),
+      )
+      if (!lacking) return
+      await told[lacking.version].prepare(lacking.longest)
+    }
+  }
+
+  #decide(draft: Draft<DocumentSession>, job: CommandJob | LeaveJob): Decided {
     const { session } = job
     const answer = (message: Buffer) => () => this.#outbox.sendTo(session.socket, binaryFrame([message]))
     if (job.type === 'leave') {
@@ -480,7 +524,12 @@ export class DocumentRoom implements SessionRoom {
         if (outcome === 'full') return { tell: refuse(fullFault(this.#deps.maxTotal)) }
         if (outcome !== 'accepted') return { tell: answer(appendAnswer(outcome, length)) }
         const { data } = command
-        return { data, tell: () => this.#tellOfAppend(session, length, data) }
+        const told = {
+          2: new Telling(appendHead(2, length), data),
+          3: new Telling(appendHead(3, length), data),
+        }
+        const frame = binaryFrame([appendAnswer('accepted', length + data.length)])
+        return { data, told, tell: () => this.#tell(told, { socket: session.socket, frame }) }
       }
       case 'setKey': {
         const { oldVersion, newVersion, request } = command
@@ -499,26 +548,20 @@ export class DocumentRoom implements SessionRoom {
         return { tell: () => this.#tellOfKeys([key], { socket: session.socket, frame: done }) }
       }
       case 'broadcast': {
-        const message = broadcastMessage(command.data)
-        return { tell: () => this.#tell(message, message, { socket: session.socket, frame: null }) }
+        const told = new Telling(broadcastHeadOf(command.data), command.data)
+        return { tell: () => this.#tell({ 2: told, 3: told }, { socket: session.socket, frame: null }) }
       }
       case 'tooLong': {
-        const tooLong = tooLongFault(this.#deps.maxMessage)
+        const tooLong = tooLongFault(command.limit)
         const isAppend = command.kind === types.append2 || command.kind === types.append3
         return { tell: isAppend ? refuse(tooLong) : answer(errorMessage(tooLong)) }
       }
     }
   }
 
-  #tellOfAppend({ socket }: DocumentSession, offset: number, data: Buffer): void {
-    const frame = binaryFrame([appendAnswer('accepted', offset + data.length)])
-    const forms = ([2, 3] as const).map((version) => Buffer.concat([appendHead(version, offset), data]))
-    this.#tell(forms[0] as Buffer, forms[1] as Buffer, { socket, frame })
-  }
-
   #tellOfKeys(keys: readonly Key[], except: { socket: Socket; frame: Buffer | null } | null): void {
-    const message = keysMessage(keys)
-    const entry = this.#tell(message, message, except)
+    const told = new Telling(keysHead, encodeKeys(keys))
+    const entry = this.#tell({ 2: told, 3: told }, except)
     const [key] = keys
     if (!key) return
     for (const { name } of keys) {
@@ -532,15 +575,16 @@ export class DocumentRoom implements SessionRoom {
     }
   }
 
-  #tell(
-    older: Buffer,
-    newer: Buffer,
-    except: { socket: Socket; frame: Buffer | null } | null,
-  ): Entry<Audience> {
-    if (older.length > longBytes)
-      for (const { socket } of this.#seats.values())
-        if (socket.unsentBytes <= mostUnread) socket.allowBacklog(older.length)
-    return this.#outbox.sendExcept('live', framesOf(older), framesOf(newer), except)
+  #tell(told: Told, except: { socket: Socket; frame: Buffer | null } | null): Entry<Audience> {
+    const { length } = told[2]
+    if (length <= longBytes) return this.#outbox.sendExcept('live', told[2].frame, told[3].frame, except)
+    for (const { socket } of this.#seats.values())
+      if (socket.unsentBytes <= mostUnread) socket.allowBacklog(length)
+    // By itself: joined with others it would be copied once more.
+    this.#outbox.flush()
+    const entry = this.#outbox.sendExcept('live', told[2].frame, told[3].frame, except)
+    this.#outbox.flush()
+    return entry
   }
 
   /** The stored document is not what it was: it is gone, or somebody else has written to it. */
@@ -597,8 +641,3 @@ export const fullFault = (maxTotal: number): Fault =>
   fault(
     `documents that were made without a token or JWT have ${maxTotal} bytes at most in all: no more is taken`,
   )
-
-const framesOf =
-  (message: Buffer): Frame =>
-  (longest) =>
-    frameMessage(message, longest)

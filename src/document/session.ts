@@ -28,8 +28,8 @@ export type DocumentSessionDeps = {
   enter: (session: DocumentSession) => void
 }
 
-/** A message that was too long, of the type `kind`. */
-export type TooLong = Readonly<{ type: 'tooLong'; kind: number }>
+/** A message of the type `kind` that was longer than `limit`. */
+export type TooLong = Readonly<{ type: 'tooLong'; kind: number; limit: number }>
 
 /** What a session needs of the document that it is in. */
 export type SessionRoom = {
@@ -136,7 +136,7 @@ export class DocumentSession implements SocketHandlers, Holder {
       case 'fault':
         return this.fail(joined)
       case 'tooLong':
-        if (!this.#room || this.#early) return this.fail(tooLongFault(this.#deps.maxMessage))
+        if (!this.#room || this.#early) return this.fail(tooLongFault(joined.limit))
         return this.#take(joined, 0)
       case 'message':
         return this.#message(owned(joined.bytes))
@@ -324,5 +324,5 @@ export class DocumentSession implements SocketHandlers, Holder {
   }
 }
 
-export const tooLongFault = (maxMessage: number): Fault =>
-  fault(`a message of more than ${maxMessage} bytes is not taken`)
+export const tooLongFault = (limit: number): Fault =>
+  fault(`a message of more than ${limit} bytes is not taken`)

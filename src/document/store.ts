@@ -13,6 +13,9 @@ export const hashOf = (token: Buffer): string => createHash('sha256').update(tok
 
 const hex = (bytes: Buffer): string => bytes.toString('hex')
 
+/** Bytes are stored in parts of at most this length: as a parameter each is a text twice as long, made in one go. */
+const partBytes = 1024 * 1024
+
 /** Makes a document, which counts so much for the quota, or null, not at all; false where there is one of this id. */
 export async function createDocument(
   { sql, epoch }: Store,
@@ -20,7 +23,20 @@ export async function createDocument(
   data: Buffer,
   quotaBytes: number | null,
 ): Promise<boolean> {
-  const [row] = await sql<{ made: boolean }[]>`
+  if (data.length <= partBytes) return await createWithin(sql, epoch, id, data, quotaBytes)
+  return await sql.begin((tx) => createWithin(tx, epoch, id, data, quotaBytes))
+}
+
+/** The same as a part of a transaction, where the data is long. */
+async function createWithin(
+  sql: ISql,
+  epoch: string,
+  id: string,
+  data: Buffer,
+  quotaBytes: number | null,
+): Promise<boolean> {
+  const part = data.subarray(0, partBytes)
+  const [row] = await sql<{ number: string | null }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     made as (
       insert into plenum.document (id, length, quota_bytes)
@@ -28,9 +44,19 @@ export async function createDocument(
       on conflict (id) do nothing returning number),
     part as (
       insert into plenum.document_part (document, at, data)
-      select number, 0, ${data}::bytea from made where ${data.length}::bigint > 0)
-    select exists (select from made) made`
-  return row?.made ?? false
+      select number, 0, ${part}::bytea from made where ${data.length}::bigint > 0)
+    select (select number::text from made) number`
+  const number = row?.number ?? null
+  if (number !== null) await writeParts(sql, number, 0, data)
+  return number !== null
+}
+
+/** Stores what comes behind the first part of `data`, which begins at `at`. */
+async function writeParts(sql: ISql, number: string, at: number, data: Buffer): Promise<void> {
+  for (let from = partBytes; from < data.length; from += partBytes)
+    await sql`
+      insert into plenum.document_part (document, at, data)
+      values (${number}::bigint, ${at + from}::bigint, ${data.subarray(from, from + partBytes)}::bytea)`
 }
 
 /** Reads a document that is opened, which is an access; null where there is none. */
@@ -61,20 +87,24 @@ export async function findDocument(
   return row ? { number: row.number, length: Number(row.length) } : null
 }
 
+type Change = { length: number; data: Buffer; keys: readonly Key[]; quotaBytes: number }
+
 /**
  * Stores what was accepted, in one commit: bytes at the document's end, where `length` is that, and keys. False: the
  * document is not there any more, or is not as long as that. `quotaBytes`: how much more it counts, if it does.
  */
-export async function writeDocument(
-  { sql, epoch }: Store,
+export async function writeDocument({ sql, epoch }: Store, number: string, change: Change): Promise<boolean> {
+  if (change.data.length <= partBytes) return await writeWithin(sql, epoch, number, change)
+  return await sql.begin((tx) => writeWithin(tx, epoch, number, change))
+}
+
+async function writeWithin(
+  sql: ISql,
+  epoch: string,
   number: string,
-  {
-    length,
-    data,
-    keys,
-    quotaBytes,
-  }: { length: number; data: Buffer; keys: readonly Key[]; quotaBytes: number },
+  { length, data, keys, quotaBytes }: Change,
 ): Promise<boolean> {
+  const part = data.subarray(0, partBytes)
   const [row] = await sql<{ done: boolean }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     grown as (
@@ -82,7 +112,7 @@ export async function writeDocument(
       where number = ${number}::bigint and length = ${length}::bigint and (select ok from fenced) returning number),
     part as (
       insert into plenum.document_part (document, at, data)
-      select number, ${length}::bigint, ${data}::bytea from grown where ${data.length}::bigint > 0),
+      select number, ${length}::bigint, ${part}::bytea from grown where ${data.length}::bigint > 0),
     keys as (
       insert into plenum.document_key (document, name, value, version)
       select number, decode(key.name, 'hex'), decode(key.value, 'hex'), key.version
@@ -90,6 +120,7 @@ export async function writeDocument(
         ${keys.map(({ version }) => version)}::bigint[]) key(name, value, version)
       on conflict (document, name) do update set value = excluded.value, version = excluded.version)
     select exists (select from grown) done`
+  if (row?.done) await writeParts(sql, number, length, data)
   return row?.done ?? false
 }
 
@@ -174,12 +205,10 @@ export async function addToken({ sql, epoch }: Store, draft: TokenDraft): Promis
       where known.expires_at <= now()`
       if (added.count === 0) return false
       if (contents === null) return true
-      return await createDocument({ sql: tx as unknown as Sql, epoch }, document, contents, null).then(
-        (isNew) => {
-          if (!isNew) throw new NothingAdded()
-          return true
-        },
-      )
+      return await createWithin(tx, epoch, document, contents, null).then((isNew) => {
+        if (!isNew) throw new NothingAdded()
+        return true
+      })
     })
     .catch((error: unknown) => {
       if (error instanceof NothingAdded) return false

@@ -33,6 +33,11 @@ export function binaryFrame(parts: readonly Uint8Array[]): Buffer {
   return Buffer.concat([header, ...parts], header.length + length)
 }
 
+/** Writes the header of a binary frame of a server that has `length` bytes at `at`. */
+export function writeBinaryHeader(frames: Buffer, at: number, length: number): void {
+  writeHeader(frames, at, 0x82, length)
+}
+
 function writeHeader(frames: Buffer, at: number, first: number, length: number): void {
   frames[at] = first
   if (length < 126) frames[at + 1] = length
@@ -45,4 +50,14 @@ function writeHeader(frames: Buffer, at: number, first: number, length: number):
   }
 }
 
-const headerOf = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10)
+/** How many bytes the header of a server's frame has, by the length of what is in it. */
+export const headerOf = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10)
+
+/** Where the frame of a server ends that begins at `at`. */
+export function frameEnd(frames: Buffer, at: number): number {
+  const short = frames[at + 1] as number
+  if (short < 126) return at + 2 + short
+  return short === 126
+    ? at + 4 + frames.readUInt16BE(at + 2)
+    : at + 10 + Number(frames.readBigUInt64BE(at + 2))
+}

@@ -1,7 +1,9 @@
 import type { Socket as NetSocket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { Admission } from './admission.ts'
+import { frameEnd } from './frame.ts'
 import type { Keepalive } from './keepalive.ts'
+import { pourLater } from './pour.ts'
 import { receiverOf, takeInParts } from './receiver.ts'
 
 /** How a connection ended: the client said goodbye (close frame without a code or with 1000), or anything else. */
@@ -57,6 +59,9 @@ export type SocketDeps = {
 
 const maxUnread = 1024 * 1024
 const lingerMs = 2000
+/** More than that is written in parts of about as much, in turns with others. */
+const mostAtOnce = 16 * 1024
+const pourBytes = 64 * 1024
 /** What a client may have looked at in one go, before others have their turn: bytes, of which each frame has some. */
 const mostInTurn = 64 * 1024
 const leastFrame = 4 * 1024
@@ -89,6 +94,8 @@ export class Connection extends WebSocket {
   }
 }
 
+type Pour = { frames: Buffer[]; bytes: number; whenDone: (() => void)[] }
+
 let lastId = 0
 
 /**
@@ -111,6 +118,8 @@ export class LiveSocket implements Socket {
   #open = true
   #allowance = 0
   #inTurn = 0
+  /** What is to be written in parts, and what comes behind it; null where nothing is. */
+  #poured: Pour | null = null
 
   /** For a connection that has just been opened, in its 'open' event: `handle` is to be called in the same. */
   constructor(raw: Connection, caller: { address: string; request: string }, deps: SocketDeps) {
@@ -129,7 +138,7 @@ export class LiveSocket implements Socket {
   }
 
   get unsentBytes(): number {
-    return this.#net.writableLength
+    return this.#net.writableLength + (this.#poured?.bytes ?? 0)
   }
 
   handle(handlers: SocketHandlers): void {
@@ -159,6 +168,54 @@ export class LiveSocket implements Socket {
     const raw = this.#raw
     if (!this.#open || raw.readyState !== raw.OPEN) return
     if (this.#tooSlow) return this.#cutSlow()
+    let bytes = 0
+    for (const { length } of frames) bytes += length
+    const poured = this.#poured
+    if (poured) {
+      poured.frames.push(...frames)
+      poured.bytes += bytes
+    } else if (bytes <= mostAtOnce) this.#writeNow(frames)
+    else {
+      this.#poured = { frames: [...frames], bytes, whenDone: [] }
+      pourLater(this)
+    }
+  }
+
+  /** Writes the next part of what is long: whole frames, for `ws` may write between them. */
+  pour(): { bytes: number; again: boolean } {
+    const poured = this.#poured
+    const net = this.#net
+    if (!poured || net.destroyed) return { bytes: 0, again: false }
+    if (net.writableNeedDrain) {
+      net.once('drain', () => pourLater(this))
+      return { bytes: 0, again: false }
+    }
+    const part: Buffer[] = []
+    let bytes = 0
+    while (bytes < pourBytes) {
+      const [first] = poured.frames
+      if (!first) break
+      let end = 0
+      while (end < first.length && bytes + end < pourBytes) end = frameEnd(first, end)
+      part.push(first.subarray(0, end))
+      bytes += end
+      if (end < first.length) poured.frames[0] = first.subarray(end)
+      else poured.frames.shift()
+    }
+    poured.bytes -= bytes
+    this.#writeNow(part)
+    if (poured.frames.length > 0) return { bytes, again: true }
+    this.#endPour()
+    return { bytes, again: false }
+  }
+
+  #endPour(): void {
+    const { whenDone = [] } = this.#poured ?? {}
+    this.#poured = null
+    for (const done of whenDone) done()
+  }
+
+  #writeNow(frames: readonly Buffer[]): void {
     const net = this.#net
     if (frames.length > 1) net.cork()
     for (const frame of frames) net.write(frame)
@@ -169,10 +226,12 @@ export class LiveSocket implements Socket {
     this.#allowance += bytes
   }
 
-  drained(): Promise<void> {
+  async drained(): Promise<void> {
     const net = this.#net
-    if (!this.#open || !net.writableNeedDrain) return Promise.resolve()
-    return new Promise((resolve) => {
+    const poured = this.#poured
+    if (poured) await new Promise<void>((resolve) => poured.whenDone.push(resolve))
+    if (!this.#open || !net.writableNeedDrain) return
+    await new Promise<void>((resolve) => {
       const done = (): void => {
         net.off('drain', done)
         net.off('close', done)
@@ -186,8 +245,12 @@ export class LiveSocket implements Socket {
   end(code: number | null): void {
     if (!this.#open) return
     this.#open = false
-    if (code === null) this.#net.end()
-    else this.#raw.farewell(code)
+    const end = (): void => {
+      if (code === null) this.#net.end()
+      else this.#raw.farewell(code)
+    }
+    if (this.#poured) this.#poured.whenDone.push(end)
+    else end()
     setTimeout(() => this.#raw.terminate(), lingerMs).unref()
   }
 
@@ -225,6 +288,7 @@ export class LiveSocket implements Socket {
 
   #close(code: number): void {
     this.#open = false
+    this.#endPour()
     this.#deps.keepalive.remove(this)
     this.#deps.admission.closed(this.remote)
     const how = code === closeNormal || code === closeWithoutCode ? 'left' : 'lost'
@@ -232,7 +296,7 @@ export class LiveSocket implements Socket {
   }
 
   get #tooSlow(): boolean {
-    const unread = this.#net.writableLength
+    const unread = this.unsentBytes
     if (unread <= maxUnread) this.#allowance = 0
     return unread > maxUnread + this.#allowance
   }

@@ -78,11 +78,13 @@ export class Outbox<Audience extends string> {
     const begun = performance.now()
     const exceptions = exceptionsOf(queue)
     const shares = new Map<readonly Audience[], Map<number, Share>>()
+    // Where nothing is to be cut all who speak the same form get the same.
+    const isCut = queue.some(({ frame, newer }) => typeof frame === 'function' || typeof newer === 'function')
     let deliveries = 0
     for (const { socket, audiences, newer, longest = 0 } of this.#recipients.values()) {
       const known = shares.get(audiences) ?? new Map<number, Share>()
       shares.set(audiences, known)
-      const form = longest * 2 + Number(newer)
+      const form = (isCut ? longest * 2 : 0) + Number(newer)
       let share = known.get(form)
       if (!share) {
         share = join(queue, audiences, newer, longest)

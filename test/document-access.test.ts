@@ -387,6 +387,7 @@ suite('tokens', () => {
       broadcastMessage('pointer'),
     )
     assert.equal((await ann.hears('broadcast')).data, 'pointer')
+    await bob.hears('keyAnswer', 3)
     assert.deepEqual(
       bob.all('keyAnswer').map(({ status }) => status),
       [0, 1, 0],

@@ -78,11 +78,11 @@ test('keys end with the connection that set them last', () => {
   const second = draftOf(view)
   second.setKey(setting('a', 1, 5, false), writer, 'bob')
   assert.deepEqual(
-    second.leave('ann').map(({ name, value, version }) => [name.toString(), value.length, version]),
+    second.leave('ann').gone.map(({ name, value, version }) => [name.toString(), value.length, version]),
     [['b', 0, 0]],
   )
   assert.deepEqual(
-    second.leave('bob').map(({ name, version }) => [name.toString(), version]),
+    second.leave('bob').gone.map(({ name, version }) => [name.toString(), version]),
     [['a', 6]],
   )
   assert.ok(second.setKey(setting('a', 0, 1, false), writer, 'cid'))
@@ -117,4 +117,28 @@ test('what counts for the quota: bytes, a row for all that is appended, one for 
   assert.ok(second.setKey(setting('k', 1, 2, true, '1'), writer, 'ann'))
   assert.equal(second.quotaBytes, -4)
   assert.ok(second.setKey(setting('cursor', 0, 1, false), writer, 'ann'))
+})
+
+test('the keys of a connection go so many at a time, those among them that were set just now', () => {
+  const view = empty()
+  const first = draftOf(view, 10_000)
+  for (const name of ['a', 'b', 'c', 'd']) first.setKey(setting(name, 0, 1, false), writer, 'ann')
+  first.setKey(setting('e', 0, 1, false), writer, 'bob')
+  first.apply()
+  const second = draftOf(view, 10_000)
+  second.setKey(setting('f', 0, 1, false), writer, 'ann')
+  second.setKey(setting('a', 1, 2, false), writer, 'bob')
+  const names = ({ gone }: { gone: { name: Buffer }[] }): string[] => gone.map(({ name }) => name.toString())
+  const left = second.leave('ann', 2)
+  assert.deepEqual([names(left), left.more], [['f', 'b'], true])
+  second.apply()
+  const third = draftOf(view, 10_000)
+  const rest = third.leave('ann', 2)
+  assert.deepEqual([names(rest), rest.more], [['c', 'd'], false])
+  third.apply()
+  assert.deepEqual([...view.keys.keys()].sort(), ['a', 'e'])
+  assert.deepEqual(
+    [...view.owned].map(([owner, ids]) => [owner, [...ids].sort()]),
+    [['bob', ['a', 'e']]],
+  )
 })

@@ -1,5 +1,5 @@
 /** What a document accepts (docs/document.md, Appending; Keys): decisions only, nothing is stored or sent here. */
-import { type Append, encodeKeys, type Key, type SetKey } from './protocol.ts'
+import { type Append, encodedLength, encodeKeys, type Key, type SetKey } from './protocol.ts'
 import { rowCosts } from './quota.ts'
 
 /** What a connection may do with its document. */
@@ -20,19 +20,30 @@ export type View<Owner> = {
 /** A document that is opened. */
 export function viewOf<Owner>(length: number, stored: readonly Key[]): View<Owner> {
   const view: View<Owner> = { length, keyBytes: 0, keys: new Map(), owned: new Map() }
-  for (const key of stored) {
-    view.keys.set(keyId(key.name), heldKey(key, null))
-    view.keyBytes += sizeOf(key)
+  const all = encodeKeys(stored)
+  let at = 0
+  for (const { name, value, version } of stored) {
+    const end = at + encodedLength({ name, value })
+    view.keys.set(keyId(name), heldKey(all.subarray(at, end), { name, version }, null))
+    view.keyBytes += name.length + value.length
+    at = end
   }
   return view
 }
 
-/** In memory of its own: the message that it comes from may be a small part of a large buffer. */
-function heldKey<Owner>(key: Key, owner: Owner | null): HeldKey<Owner> {
-  const encoded = encodeKeys([key])
-  const nameEnd = 8 + key.name.length
-  const { version } = key
-  return { encoded, name: encoded.subarray(8, nameEnd), value: encoded.subarray(nameEnd + 4), version, owner }
+/** What it has are parts of the bytes by which it is told. */
+function heldKey<Owner>(
+  encoded: Buffer,
+  { name: { length }, version }: Pick<Key, 'name' | 'version'>,
+  owner: Owner | null,
+): HeldKey<Owner> {
+  return {
+    encoded,
+    name: encoded.subarray(8, 8 + length),
+    value: encoded.subarray(12 + length),
+    version,
+    owner,
+  }
 }
 
 /** `left`: what may be added until the quota is full (`Quota`). */
@@ -109,23 +120,30 @@ export class Draft<Owner> {
     this.#quotaBytes += more
     this.#keys += isOneMore
     this.#keyBytes = bytes
-    const key = heldKey({ name, value, version: newVersion }, stored ? null : by)
+    const told = { name, value, version: newVersion }
+    const key = heldKey(encodeKeys([told]), told, stored ? null : by)
     if (!stored) addTo(this.#setBy, by, id)
     this.#changed.set(id, key)
     return key
   }
 
-  /** Takes away the keys of a connection that has ended, and returns what others are to be told of them. */
-  leave(by: Owner): Key[] {
-    const ids = new Set([...(this.#view.owned.get(by) ?? []), ...(this.#setBy.get(by) ?? [])])
-    return Array.from(ids).flatMap((id) => {
-      const key = this.#key(id)
-      if (!key || key.owner !== by) return []
-      this.#changed.set(id, null)
-      this.#keys--
-      this.#keyBytes -= sizeOf(key)
-      return [{ name: key.name, value: Buffer.alloc(0), version: (key.version + 1) % 2 ** 32 }]
-    })
+  /**
+   * Takes away keys of a connection that has ended, so many at a time; returns what others are to be told of them, and
+   * whether there are more.
+   */
+  leave(by: Owner, most = Infinity): { gone: Key[]; more: boolean } {
+    const gone: Key[] = []
+    for (const ids of [this.#setBy.get(by) ?? [], this.#view.owned.get(by) ?? []])
+      for (const id of ids) {
+        const key = this.#key(id)
+        if (!key || key.owner !== by) continue
+        if (gone.length === most) return { gone, more: true }
+        this.#changed.set(id, null)
+        this.#keys--
+        this.#keyBytes -= sizeOf(key)
+        gone.push({ name: key.name, value: Buffer.alloc(0), version: (key.version + 1) % 2 ** 32 })
+      }
+    return { gone, more: false }
   }
 
   /** The stored keys among the changed ones. */

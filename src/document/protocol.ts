@@ -298,9 +298,13 @@ export function setKeyAnswer(done: boolean, request: number): Buffer {
   return message
 }
 
-/** Keys as a message has them, one behind the other. */
+/** How many bytes a key has in a message. */
+export const encodedLength = ({ name, value }: Pick<Key, 'name' | 'value'>): number =>
+  12 + name.length + value.length
+
+/** Keys as a message has them, one behind the other, in memory of their own. */
 export function encodeKeys(keys: readonly Key[]): Buffer {
-  const size = keys.reduce((sum, { name, value }) => sum + 12 + name.length + value.length, 0)
+  const size = keys.reduce((sum, key) => sum + encodedLength(key), 0)
   const bytes = Buffer.allocUnsafeSlow(size)
   let at = 0
   for (const { name, value, version } of keys) {

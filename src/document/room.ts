@@ -134,14 +134,16 @@ type Job = CommandJob | LeaveJob | AdminJob | { type: 'enter'; session: Document
 
 /** What tells of something, in both forms of the protocol. */
 type Told = Readonly<Record<Version, Telling>>
-/** `data`: what is to be stored. */
-type Decided = { tell?: () => void; data?: Buffer; told?: Told }
+/** `data`: what is to be stored; `cost`: beyond that of the job. */
+type Decided = { tell?: () => void; data?: Buffer; told?: Told; cost?: number }
 
 /** `counted`: its bytes count for the quota. */
 type OpenDocument = { number: string; counted: boolean; view: View<DocumentSession>; tail: Tail }
 
 const maxQueued = 100_000
 const mostAtOnce = 250
+const mostKeysAtOnce = 1000
+const costOfKey = 1024
 const mostCostAtOnce = 1024 * 1024
 const pageBytes = 1024 * 1024
 const longBytes = 256 * 1024
@@ -444,7 +446,8 @@ export class DocumentRoom implements SessionRoom {
       run.push(job)
       if (job.type === 'command') cost += job.cost
       if (!draft) continue
-      const { tell, data, told } = this.#decide(draft, job)
+      const { tell, data, told, cost: more = 0 } = this.#decide(draft, job)
+      cost += more
       if (tell) tellings.push(tell)
       if (told && told[2].length > longBytes) long.push(told)
       if (!data) continue
@@ -507,8 +510,10 @@ export class DocumentRoom implements SessionRoom {
     const { session } = job
     const answer = (message: Buffer) => () => this.#outbox.sendTo(session.socket, binaryFrame([message]))
     if (job.type === 'leave') {
-      const gone = draft.leave(session)
-      return gone.length === 0 ? {} : { tell: () => this.#tellOfKeys(gone, null) }
+      const { gone, more } = draft.leave(session, mostKeysAtOnce)
+      if (more) this.#mailbox.push({ type: 'leave', session })
+      if (gone.length === 0) return {}
+      return { cost: gone.length * costOfKey, tell: () => this.#tellOfKeys(gone, null) }
     }
     const { command } = job
     const { permissions } = session

@@ -14,9 +14,15 @@ const commandTexts: Readonly<Record<Command, readonly [args: string, text: strin
     'Does the same, then checks configuration, database and rights. What is missing is printed as statements to run.',
   ],
   health: ['', 'Asks the server at -adminlisten, or else -listen, whether it is ready.'],
-  unban: [
+  meetings: ['', 'Lists the meetings on the web with their ids and states, and who is in them.'],
+  kick: [
     'MEETING MEMBER',
-    'Lets in again whom an admin has kicked without return. It takes the ids of the meeting and of the member (user id).',
+    'Disconnects a member from a meeting, without return, as an admin of the meeting can. It takes the id of the meeting, and the id (user id) or the name of the member. A running server does it within seconds.',
+  ],
+  unban: ['MEETING MEMBER', 'Lets in again who was kicked without return. It takes the same.'],
+  admit: [
+    'MEETING MEMBER',
+    "Lets a member into an open meeting who was not there when it was opened. It takes the same, and sets the member's allowrejoin on the site.",
   ],
   version: ['', 'Says which version it is.'],
   help: ['', 'Says how it is used.'],

@@ -2,18 +2,38 @@ import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
 import { checkChat, migrateChat } from './chat/schema.ts'
-import { anonymousDocuments, type Config, type ListenAddress, publicStatus } from './config.ts'
+import {
+  anonymousDocuments,
+  type Config,
+  type ListenAddress,
+  type MemberCommand,
+  publicStatus,
+} from './config.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
 import { checkRights, migrate } from './db/schema.ts'
+import { describeAddress } from './edge/listen.ts'
 import type { Certificate } from './edge/tls.ts'
-import { deleteBan } from './meeting/store.ts'
+import { printable } from './edge/printable.ts'
+import type { MeetingState } from './meeting/meeting.ts'
+import {
+  allowEntry,
+  type Candidate,
+  deleteBan,
+  findMeeting,
+  findMembers,
+  insertOperatorsBan,
+  listMeetings,
+  type MemberName,
+} from './meeting/operate.ts'
 
 /** What a command has to say, and whether it did what it was asked. */
 export type Outcome = { text: string; ok: boolean }
 
 const healthTimeoutMs = 5000
+/** Of members that a name may mean. */
+const mostCandidates = 20
 
 async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): Promise<T> {
   const open = (): Sql => openPool(config.database, { timezone: config.timezone, max: 1 })
@@ -67,13 +87,80 @@ export async function runCheck(config: Config, certificate: Certificate | null):
   }
 }
 
-/** `plenum unban`: lets a member who was kicked without return enter again. */
-export async function runUnban(config: Config, meeting: number, member: number): Promise<Outcome> {
-  const found = await withDatabase(config, (sql) => deleteBan(sql, meeting, member))
-  return found
-    ? { text: `member ${member} may enter meeting ${meeting} again`, ok: true }
-    : { text: `member ${member} is not banned from meeting ${meeting}`, ok: false }
+/** `plenum meetings`: which there are, how they stand, and who is in them. */
+export async function runMeetings(config: Config): Promise<Outcome> {
+  const meetings = await withDatabase(config, listMeetings)
+  const width = Math.max(...meetings.map(({ id }) => String(id).length))
+  const lines = meetings.flatMap(({ id, name, state, at, people }) => [
+    `${String(id).padStart(width)}  ${state.padEnd(8)}  ${at}  ${printable(name)}  ${people.length === 1 ? '1 person' : `${people.length} people`}`,
+    ...people.map(
+      (person) =>
+        `${' '.repeat(width)}    ${person.id} ${printable(person.name)}${person.admin ? ' (admin)' : ''}`,
+    ),
+  ])
+  return { text: lines.length > 0 ? lines.join('\n') : 'there is no meeting on the web', ok: true }
 }
+
+/** `plenum unban`, `plenum kick` and `plenum admit`: what is done to a member of a meeting, by id or by name. */
+export async function runMemberCommand(
+  config: Config,
+  { command, meeting, member }: { command: MemberCommand; meeting: number; member: MemberName },
+): Promise<Outcome> {
+  return await withDatabase(config, async (sql) => {
+    const found = await findMeeting(sql, meeting)
+    if (!found)
+      return { text: `there is no meeting ${meeting} on the web: "plenum meetings" lists them`, ok: false }
+    const [one, ...others] = await findMembers(sql, meeting, member)
+    const asked = typeof member === 'number' ? `the id ${member}` : `the name ${printable(member)}`
+    if (!one) return { text: `no member with ${asked} has a key of meeting ${meeting}`, ok: false }
+    if (others.length > 0) {
+      const shown = [one, ...others]
+        .slice(0, mostCandidates)
+        .map(({ id, name }) => `${id} ${printable(name)}`)
+      const more = others.length >= mostCandidates ? ', and more' : ''
+      return {
+        text: `several members go by ${asked}, give the id of one: ${shown.join(', ')}${more}`,
+        ok: false,
+      }
+    }
+    return await memberCommands[command](sql, { id: meeting, ...found }, one)
+  })
+}
+
+type Meeting = { id: number; name: string; state: MeetingState }
+
+const memberCommands: Record<
+  MemberCommand,
+  (sql: Sql, meeting: Meeting, member: Candidate) => Promise<Outcome>
+> = {
+  async unban(sql, meeting, member) {
+    return (await deleteBan(sql, meeting.id, member.id))
+      ? { text: `${nameOf(member)} may enter meeting ${meeting.id} again`, ok: true }
+      : { text: `${nameOf(member)} is not banned from meeting ${meeting.id}`, ok: false }
+  },
+  async kick(sql, meeting, member) {
+    if (!(await insertOperatorsBan(sql, meeting.id, member.id)))
+      return { text: `${nameOf(member)} is banned from meeting ${meeting.id} already`, ok: false }
+    const end = member.present ? '; who is in is disconnected within seconds' : ''
+    return {
+      text: `${nameOf(member)} may enter meeting ${meeting.id} no more (plenum unban undoes it)${end}`,
+      ok: true,
+    }
+  },
+  async admit(sql, { id, state }, member) {
+    const no = (text: string): Outcome => ({ text: `${nameOf(member)} ${text}`, ok: false })
+    if (member.banned) return no(`is banned from meeting ${id}: "plenum unban" lets them in again`)
+    if (state === 'closed') return no(`cannot enter meeting ${id}: it is closed, for good`)
+    if (state === 'finished')
+      return no(`cannot enter meeting ${id}: it is finished, and only admins can enter it`)
+    if (state === 'pending') return no(`needs no admission to meeting ${id}: it is not open yet`)
+    if (member.allowRejoin) return no(`may enter meeting ${id} as it is`)
+    await allowEntry(sql, id, member.id)
+    return { text: `${nameOf(member)} may enter meeting ${id} now`, ok: true }
+  },
+}
+
+const nameOf = ({ id, name }: Candidate): string => `${printable(name)}, member ${id}`
 
 /** `plenum health`: asks the server that listens at the configured address whether it is ready. */
 export async function runHealth(config: Config): Promise<Outcome> {
@@ -86,16 +173,35 @@ export async function runHealth(config: Config): Promise<Outcome> {
   const secured = config.tls !== null && config.adminListen === null
   const options = { ...where, path: '/readyz', timeout: healthTimeoutMs }
   const ask = secured ? getSecurely : get
+  const place = `${config.adminListen ? '-adminlisten' : '-listen'} ${describeAddress(address)}`
   return await new Promise((resolve) => {
+    const no = (text: string): void => resolve({ text, ok: false })
     const request = ask({ ...options, ...(secured ? { rejectUnauthorized: false } : {}) }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => (text += chunk))
-      response.on('end', () => resolve({ text: text.trim(), ok: response.statusCode === 200 }))
+      response.on('end', () => {
+        const said = text.trim()
+        if (response.statusCode !== 404) return resolve({ text: said, ok: response.statusCode === 200 })
+        no(
+          `no answer about health at ${place} (404): ${config.adminListen ? 'something else listens there' : 'a server with -adminlisten answers there; give it here too (-adminlisten, PLENUM_ADMINLISTEN or -config)'}`,
+        )
+      })
     })
     request.on('timeout', () => request.destroy(new Error('no answer in time')))
-    request.on('error', (error) => resolve({ text: `no answer: ${error.message}`, ok: false }))
+    request.on('error', (error) => no(`no answer: ${explainSilence(error, place)}`))
   })
+}
+
+/** `place` is where it was asked. The error's own words stay, for they have the address that was taken. */
+function explainSilence(error: Error & { code?: string }, place: string): string {
+  const hints: Readonly<Record<string, string>> = {
+    ECONNREFUSED: 'nobody listens',
+    ENOENT: 'there is no such socket, is the server up?',
+    EACCES: "whoever runs this has no right to that socket: as root, or as the service's user",
+  }
+  const hint = hints[error.code ?? '']
+  return hint ? `${hint} (${place}): ${error.message}` : error.message
 }
 
 /** Who listens on all addresses is asked on this machine's own. */

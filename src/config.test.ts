@@ -208,7 +208,10 @@ test('unknown flags and arguments too many are refused', () => {
   assert.match(refusal(['-origin', '*', '-']), /^serve takes only flags/)
   assert.match(refusal(['-origin', '*', '--', '-grace']), /^serve takes only flags/)
   assert.match(refusal(['migrate', 'now']), /^migrate takes only flags/)
-  assert.match(refusal(['start']), /a command \(serve, migrate, check, health, unban, version, help\)/)
+  assert.match(
+    refusal(['start']),
+    /a command \(serve, migrate, check, health, meetings, kick, unban, admit, version, help\)/,
+  )
   assert.match(refusal(['']), /a command/)
 })
 
@@ -246,7 +249,12 @@ test('unban takes a meeting and a member, before or after the flags', () => {
     ['1', '99999999999'],
     ['1', '1.5'],
   ])
-    assert.match(refusal(['unban', ...args]), /^unban takes two numbers/)
+    assert.match(refusal(['unban', ...args]), /^unban takes MEETING/)
+  for (const command of ['kick', 'unban', 'admit'] as const) {
+    const invocation = parse([command, '12', 'Ada', 'Lovelace'])
+    assert.ok(invocation.command === command)
+    assert.deepEqual([invocation.meeting, invocation.member], [12, 'Ada Lovelace'])
+  }
 })
 
 test('version and help are asked for in every usual way, whatever else is missing', () => {

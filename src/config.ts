@@ -63,8 +63,8 @@ export type DocumentConfig = Readonly<{
 }>
 
 export type Invocation =
-  | { command: 'serve' | 'migrate' | 'check' | 'health'; config: Config; settings: Settings }
-  | { command: 'unban'; config: Config; meeting: number; member: number }
+  | { command: 'serve' | 'migrate' | 'check' | 'health' | 'meetings'; config: Config; settings: Settings }
+  | { command: MemberCommand; config: Config; meeting: number; member: number | string }
   | { command: 'version' }
   | { command: 'help' }
 
@@ -400,7 +400,19 @@ type Values = { [K in Name]: ReturnType<Table[K]['parse']> | null }
 
 const names = Object.keys(table) as Name[]
 const fileVariables = new Set([...names.map(envTwin), ...databaseVariables, ...unsupportedVariables])
-export const commands = ['serve', 'migrate', 'check', 'health', 'unban', 'version', 'help'] as const
+const memberCommands = ['kick', 'unban', 'admit'] as const
+/** What is done to a member of a meeting. */
+export type MemberCommand = (typeof memberCommands)[number]
+export const commands = [
+  'serve',
+  'migrate',
+  'check',
+  'health',
+  'meetings',
+  ...memberCommands,
+  'version',
+  'help',
+] as const
 export type Command = (typeof commands)[number]
 
 /** What is to be known of each flag to document it, in the order of the usage text. */
@@ -437,9 +449,8 @@ export function parseInvocation(args: readonly string[], env: Env, host: Host): 
   if (told === 'version' || told === 'help') return { command: told }
   checkPositional(told, positional)
   const { config, settings } = readConfig(told, texts, withFile(texts, env, host))
-  if (told !== 'unban') return { command: told, config, settings }
-  const [meeting = 0, member = 0] = positional.map((text) => parseId(text))
-  return { command: told, config, meeting, member }
+  if (!isMemberCommand(told)) return { command: told, config, settings }
+  return { command: told, config, ...parseMember(told, positional) }
 }
 
 /** The text of `plenum --help`. */
@@ -452,8 +463,11 @@ export function usage(): string {
   return `usage: plenum [serve] -origin ORIGIN [flags]   serve meetings
        plenum migrate [flags]                  create or update Plenum's tables, then end
        plenum check -origin ORIGIN [flags]     check configuration and database, then end
-       plenum health [flags]                   ask the server at -listen whether it is ready
+       plenum health [flags]                   ask the server at -adminlisten or -listen if it is ready
+       plenum meetings [flags]                 list meetings, their states, and who is in them
+       plenum kick MEETING MEMBER [flags]      disconnect a member, without return
        plenum unban MEETING MEMBER [flags]     let a member enter who was kicked without return
+       plenum admit MEETING MEMBER [flags]     let a member into an open meeting who comes late
        plenum version | help
 
 Flags take one dash or two, and their value after a space or =. In parentheses is the environment
@@ -675,9 +689,8 @@ function unknownFlag(name: string): string {
 }
 
 function checkPositional(command: Command, positional: readonly string[]): void {
-  if (command === 'unban') {
-    if (positional.length !== 2 || positional.some((text) => parseId(text) === 0))
-      throw new UsageError('unban takes two numbers: MEETING (its id) and MEMBER (the user id)')
+  if (isMemberCommand(command)) {
+    parseMember(command, positional)
     return
   }
   if (positional.length > 0) {
@@ -686,6 +699,25 @@ function checkPositional(command: Command, positional: readonly string[]): void 
       `${command} takes only flags; one argument too many (quote a value with spaces; on-off flags are set as ${on.join(', ')})`,
     )
   }
+}
+
+function isMemberCommand(command: Command): command is MemberCommand {
+  return memberCommands.some((one) => one === command)
+}
+
+/** A name may be several arguments. */
+function parseMember(
+  command: MemberCommand,
+  [first = '', ...others]: readonly string[],
+): { meeting: number; member: number | string } {
+  const meeting = parseId(first)
+  const text = others.join(' ').trim()
+  const member = /^[-+.\d\s]+$/.test(text) ? parseId(text) : text
+  if (meeting === 0 || member === 0 || member === '')
+    throw new UsageError(
+      `${command} takes MEETING (its id) and MEMBER (the user id, or the name); "plenum meetings" lists them`,
+    )
+  return { meeting, member }
 }
 
 function checkListeners({ listen, adminlisten, profilelisten }: Values): void {

@@ -2,7 +2,7 @@ import { fstatSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import process from 'node:process'
 import { isatty } from 'node:tty'
-import { type Outcome, runCheck, runHealth, runMigrate, runUnban } from './commands.ts'
+import { type Outcome, runCheck, runHealth, runMeetings, runMemberCommand, runMigrate } from './commands.ts'
 import { type Config, type Invocation, parseInvocation, type Settings, usage, UsageError } from './config.ts'
 import { cannotRead } from './db/place.ts'
 import { describeError } from './db/pool.ts'
@@ -176,8 +176,12 @@ async function run(prepared: Prepared): Promise<void> {
       return await finish(runCheck(invocation.config, certificate))
     case 'health':
       return await finish(runHealth(invocation.config))
+    case 'meetings':
+      return await finish(runMeetings(invocation.config))
+    case 'kick':
     case 'unban':
-      return await finish(runUnban(invocation.config, invocation.meeting, invocation.member))
+    case 'admit':
+      return await finish(runMemberCommand(invocation.config, invocation))
     case 'version':
       return say(`plenum ${PLENUM_VERSION} (${runtimeName()})\n`)
     case 'help':

@@ -145,7 +145,7 @@ suite('command line', { concurrency: 4 }, () => {
     assert.match(await complaint(['-origin', '*', '-port', '8199']), /^plenum: -port is not a flag: /)
     assert.match(await complaint(['start', '-origin', '*']), /^plenum: .*command/)
     assert.match(await complaint(['-origin', '*', 'more']), /^plenum: serve takes only flags/)
-    assert.match(await complaint(['unban', '1', '-dburl', 'x=y']), /^plenum: unban takes two numbers/)
+    assert.match(await complaint(['unban', '1', '-dburl', 'x=y']), /^plenum: unban takes MEETING/)
   })
 
   test('serve and check take no start without -origin', async () => {
@@ -198,7 +198,7 @@ suite('command line', { concurrency: 4 }, () => {
         assert.match(stdout, new RegExp(`^  -${name}\\b`, 'm'))
         assert.ok(stdout.includes(`PLENUM_${name.toUpperCase()}`))
       }
-      for (const command of ['serve', 'migrate', 'check', 'health', 'unban'])
+      for (const command of ['serve', 'migrate', 'check', 'health', 'meetings', 'kick', 'unban', 'admit'])
         assert.match(stdout, new RegExp(`\\b${command}\\b`))
     }
   })
@@ -274,6 +274,62 @@ suite('command line', { concurrency: 4 }, () => {
     const again = await unban(meeting.id, meeting.user(1))
     assert.equal(again.code, 1)
     assert.match(again.stderr, /is not banned/)
+  })
+})
+
+suite('commands for members', { concurrency: 4 }, () => {
+  test('kick ends a connection as an admin does, by a name too, and admit lets in who comes late', async (t) => {
+    const house = await openHouse(t)
+    const plenum = await house.start()
+    const meeting = await gather(house.db.sql, plenum, 4)
+    await house.db.sql`
+      update membership_member set fullname = case user_id
+        when ${meeting.user(1)} then 'Eve van der \u202eMallory' when ${meeting.user(2)} then 'Ann Mallory' else fullname end`
+    const [chair, member, other] = await meeting.enterAll(0, 1, 2)
+    const ask = (...args: string[]) => runPlenum([...args, '-dburl', house.db.url])
+    const id = String(meeting.id)
+    const several = await ask('kick', id, 'mallory')
+    assert.equal(several.code, 1)
+    assert.match(several.stderr, /^several members go by the name "mallory", give the id of one: /)
+    assert.ok(several.stderr.includes(`${meeting.user(1)} "Eve van der \\u202eMallory"`), several.stderr)
+    const { code, stderr } = await ask('kick', id, 'EVE', 'van der', 'mallory')
+    assert.equal(code, 0, stderr)
+    assert.equal(await farewell(member), 'You have been forcibly disconnected from this meeting')
+    await chair.next('removeuser')
+    assert.match((await meeting.texts()).at(-1) ?? '', /^User Eve .* has been disconnected by the operator$/)
+    assert.equal(await answerTo(await meeting.connect(1)), 'refused')
+    assert.match(
+      (await ask('kick', id, String(meeting.user(1)))).stderr,
+      /is banned from meeting \d+ already$/,
+    )
+    const listed = await ask('meetings')
+    assert.match(listed.stdout, new RegExp(`^ *${id}  pending .* 2 people$`, 'm'))
+    assert.ok(listed.stdout.includes(`${meeting.user(2)} "Ann Mallory"`) && !listed.stdout.includes('\u202e'))
+    assert.equal((await ask('unban', id, 'Eve', 'Mallory')).code, 0)
+    await until('they may enter', async () => (await answerTo(await meeting.connect(1))) === 'entered')
+
+    assert.match((await ask('admit', id, String(meeting.user(3)))).stderr, /is not open yet$/)
+    chair.send({ type: 'open' })
+    await chair.next('status')
+    assert.equal(await answerTo(await meeting.connect(3)), 'refused')
+    assert.equal((await ask('admit', id, String(meeting.user(3)))).code, 0)
+    assert.equal(await answerTo(await meeting.connect(3)), 'entered')
+    assert.match((await ask('admit', id, 'nobody')).stderr, /^no member with the name "nobody" has a key/)
+    assert.match((await ask('admit', '999999', '1')).stderr, /^there is no meeting 999999 on the web/)
+    await settle(other)
+  })
+
+  test('health says where it has asked, and that it may be elsewhere', async (t) => {
+    const house = await openHouse(t)
+    const adminListen = `127.0.0.1:${await freePort()}`
+    const plenum = await house.start({ flags: ['-adminlisten', adminListen], readyAt: adminListen })
+    const asked = await runPlenum(['health', '-listen', plenum.listen])
+    assert.equal(asked.code, 1)
+    assert.match(
+      asked.stderr,
+      /^no answer about health at -listen .*: a server with -adminlisten answers there/,
+    )
+    assert.equal((await runPlenum(['health', '-adminlisten', adminListen])).code, 0)
   })
 })
 

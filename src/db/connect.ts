@@ -81,9 +81,41 @@ async function openSocket(place: DatabaseHost, deadline: Deadline): Promise<Sock
   const socket = connect(isSocket(place) ? { path: socketPath(place) } : place)
   // Between our last listener and the driver's first one an error must not end the process.
   socket.on('error', () => {})
-  await until(deadline.watch(socket), 'connect', place)
+  await until(deadline.watch(socket), 'connect', place).catch((error: unknown) => {
+    throw isSocket(place) ? explained(error, place) : error
+  })
   return socket
 }
+
+/** Of a Unix socket it is said what is missing: the system's words name its path and nothing else. */
+function explained(error: unknown, place: DatabaseHost): unknown {
+  const path = socketPath(place)
+  switch (codeOf(error)) {
+    case 'ENOENT':
+      return new ConnectError(
+        'ENOENT',
+        `there is no socket ${path} (ENOENT): is PostgreSQL up, on this port, and is that its folder (unix_socket_directories)?`,
+        { cause: error },
+      )
+    case 'EACCES':
+    case 'EPERM':
+      return new ConnectError(
+        'EACCES',
+        `no right to connect to the socket ${path} (EACCES): the rights on it (unix_socket_permissions) and on its folder do not let this user`,
+        { cause: error },
+      )
+    case 'ECONNREFUSED':
+      return new ConnectError(
+        'ECONNREFUSED',
+        `nobody listens on the socket ${path} (ECONNREFUSED): is PostgreSQL up?`,
+        { cause: error },
+      )
+    default:
+      return error
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : null)
 
 async function offersTls(socket: Socket, place: DatabaseHost): Promise<boolean> {
   socket.write(sslRequest)

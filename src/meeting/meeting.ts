@@ -136,6 +136,11 @@ export type Decision = { write: Write; events: (committed: Committed) => Event[]
 const decision = (write: Write, ...events: Event[]): Decision => ({ write, events: () => events })
 const system = (text: string): LineDraft => ({ sender: null, text })
 
+const kickLine = (name: string, by: string): LineDraft =>
+  system(`User ${name} has been disconnected by ${by}`)
+/** Who kicks from the command line, as the record calls them. */
+const operator = 'the operator'
+
 /** The two lines by which the site finds the permanent record. */
 export const marks = {
   open: 'This meeting is now open',
@@ -379,7 +384,7 @@ export function decide(
       const { id } = attendee
       const departed: Event = { type: 'departed', member: id, told: disconnects.kicked }
       const write: Write = {
-        lines: [system(`User ${attendee.name} has been disconnected by ${by.name}`)],
+        lines: [kickLine(attendee.name, by.name)],
         depart: [id],
       }
       if (target.canRejoin) return decision(write, departed)
@@ -468,10 +473,13 @@ export function followSite(meeting: Meeting, site: SiteState, asOf: number): Dec
   if (site.name !== meeting.name) events.push({ type: 'renamed', name: site.name })
   if (site.state !== meeting.state && meeting.stateRevision <= asOf)
     events.push({ type: 'stateChanged', state: site.state })
-  if (meeting.banRevision <= asOf)
+  if (meeting.banRevision <= asOf) {
     for (const member of meeting.banned)
       if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
+    for (const member of site.banned) if (!meeting.banned.has(member)) events.push({ type: 'banned', member })
+  }
   const expelled: Attendee[] = []
+  const kicked: Attendee[] = []
   for (const attendee of meeting.attendees.values()) {
     if (attendee.revision > asOf) continue
     const { id } = attendee
@@ -479,16 +487,29 @@ export function followSite(meeting: Meeting, site: SiteState, asOf: number): Dec
     const admin = site.admins.has(id)
     const keyLost = !row || (attendee.key !== null && attendee.key !== row.key)
     const rejoinLost = row && !row.allowRejoin && !admin && site.state === 'open'
-    if (keyLost || rejoinLost) expelled.push(attendee)
+    // Who is kicked by a command of the meeting is gone with it: this ban comes from the command line.
+    if (site.banned.has(id)) kicked.push(attendee)
+    else if (keyLost || rejoinLost) expelled.push(attendee)
     else if (attendee.admin !== admin || attendee.proxyName !== row.proxyName || attendee.name !== row.name) {
       const { name, proxyName } = row
       const isRenamed = name !== attendee.name
       events.push({ type: 'attendeeChanged', member: id, name, admin, proxyName, isRenamed })
     }
   }
-  if (events.length === 0 && expelled.length === 0) return null
+  if (events.length === 0 && expelled.length === 0 && kicked.length === 0) return null
   const departure = depart(expelled, disconnects.notAllowed)
-  return { write: departure.write, events: (committed) => [...events, ...departure.events(committed)] }
+  const { lines, depart: departed = [] } = departure.write
+  return {
+    write: {
+      lines: [...kicked.map(({ name }) => kickLine(name, operator)), ...lines],
+      depart: [...kicked.map(({ id }) => id), ...departed],
+    },
+    events: (committed) => [
+      ...kicked.map(({ id }): Event => ({ type: 'departed', member: id, told: disconnects.kicked })),
+      ...events,
+      ...departure.events(committed),
+    ],
+  }
 }
 
 /** Changes the view by one event. */

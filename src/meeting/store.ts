@@ -492,16 +492,3 @@ export async function readSite(
   const { timezone = 'UTC', utc_offset: utcOffset = 0 } = rows[0] ?? {}
   return { reports, zone: { timezone, utcOffset } }
 }
-
-/** Lets a member who was kicked without return enter again. False where there was no such ban. */
-export async function deleteBan(sql: Sql, meeting: number, member: MemberId): Promise<boolean> {
-  return await sql.begin(async (tx) => {
-    const { count } = await tx`
-      delete from plenum.ban where meeting_id = ${meeting} and member_id = ${member}`
-    if (count === 0) return false
-    await tx`
-      update membership_membermeetingkey set allowrejoin = true
-      where meeting_id = ${meeting} and member_id = ${member}`
-    return true
-  })
-}

@@ -78,9 +78,11 @@ function suitingFormat(): LogFormat {
   return process.env['JOURNAL_STREAM'] === `${dev}:${ino}` ? 'journal' : 'json'
 }
 
-/** Why it ends, in one line: "systemctl status" shows but the last few. In the journal it is an error. */
+/** Why it ends, in one line or few: "systemctl status" shows but the last ten. In the journal each is an error. */
 function complain(text: string): void {
-  print(stderrFd, `${suitingFormat() === 'journal' ? '<3>' : ''}plenum: ${text}\n`)
+  const lines = `plenum: ${text}`.split('\n')
+  const priority = suitingFormat() === 'journal' ? '<3>' : ''
+  print(stderrFd, lines.map((line) => `${priority}${line}\n`).join(''))
 }
 
 function fail(error: unknown): never {
@@ -99,11 +101,18 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   const supervisor = new Supervisor(supervisorTerms(), (error) =>
     write({ level: 'warn', event: 'notifyFailed', error: describeError(error) }),
   )
+  let told = ''
+  let standing = (): string => told
+  const report = (): void => {
+    const text = standing()
+    if (text === told) return
+    told = text
+    supervisor.status(text)
+  }
   const log: Log = (entry) => {
     write(entry)
-    if (entry.event === 'serving' || entry.event === 'databaseBack') supervisor.status('serving the meetings')
-    if (entry.event === 'databaseLost') supervisor.status('the database does not answer')
-    if (entry.event === 'waiting') supervisor.status(`waiting: ${entry.reason}`)
+    // What has happened is in the log before it is so.
+    setImmediate(report)
   }
   tell = log
   // Each await that a socket can reach has an owner; should one have been forgotten, the meeting goes on.
@@ -126,6 +135,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
     onFatal: fail,
   })
   tell = running.log
+  standing = running.standing
   reload = createReload(settings, {
     read() {
       const invocation = parse()
@@ -139,6 +149,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   })
   if (asked) reload()
   supervisor.ready()
+  report()
   let signals = 0
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

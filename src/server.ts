@@ -57,6 +57,8 @@ export type Running = {
   certify: (certificate: Certificate) => void
   /** The log, with the entries counted. */
   log: Log
+  /** How things stand, in words. */
+  standing: () => string
 }
 
 type AdjustableName =
@@ -154,6 +156,18 @@ export async function startServer(
     if (stopping) return 'draining'
     if (!lease) return waitsFor
     return hub ? null : (lease.waitsFor ?? 'the meetings are being read')
+  }
+
+  /** How things stand, in words for the operator: of the meetings first, then of the chat where it has trouble of its own. */
+  const standing = (): string => {
+    const reason = waiting()
+    const meetings =
+      reason !== null
+        ? `waiting: ${reason}`
+        : hub?.databaseFails
+          ? 'the database does not answer'
+          : 'serving the meetings'
+    return chat?.hub.databaseFails ? `${meetings}; the chat cannot read its log` : meetings
   }
 
   const databaseAnswers = async (): Promise<string | null> => {
@@ -374,6 +388,7 @@ export async function startServer(
 
   return {
     log,
+    standing,
     adjust(config) {
       if (stopping) return
       adjusted = config

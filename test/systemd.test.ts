@@ -9,10 +9,11 @@ import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { WebSocket } from 'ws'
 import { createDatabase } from './support/database.ts'
 import type { Database } from './support/database.ts'
 import { currentRuntime, denoPermissions, startPlenum } from './support/server.ts'
-import type { Plenum } from './support/server.ts'
+import type { Plenum, PlenumOptions } from './support/server.ts'
 import { commandOf, readSection } from './support/unit.ts'
 import { until } from './support/until.ts'
 
@@ -84,11 +85,17 @@ const notifyPermissions = [
   '--allow-run=systemd-notify',
 ]
 
-async function start(t: TestContext, env: Record<string, string>, database?: Database): Promise<Plenum> {
+async function start(
+  t: TestContext,
+  env: Record<string, string>,
+  database?: Database,
+  options: Partial<PlenumOptions> = {},
+): Promise<Plenum> {
   const db = database ?? (await createDatabase())
   const plenum = await startPlenum({
     database: db.url,
     env,
+    ...options,
     ...(currentRuntime() === 'deno' ? { runtimeFlags: [...notifyPermissions] } : {}),
   })
   t.after(async () => {
@@ -138,6 +145,40 @@ suite('under systemd', { concurrency: 3 }, () => {
     await db.sql`alter table gone rename to membership_meeting`
     await until('it serves again', says('serving the meetings'))
   })
+
+  test(
+    'a standby whose chat cannot be read says both, and is no server of meetings after it',
+    { skip: !speaks },
+    async (t) => {
+      const db = await createDatabase()
+      const options = { database: db.url, flags: ['-chat'], poll: 0.1 }
+      const first = await startPlenum(options)
+      t.after(() => first.kill())
+      const { socket, messages } = await supervise(t)
+      const standby = await start(t, { NOTIFY_SOCKET: socket }, db, {
+        flags: ['-chat'],
+        poll: 0.1,
+        ready: false,
+      })
+      const waits = 'STATUS=waiting: another Plenum process serves the meetings; waiting for its lock'
+      const says = (text: string) => () =>
+        messages.findLast((message) => message.startsWith('STATUS='))?.trim() === text
+      await until('it waits', says(waits))
+      const key = 'k'.repeat(54)
+      await db.sql`insert into chat.sessions (key, "user", room) values (${key}, 'Ann', 1)`
+      const chatter = new WebSocket(standby.socketUrl(`/ws/chat?session_key=${key}`))
+      t.after(() => chatter.terminate())
+      await standby.logged(({ event }) => event === 'chatEntered')
+      await db.sql`alter table chat.log rename to gone`
+      const { door } = await standby.logged(({ event }) => event === 'databaseLost')
+      assert.equal(door, 'chat')
+      await until('it says so', says(`${waits}; the chat cannot read its log`))
+      await db.sql`alter table chat.gone rename to log`
+      await standby.logged(({ event }) => event === 'databaseBack')
+      await until('it waits as before', says(waits))
+      assert.ok(!messages.some((message) => message.trim() === 'STATUS=serving the meetings'))
+    },
+  )
 
   test('a watchdog for another process is not told', { skip: !speaks }, async (t) => {
     const { socket, messages } = await supervise(t)

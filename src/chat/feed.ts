@@ -53,6 +53,11 @@ export class Feed {
     return this.#seen
   }
 
+  /** Whether the last look failed; where nobody is in a room none is taken. */
+  get failing(): boolean {
+    return this.#failing && this.#deps.rooms().size > 0
+  }
+
   /** The ids above `after` and up to `upTo` that are yet to be told, should they appear. */
   missing(after: number, upTo: number): number[] {
     return Array.from(this.#missing.keys()).filter((id) => id > after && id <= upTo)
@@ -151,11 +156,12 @@ export class Feed {
         // Who has come in the meantime was not asked for.
         if (news.top !== seen && (news.full || !asked.has(id))) room.fallBehind(seen)
       }
-      if (this.#failing) log({ level: 'info', event: 'databaseBack' })
+      if (this.#failing) log({ level: 'info', event: 'databaseBack', door: 'chat' })
       this.#failing = false
     } catch (error) {
       metrics.databaseFailed()
-      if (!this.#failing) log({ level: 'warn', event: 'databaseLost', error: describeError(error) })
+      if (!this.#failing)
+        log({ level: 'warn', event: 'databaseLost', door: 'chat', error: describeError(error) })
       this.#failing = true
       if (this.#retry) clearTimeout(this.#retry)
       if (!this.#closed) this.#retry = setTimeout(() => this.lookSoon(true), retryMs)

@@ -52,6 +52,11 @@ export class ChatHub {
   #forgotAt = -Infinity
   #closed = false
 
+  /** Whether the database failed the last look at the log. */
+  get databaseFails(): boolean {
+    return this.#feed.failing
+  }
+
   constructor(deps: ChatHubDeps) {
     this.#deps = deps
     this.#pages = new PageCache(deps.clock)

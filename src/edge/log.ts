@@ -58,7 +58,7 @@ export type LogEntry =
   | { level: 'info'; event: 'listening'; channel: string }
   | { level: 'warn'; event: 'listenLost'; channel: string; reason: string }
   | { level: 'warn'; event: 'indexRecommended'; statement: string }
-  | { level: 'info'; event: 'databaseBack' }
+  | { level: 'info'; event: 'databaseBack'; door: 'meetings' | 'chat' }
   | { level: 'info'; event: 'reloaded'; settings: Record<string, string>; certificate?: string }
   | { level: 'info'; event: 'nothingToReload'; reason: string }
   | { level: 'warn'; event: 'restartNeeded'; settings: string[]; reason: string }
@@ -85,7 +85,7 @@ export type LogEntry =
   | { level: 'warn'; event: 'connectionRefused'; address: string; request: string; reason: string }
   | { level: 'warn'; event: 'slowReader'; address: string; request: string }
   | { level: 'warn'; event: 'waiting'; reason: string }
-  | { level: 'warn'; event: 'databaseLost'; error: string }
+  | { level: 'warn'; event: 'databaseLost'; door: 'meetings' | 'chat'; error: string }
   | { level: 'warn'; event: 'viewDistrusted'; meeting: number; reason: string }
   | {
       level: 'warn'

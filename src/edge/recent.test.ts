@@ -5,7 +5,7 @@ import { RecentEntries } from './recent.ts'
 test('warnings and errors, the newest first, those that are alike as one, and fifty at most', () => {
   let seconds = 0
   const recent = new RecentEntries(() => new Date(1000 * ++seconds))
-  recent.add({ level: 'info', event: 'databaseBack' })
+  recent.add({ level: 'info', event: 'databaseBack', door: 'meetings' })
   recent.add({ level: 'error', event: 'leaseLost' })
   for (const address of ['192.0.2.1', '192.0.2.2'])
     recent.add({

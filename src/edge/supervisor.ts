@@ -38,6 +38,7 @@ export class Supervisor {
 
   /** A word for `systemctl status`: of several at once the last one stays. */
   status(text: string): void {
+    if (this.#silent) return
     this.#told = this.#told.then(() => this.#send(`--status=${text}`))
   }
 

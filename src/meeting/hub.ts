@@ -90,6 +90,11 @@ export class MeetingHub {
     return this.#poller.ready
   }
 
+  /** Whether the database failed the last look at the site. */
+  get databaseFails(): boolean {
+    return this.#poller.failing
+  }
+
   /** Lets a connection in, or tells it why not. */
   enter(wish: Wish): void {
     this.#desk.ask(wish)

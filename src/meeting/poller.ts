@@ -42,6 +42,11 @@ export class Poller {
     void this.ready.then(() => this.#schedule())
   }
 
+  /** Whether the last look failed. */
+  get failing(): boolean {
+    return this.#failures > 0
+  }
+
   close(): void {
     this.#closed = true
     if (this.#timer) clearTimeout(this.#timer)
@@ -61,7 +66,7 @@ export class Poller {
     try {
       const { reports, zone } = await retry(() => readSite(sql, watched))
       if (this.#closed) return
-      if (this.#failures > 0) log({ level: 'info', event: 'databaseBack' })
+      if (this.#failures > 0) log({ level: 'info', event: 'databaseBack', door: 'meetings' })
       this.#failures = 0
       onZone(zone)
       for (const report of reports) {
@@ -74,7 +79,8 @@ export class Poller {
       if (this.#closed) return
       this.#failures++
       metrics.databaseFailed()
-      if (this.#failures === 1) log({ level: 'warn', event: 'databaseLost', error: describeError(error) })
+      if (this.#failures === 1)
+        log({ level: 'warn', event: 'databaseLost', door: 'meetings', error: describeError(error) })
     }
   }
 

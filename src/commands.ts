@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
@@ -13,7 +14,8 @@ import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
 import { checkRights, migrate } from './db/schema.ts'
-import { describeAddress } from './edge/listen.ts'
+import { checkWritable, tryWrites } from './db/trial.ts'
+import { describeAddress, obstacle } from './edge/listen.ts'
 import type { Certificate } from './edge/tls.ts'
 import { printable } from './edge/printable.ts'
 import type { MeetingState } from './meeting/meeting.ts'
@@ -59,22 +61,27 @@ export async function runMigrate(config: Config): Promise<Outcome> {
 }
 
 /**
- * `plenum check`: the configuration has been read, the certificate too; the database answers, is migrated, and grants what
- * is needed.
+ * `plenum check`: the configuration has been read, the certificate too; sockets can be made; the database answers, is
+ * migrated, grants what is needed, and takes what is to be written.
  */
 export async function runCheck(config: Config, certificate: Certificate | null): Promise<Outcome> {
   const { chat } = config
+  const seen = await checkPlaces(config)
+  if (seen.failures.length > 0) return { text: seen.failures.join('\n'), ok: false }
   const advice = await withDatabase(config, async (sql) => {
+    await checkWritable(sql)
     await migrate(sql)
     await checkRights(sql)
-    if (!chat) return []
-    await migrateChat(sql, chat.schema)
-    return await checkChat(sql, chat.schema)
+    if (chat) await migrateChat(sql, chat.schema)
+    const advice = chat ? await checkChat(sql, chat.schema) : []
+    await tryWrites(sql, chat?.schema ?? null)
+    return advice
   })
   const until = certificate ? `; the certificate is valid until ${certificate.validTo.toISOString()}` : ''
   if (certificate && certificate.validTo.getTime() < Date.now())
     return { text: `-tlscert: the certificate has expired, ${certificate.validTo.toISOString()}`, ok: false }
   const advised = advice.map((statement) => `\nnot needed, but faster: ${statement}`).join('')
+  const notes = [...seen.notes, ...noteOrigins(config, certificate)].map((note) => `\n${note}`).join('')
   const warned = [
     publicStatus({ ...config, adminApart: config.adminListen !== null }),
     anonymousDocuments(config),
@@ -82,9 +89,48 @@ export async function runCheck(config: Config, certificate: Certificate | null):
     .map((exposure) => (exposure === null ? '' : `\nbut ${exposure}`))
     .join('')
   return {
-    text: `configuration and database are fine: ${describeDatabase(config.database)}${until}${advised}${warned}`,
+    text: `configuration and database are fine: ${describeDatabase(config.database)}${until}${advised}${warned}${notes}`,
     ok: true,
   }
+}
+
+/** Whether Unix sockets can be made where flags want them. What systemd makes may be missing while the service is down. */
+async function checkPlaces(config: Config): Promise<{ failures: string[]; notes: string[] }> {
+  const found: { failures: string[]; notes: string[] } = { failures: [], notes: [] }
+  for (const [flag, address] of [
+    ['-listen', config.listen],
+    ['-adminlisten', config.adminListen],
+    ['-profilelisten', config.profileListen],
+  ] as const) {
+    const reason = address && (await obstacle(address))
+    if (!reason) continue
+    const bySystemd = address.type === 'unix' && /^\/(?:var\/)?run\//.test(address.path)
+    if (bySystemd)
+      found.notes.push(
+        `but as things are ${flag} would fail, unless systemd makes it at the start: ${reason}`,
+      )
+    else found.failures.push(`${flag}: ${reason}`)
+  }
+  return found
+}
+
+/** What to compare with the address in members' browsers; a page of another origin may not connect. */
+function noteOrigins({ origins }: Config, certificate: Certificate | null): string[] {
+  if (origins.type === 'any') return []
+  const hosts = Array.from(origins.origins, (origin) => /\/\/(.*):\d*$/.exec(origin)?.[1] ?? '')
+  const own = certificate && new X509Certificate(certificate.cert)
+  // A page that this server shows itself is at one of these names.
+  if (
+    own &&
+    !hosts.some((host) => own.checkHost(host.replace('*', 'any')) ?? own.checkIP(host.replace(/[[\]]/g, '')))
+  )
+    return [
+      `but the certificate is for ${own.subjectAltName ?? own.subject}, and none of it is in -origin: pages that this server shows may not connect`,
+    ]
+  const shown = Array.from(origins.origins, (origin) =>
+    origin.replace(/^(https:.*):443$|^(http:.*):80$/, '$1$2'),
+  )
+  return [`pages may connect from ${shown.join(', ')}: that has to be the address in members' browsers`]
 }
 
 /** `plenum meetings`: which there are, how they stand, and who is in them. */

@@ -225,6 +225,46 @@ suite('command line', { concurrency: 4 }, () => {
     assert.match(bad.stderr, /^plenum: .*missing membership_meeting$/)
   })
 
+  test('check tries to write: a role that cannot, a trigger that refuses and a socket without a folder are named', async (t) => {
+    const { db } = await openHouse(t)
+    const check = (...more: string[]) =>
+      runPlenum(['check', '-origin', 'https://*.example.org', '-dburl', db.url, ...more])
+    const content = await check()
+    assert.equal(content.code, 0, content.stderr)
+    assert.match(content.stdout, /^pages may connect from https:\/\/\*\.example\.org: /m)
+    assert.deepEqual([...(await db.sql`select id from membership_meetingmessagelog`)], [])
+    assert.deepEqual([...(await db.sql`select * from plenum.ban`)], [])
+
+    const missing = join(await folder(t), 'missing')
+    const placeless = await check('-adminlisten', join(missing, 'socket'))
+    assert.equal(placeless.code, 1)
+    assert.ok(
+      placeless.stderr.startsWith(`-adminlisten: the folder ${missing} for the socket `),
+      placeless.stderr,
+    )
+    const later = await check('-listen', '/run/plenum-of-no-service/socket')
+    assert.equal(later.code, 0)
+    assert.match(later.stdout, /^but as things are -listen would fail, unless systemd makes it/m)
+
+    await gather(db.sql, { socketUrl: (path) => path }, 1)
+    await db.sql`
+      create function refuse() returns trigger language plpgsql as 'begin raise exception ''no lines today''; end'`
+    await db.sql`create trigger refuse before insert on membership_meetingmessagelog for each row execute function refuse()`
+    const refused = await check()
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^plenum: a line of the record .* cannot be written: P0001: no lines today$/)
+    await db.sql`drop trigger refuse on membership_meetingmessagelog`
+    assert.equal((await check()).code, 0)
+
+    await db.sql.unsafe(`alter database "${db.name}" set default_transaction_read_only = on`)
+    const readOnly = await check()
+    assert.equal(readOnly.code, 1)
+    assert.match(
+      readOnly.stderr,
+      /^plenum: transactions of the role \S+ are read-only .*RESET default_transaction_read_only;/,
+    )
+  })
+
   test('health says whether the server at -listen is ready', async (t) => {
     const house = await openHouse(t)
     const path = join(await folder(t), 'socket')

@@ -162,7 +162,7 @@ const migrations = [
   `alter table plenum.document add column quota_bytes bigint`,
 ]
 
-/** What the operator has to do before Plenum can run on this database; `message` says it in full. */
+/** What the operator has to do before Plenum can run on this database; `message` says it in full, alternatives in lines of their own. */
 export class SetupError extends Error {}
 
 /**
@@ -181,7 +181,7 @@ export async function migrate(sql: Sql): Promise<number> {
   const role = quoteName(who.role)
   if (!who.exists && !who.may_create)
     throw new SetupError(
-      `the role ${who.role} may not create Plenum's schema; as the database's owner run: CREATE SCHEMA plenum AUTHORIZATION ${role}; or GRANT CREATE ON DATABASE ${quoteName(who.database)} TO ${role};`,
+      `the role ${who.role} may not create Plenum's schema; as the database's owner run one of these:\n  CREATE SCHEMA plenum AUTHORIZATION ${role};\n  GRANT CREATE ON DATABASE ${quoteName(who.database)} TO ${role};`,
     )
   if (who.exists && !who.may_use)
     throw new SetupError(

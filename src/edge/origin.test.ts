@@ -46,6 +46,47 @@ test('schemes of native applications compare too', () => {
   assert.equal(allows('capacitor://localhost', 'ionic://localhost'), false)
 })
 
+test('a star stands for exactly one label, the first', () => {
+  const flag = 'https://*.example.org, http://*.local.example:8080'
+  for (const header of [
+    'https://a.example.org',
+    'https://xn--bcher-kva.example.org',
+    'http://B.local.example:8080',
+  ])
+    assert.equal(allows(flag, header), true, header)
+  for (const header of [
+    'https://example.org',
+    'https://a.b.example.org',
+    'https://*.example.org',
+    'https://.example.org',
+    'http://a.example.org',
+    'https://a.example.org:8443',
+    'https://a.example.org.evil.example',
+    'https://a.xexample.org',
+    'http://a.local.example',
+    'https://[::1]',
+  ])
+    assert.equal(allows(flag, header), false, header)
+})
+
+test('an origin that no page can have is refused in words', () => {
+  for (const flag of [
+    'https://a.example;https://b.example',
+    'https://a.example;b.example',
+    'https://a.*.example',
+    'https://*a.example.org',
+    'https://**.example.org',
+    'https://*.*.example.org',
+    'https://*',
+    "https://a'.example",
+    'https://a.example$',
+    'https://a..example',
+  ])
+    assert.throws(() => parseOrigins(flag), /no page has an origin with such a host: several .* commas/, flag)
+  assert.throws(() => parseOrigins('https://*.org'), /at least two labels/)
+  assert.throws(() => parseOrigins('htps://a.example'), /did you mean https\?$/)
+})
+
 test('a request without Origin is allowed', () => {
   assert.equal(allows('https://a.example', undefined), true)
   assert.equal(isAllowedOrigin(noOrigins, undefined), true)

@@ -9,6 +9,7 @@ import { openHouse } from './support/house.ts'
 import type { Frame, Member, Target } from './support/member.ts'
 import { connect, UpgradeRefused } from './support/member.ts'
 import type { Plenum } from './support/server.ts'
+import { slowness } from './support/patience.ts'
 import { until } from './support/until.ts'
 
 const newer = { protocols: ['plenum.v1'] }
@@ -324,7 +325,7 @@ suite('plenum.v1', { concurrency: 4 }, () => {
     await ended()
     await newPoll('time')
     await plenum.kill()
-    await sql`update plenum.poll set closes_at = now() + interval '4 seconds' where ended_at is null`
+    await sql`update plenum.poll set closes_at = now() + ${4 * slowness()} * interval '1 second' where ended_at is null`
     plenum = await house.restart(plenum)
     chair = await meeting.enter(0, newer)
     guest = await meeting.enter(1, newer)

@@ -9,6 +9,7 @@ import { hold } from './support/hold.ts'
 import type { Frame, Line, Member, PollState, Target } from './support/member.ts'
 import { startPlenum } from './support/server.ts'
 import { meetingStatus } from './support/status.ts'
+import { slowness } from './support/patience.ts'
 import { until } from './support/until.ts'
 
 const db = await createDatabase()
@@ -1034,8 +1035,8 @@ suite('polls', { concurrency: 8 }, () => {
       where meeting_id = any(${meetings.map(({ id }) => id)}::int[])`
     await own.sql`update plenum.poll set ended_at = now() where meeting_id = ${asked.id}`
     await closeAt(-1, overdue)
-    await closeAt(8, replaced)
-    await closeAt(9, timed, ...raced)
+    await closeAt(8 * slowness(), replaced)
+    await closeAt(9 * slowness(), timed, ...raced)
     current = await start()
     const return_ = async (meeting: Gathering): Promise<[Member, Member]> =>
       await Promise.all([meeting.enter(0), meeting.enter(1)])

@@ -12,7 +12,7 @@ import { assertShows, openHouse, openPages, returned } from './support/house.ts'
 import type { StockPage } from './support/page.ts'
 import { meetingStatus } from './support/status.ts'
 import { until } from './support/until.ts'
-import { patience } from './support/patience.ts'
+import { patience, slowness } from './support/patience.ts'
 
 const newPoll = { type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 5 }
 const open = { state: 1, allowrejoin: true } as const
@@ -25,10 +25,10 @@ async function storedPoll(sql: Sql, meeting: Gathering) {
   return poll
 }
 
-/** To be called while the server is down: the poll's time ends so many seconds from now. */
+/** To be called while the server is down: the poll's time ends so many seconds of a quiet machine from now. */
 async function endPollIn(sql: Sql, meeting: Gathering, seconds: number): Promise<void> {
   await sql`
-    update plenum.poll set closes_at = now() + ${seconds} * interval '1 second' where meeting_id = ${meeting.id}`
+    update plenum.poll set closes_at = now() + ${seconds * slowness()} * interval '1 second' where meeting_id = ${meeting.id}`
 }
 
 async function tallied(page: StockPage, ...tally: number[]): Promise<void> {

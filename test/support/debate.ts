@@ -11,7 +11,7 @@ import { readTables } from './stored.ts'
 import type { Tables } from './stored.ts'
 import { until } from './until.ts'
 import { Difference } from './witness.ts'
-import { Deadline } from './patience.ts'
+import { Deadline, patience } from './patience.ts'
 
 export interface DebateOptions {
   random: Random
@@ -347,7 +347,7 @@ export class Debate {
   /** A poll keeps the time at which it is to end, and ends once, while there is a server not long after that. */
   async #compareClosings(isServed: boolean): Promise<void> {
     const polls = await this.#sql<{ id: number; closesAt: string; ending: string | null; late: boolean }[]>`
-      select id, closes_at::text as "closesAt", ending, ending is null and closes_at < now() - interval '3 seconds' as late
+      select id, closes_at::text as "closesAt", ending, ending is null and closes_at < now() - ${patience(3000)} * interval '1 millisecond' as late
       from plenum.poll where meeting_id = ${this.#meeting.id}`
     for (const { id, closesAt, ending, late } of polls) {
       if (late && isServed) throw new Difference(`poll ${id} goes on, though its time was up at ${closesAt}`)

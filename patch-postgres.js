@@ -226,6 +226,23 @@ const patches = [
       if (target_session_attrs) {`,
   },
   {
+    why: 'Where the password is hashed for SCRAM, its source is told so, and can prepare it (RFC 5802, 2.2)',
+    file: 'connection.js',
+    from: `    const saltedPassword = await crypto.pbkdf2Sync(
+      await Pass(),`,
+    to: `    const saltedPassword = await crypto.pbkdf2Sync(
+      await Pass('SCRAM'),`,
+  },
+  {
+    file: 'connection.js',
+    from: `  function Pass() {
+    return Promise.resolve(typeof options.pass === 'function'
+      ? options.pass()`,
+    to: `  function Pass(mechanism) {
+    return Promise.resolve(typeof options.pass === 'function'
+      ? options.pass(mechanism)`,
+  },
+  {
     why: 'What our own connection string says is not overruled by the environment',
     file: 'index.js',
     from: `  const x = o.target_session_attrs || url`,

@@ -172,6 +172,43 @@ test('notices are not printed', async (context) => {
   assert.equal(log.mock.callCount(), 0)
 })
 
+test('a password is the same as for psql, whatever is typed', async () => {
+  const role = 'typist'
+  await pg.exec('postgres', `create role ${role} login`)
+  const passwords = {
+    'superscript two': 'p\u00b2ss',
+    'an acute accent': 'e\u00b4a',
+    decomposed: 'u\u0308ber',
+    'a space that does not break': 'nb\u00a0sp',
+    composed: '\u00dcn\u00efc\u00f6d\u00e9',
+    'a soft hyphen': 'so\u00adft',
+    'a soft hyphen alone': '\u00ad',
+    'full width': '\uff41\uff42\uff43',
+    'prohibited in ASCII': 'a\u0007b',
+    'not assigned in Unicode 3.2': 'smile \u{1f600} \u00b2',
+    'from right to left': '\u05d0\u05d1\u00b2',
+    'both directions': '\u05d0a\u00b2',
+    'prohibited beyond ASCII': 'p\u0080\u00b2',
+  }
+  for (const [what, password] of Object.entries(passwords)) {
+    const escaped = Array.from(password, (c) => `\\U${c.codePointAt(0)?.toString(16).padStart(8, '0')}`).join(
+      '',
+    )
+    await pg.exec('postgres', `alter role ${role} password E'${escaped}'`)
+    const place = `host=127.0.0.1 port=${pg.port} user=${role} dbname=postgres sslmode=disable`
+    const url = `postgres://${role}:${encodeURIComponent(password)}@127.0.0.1:${pg.port}/postgres?sslmode=disable`
+    const file = { '/p': `*:*:*:${role}:${password}\n` }
+    for (const sql of [open(url, { max: 1 }), open(`${place} passfile=/p`, { max: 1 }, file)]) {
+      const error = await sql`select 1`.then(
+        () => null,
+        (error: unknown) => describeError(error),
+      )
+      assert.equal(error, null, what)
+      await sql.end({ timeout: 1 })
+    }
+  }
+})
+
 test('a password can come from the password file', async () => {
   const sql = open(
     `host=127.0.0.1 port=${pg.port} user=postgres dbname=postgres sslmode=disable passfile=/p`,

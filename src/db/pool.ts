@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { saslprep } from '@mongodb-js/saslprep'
 import postgres from 'postgres'
 import type { Sql } from 'postgres'
 import { ConnectError, connectTo } from './connect.ts'
@@ -41,7 +42,7 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
     database: options.database,
     user: options.user,
     // A function, so that the library neither shows it in `sql.options` nor looks for PGPASSWORD.
-    password: () => options.password ?? '',
+    password: (mechanism?: 'SCRAM') => passwordFor(mechanism, options.password ?? ''),
     connection: {
       application_name: options.applicationName,
       // What the server takes at the start only.
@@ -91,6 +92,19 @@ export function statementTimeoutMs({ parameters }: DatabaseOptions): number {
   const given = Object.entries(parameters).find(([name]) => name.toLowerCase() === 'statement_timeout')
   const ms = Number(given?.[1])
   return ms > 0 ? ms : defaultStatementTimeoutMs
+}
+
+/**
+ * A password as it is sent or hashed. For SCRAM PostgreSQL and its own clients prepare it by SASLprep (RFC 4013), and take
+ * it as it is where that refuses it: it may be no text at all.
+ */
+export function passwordFor(mechanism: 'SCRAM' | undefined, password: string): string {
+  if (mechanism !== 'SCRAM') return password
+  try {
+    return saslprep(password) || password
+  } catch {
+    return password
+  }
 }
 
 type Session = { standby: boolean; readOnly: boolean }

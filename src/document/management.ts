@@ -4,7 +4,7 @@ import type { Context } from 'hono'
 import { describeError } from '../db/pool.ts'
 import type { Admission } from '../edge/admission.ts'
 import { pieceBytes, streamOf } from '../edge/body.ts'
-import { type Form, readForm, readUrlencoded } from '../edge/form.ts'
+import { type Form, readForm, readUrlencoded, TooManyFields } from '../edge/form.ts'
 import { GrowingBuffer } from '../edge/growing.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
@@ -127,8 +127,8 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
     const body = await readBody(c, isKnown, deps)
     if (body === null && !isKnown) throw unauthorized(c, deps)
     if (body === null) throw new Refusal(413, 'The request is too large')
-    const sent = readForm(c.req.header('content-type'), body)
-    const query = readUrlencoded(Buffer.from(new URL(c.req.url).search.slice(1)))
+    const sent = await readForm(c.req.header('content-type'), body)
+    const query = await readUrlencoded(Buffer.from(new URL(c.req.url).search.slice(1)))
     const form: Form = new Map([...query, ...(sent ?? [])])
     const name = textOf(form, 'method')
     const method = Object.hasOwn(methods, name) ? methods[name] : undefined
@@ -141,6 +141,7 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
     return await method.run({ hub, form, deps }, c)
   } catch (error) {
     if (error instanceof Refusal) return refuse(c, error)
+    if (error instanceof TooManyFields) return refuse(c, new Refusal(400, 'Too many fields'))
     logFailed(c, deps, error)
     return refuse(c, new Refusal(500, 'The database does not answer'))
   }

@@ -2,6 +2,7 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import { limitPipelining } from './pipelining.ts'
 import { type ListenerName, maxHeaderBytes, type Refusals } from './refusals.ts'
 import { type Certificate, tlsTerms } from './tls.ts'
 
@@ -25,7 +26,7 @@ export function createHttpServer(
       return new Response(null, { status: 400 })
     },
   })
-  const handle = (...exchange: Parameters<typeof listening>): void => void listening(...exchange)
+  const handle = limitPipelining((request, response) => void listening(request, response))
   const options = {
     maxHeaderSize: maxHeaderBytes,
     // The adapter refuses it, so that it is heard of.

@@ -257,6 +257,20 @@ async function insertFloor(stage: Stage): Promise<(count: number) => Promise<num
 const sizes = { '1 KB': 2 ** 10, '1 MB': 2 ** 20, '50 MB': 50 * 2 ** 20 } as const
 const piece = 4 * 2 ** 20
 
+/** How long the parts are in which 50 MB came, of bytes that cannot be compressed. */
+const partSizes = { '1 KB': 2 ** 10, '1 MB': 2 ** 20 } as const
+
+/** Stores a document of 50 MB that came in parts of this length. */
+async function storeInParts({ sql }: Stage, id: string, bytes: number): Promise<void> {
+  const length = sizes['50 MB']
+  await sql`
+    with made as (insert into plenum.document (id, length) values (${id}, ${length}) returning number)
+    insert into plenum.document_part (document, at, data)
+    select number, n * ${bytes}::bigint,
+      (select string_agg(decode(md5(concat(n, ' ', piece)), 'hex'), '') from generate_series(1, ${bytes / 16}::int) piece)
+    from made, generate_series(0, ${length / bytes - 1}::int) n`
+}
+
 export const documentSize: Scenario = {
   name: 'document-size',
   about: 'documents of 1 KB, 1 MB and 50 MB: one append at a time at each of them in turn, and opening them',
@@ -269,8 +283,8 @@ export const documentSize: Scenario = {
     // What the fill has left to do for the database and the garbage collector is not the appends'.
     await stage.sql`checkpoint`
     await crowd.alone([0, 1, 2], 20, changeSize)
-    const rounds = await crowd.alone([0, 1, 2], aloneCount, changeSize)
-    const [small = NaN, medium = NaN, large = NaN] = rounds.map(median)
+    const alone = await crowd.alone([0, 1, 2], aloneCount, changeSize)
+    const [small = NaN, medium = NaN, large = NaN] = alone.map(median)
     const before = await heldBytes(plenum.pid)
     const opened: number[] = []
     let peak = before
@@ -280,6 +294,18 @@ export const documentSize: Scenario = {
       const seen = await peakResident(plenum.pid, reader.connect([id]))
       opened.push(seen.result.milliseconds)
       peak = Math.max(peak, seen.peak)
+    }
+    const inParts: number[] = []
+    for (const bytes of Object.values(partSizes)) {
+      const id = newId()
+      await storeInParts(stage, id, bytes)
+      await stage.sql`checkpoint`
+      const times: number[] = []
+      for (let round = 0; round < rounds; round++) {
+        const once = stage.documentCrowd(doorAt(plenum.port))
+        times.push((await once.connect([id])).milliseconds)
+      }
+      inParts.push(median(times))
     }
     const report = await crowd.report(0)
     const read = await reader.report(0)
@@ -292,6 +318,8 @@ export const documentSize: Scenario = {
         'ms to open 1 KB': opened[0] ?? NaN,
         'ms to open 1 MB': opened[1] ?? NaN,
         'ms to open 50 MB': opened[2] ?? NaN,
+        'ms to open 50 MB that came by 1 KB': inParts[0] ?? NaN,
+        'ms to open 50 MB that came by 1 MB': inParts[1] ?? NaN,
         'memory growth of opening, MB': (peak - before) / 2 ** 20,
       },
       goals: [

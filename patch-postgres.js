@@ -243,6 +243,24 @@ const patches = [
       ? options.pass(mechanism)`,
   },
   {
+    why: `What wanted the connection is sent once the array types are known, which takes some promises more than their
+      answer: under Deno its own answer was there before, and an empty array was sent as an empty text`,
+    file: 'connection.js',
+    from: `      initial && !initial.reserve && execute(initial)
+      options.shared.retries = retries = 0
+      initial = null
+      return`,
+    to: `      const first = initial
+      options.shared.retries = retries = 0
+      setImmediate(() => {
+        if (initial !== first)
+          return
+        initial = null
+        first.reserve || execute(first)
+      })
+      return`,
+  },
+  {
     why: 'What our own connection string says is not overruled by the environment',
     file: 'index.js',
     from: `  const x = o.target_session_attrs || url`,

@@ -315,7 +315,9 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
       )
       assert.match(await ask('getent passwd plenum'), /^plenum:.*:\/nonexistent:\/usr\/sbin\/nologin$/m)
       assert.equal(await ask('dpkg --verify plenum'), '')
-      assert.match(await ask(`ls -l ${settings}`), /^-rw------- 1 plenum root /)
+      assert.match(await ask(`ls -l ${settings}`), /^-rw-r----- 1 root plenum /)
+      // As an older package left it.
+      await ask(`chown plenum:root ${settings} && chmod 600 ${settings}`)
       assert.notEqual((await machine.run('ls /etc/systemd/system/*/plenum.service')).status, 0)
 
       await ask(`sed -i s/www.example.org/meetings.example.org/ ${settings}`)
@@ -323,6 +325,7 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
       assert.equal(await ask("dpkg-query --show --showformat='${Version}' plenum"), '99.0.0')
       assert.match(await ask(`cat ${settings}`), /^PLENUM_ORIGIN=https:\/\/meetings\.example\.org$/m)
       assert.match(await ask(`cat ${settings}.dpkg-dist`), /^#PLENUM_NEW=$/m)
+      assert.match(await ask(`ls -l ${settings}`), /^-rw-r----- 1 root plenum /)
 
       // What `systemctl enable` does: who installs the package again is to find it so, and who purges it is not.
       const enabled = '/etc/systemd/system/multi-user.target.wants/plenum.service'

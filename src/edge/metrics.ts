@@ -29,7 +29,7 @@ export type Census = {
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 /** Counted from 0 on: an alert on growth does not see a series begin. */
 const refusals = ['origin', 'too many connections', 'too many connections from this address']
-const quantiles = [0.5, 0.9, 0.99]
+const percentiles = [50, 90, 99]
 
 /**
  * The figures of this process in Prometheus' text format. Labels are words of our own, never anything that a client or the
@@ -127,11 +127,11 @@ export class Metrics {
     this.#gauge(
       'event_loop_delay_seconds',
       'Delay of the event loop since the last scrape',
-      ['quantile'],
+      ['percentile'],
       (set) => {
-        for (const quantile of quantiles)
-          set(this.#loop.percentile(quantile * 100) / 1e9, { quantile: String(quantile) })
-        set(this.#loop.max / 1e9, { quantile: '1' })
+        for (const percentile of percentiles)
+          set(this.#loop.percentile(percentile) / 1e9, { percentile: String(percentile) })
+        set(this.#loop.max / 1e9, { percentile: '100' })
         this.#loop.reset()
       },
     )

@@ -309,6 +309,8 @@ const table = {
     parse: (text) => withReason(() => parseOrigins(text)),
   }),
   'document-user': flag({
+    // What has a colon may be a name with its password.
+    secret: true,
     value: 'NAME',
     default: '',
     help: 'name of the applications that manage documents',

@@ -11,7 +11,7 @@ const commandTexts: Readonly<Record<Command, readonly [args: string, text: strin
   ],
   check: [
     '',
-    'Does the same, then checks configuration, database and rights. What is missing is printed as statements to run.',
+    'Does the same, then checks configuration, folders of sockets, database and rights, and writes to each table in a transaction that is rolled back. What is missing is printed as statements to run.',
   ],
   health: ['', 'Asks the server at -adminlisten, or else -listen, whether it is ready.'],
   meetings: ['', 'Lists the meetings on the web with their ids and states, and who is in them.'],

@@ -94,12 +94,12 @@ suite('the file', { concurrency: 4 }, () => {
 })
 
 suite('Deno permissions', { concurrency: 4, skip: !isDeno }, () => {
+  // And LISTEN_FDNAMES where systemd passes sockets.
   const env = [
     'PLENUM_*',
     'PG*',
     'LISTEN_PID',
     'LISTEN_FDS',
-    'LISTEN_FDNAMES',
     'NOTIFY_SOCKET',
     'WATCHDOG_USEC',
     'WATCHDOG_PID',

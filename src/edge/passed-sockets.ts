@@ -29,8 +29,10 @@ export function takePassedSockets(
   isSocket: (descriptor: number) => boolean = mayBeSocket,
 ): PassedSockets {
   const sockets: Record<(typeof listeners)[number], number[]> = { listen: [], admin: [], profile: [] }
-  if (env['LISTEN_PID'] !== String(pid)) return sockets
-  const count = Number(env['LISTEN_FDS'])
+  // Read whoever they are for: under Deno a permission that is lacking is to show at the first start.
+  const { LISTEN_PID: whose, LISTEN_FDS: passed } = env
+  if (whose !== String(pid)) return sockets
+  const count = Number(passed)
   const names = env['LISTEN_FDNAMES']?.split(':')
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name]
   if (!Number.isInteger(count) || count < 0 || count > mostSockets)

@@ -107,7 +107,7 @@ const mostTotalMebibytes = 1024 * 1024
 const maxRate = 1_000_000
 const maxHops = 100
 const mostConnections = 1_000_000
-const maxId = 2 ** 31 - 1
+const maxId = Number.MAX_SAFE_INTEGER
 /** Of a value that is shown. */
 const longestShown = 60
 /** Of a password that is all there is; more wrong ones than some thousand a day cannot be tried (`Guesses`). */
@@ -778,7 +778,7 @@ function parseWhole(text: string, least: number, most: number): number {
 
 /** 0 for what is no id. */
 function parseId(text: string): number {
-  const id = /^\d{1,10}$/.test(text) ? Number(text) : 0
+  const id = /^\d{1,16}$/.test(text) ? Number(text) : 0
   return id <= maxId ? id : 0
 }
 

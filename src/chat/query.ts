@@ -13,7 +13,7 @@ export type HistoryWish = Readonly<{
 
 export type Wish = HistoryWish & Readonly<{ key: string; ids: boolean }>
 
-const maxId = 2 ** 31 - 1
+const maxId = Number.MAX_SAFE_INTEGER
 const isoTime = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[ +-]\d\d:?\d\d)?)?$/
 
 const wholeNumber = (name: string) =>

@@ -92,9 +92,9 @@ export async function readTop(
 ): Promise<{ top: number; gaps: number[] }> {
   const log = sql(`${schema}.log`)
   const [row] = await sql<{ top: number; gaps: number[] }[]>`
-    with top as materialized (select coalesce(max(message_id), 0)::int id from ${log})
+    with top as materialized (select coalesce(max(message_id), 0)::bigint id from ${log})
     select top.id top, array(
-      select id from generate_series(greatest(${after}::int, top.id - ${window}::int, 0) + 1, top.id) id
+      select id from generate_series(greatest(${after}::bigint, top.id - ${window}::int, 0) + 1, top.id) id
       where not exists (select from ${log} where message_id = id)) gaps
     from top`
   if (!row) throw new Error('the log did not say how far it goes')
@@ -116,13 +116,13 @@ export async function readNews(
     with fresh as materialized (
       select * from ${log} where message_id > ${seen} and room = any(${rooms as number[]}::int[])
       order by message_id limit ${mostNews + 1}),
-    late as materialized (select * from ${log} where message_id = any(${missing as number[]}::int[])),
-    top as materialized (select coalesce(max(message_id), 0)::int id from ${log})
-    select message_id::int id, room, ${toJson(sql)} json
+    late as materialized (select * from ${log} where message_id = any(${missing as number[]}::bigint[])),
+    top as materialized (select coalesce(max(message_id), 0)::bigint id from ${log})
+    select message_id::bigint id, room, ${toJson(sql)} json
     from (select * from fresh where (select count(*) from fresh) <= ${mostNews} union all select * from late) line
     union all
     select top.id, null, array_to_string(array(
-        select id from generate_series(greatest(${seen}::int, top.id - ${window}::int) + 1, top.id) id
+        select id from generate_series(greatest(${seen}::bigint, top.id - ${window}::int) + 1, top.id) id
         where not exists (select from ${log} where message_id = id)), ',')
       || case when (select count(*) from fresh) > ${mostNews} then ' full' else '' end
     from top
@@ -146,7 +146,7 @@ export async function findStart(
   upTo: number,
 ): Promise<number> {
   const [row] = await sql<{ start: number }[]>`
-    select coalesce(min(message_id) - 1, ${upTo}::int)::int start
+    select coalesce(min(message_id) - 1, ${upTo}::bigint)::bigint start
     from (select message_id from ${sql(`${schema}.log`)}
       where room = ${room} and message_id > ${after ?? 0} and message_id <= ${upTo} and ${isSince(sql, since)}
       order by message_id desc limit ${limit}) line`
@@ -168,9 +168,9 @@ export async function readPage(
       select *, sum(octet_length(message)) over (order by message_id) - octet_length(message) bytes_before
       from (select * from ${sql(`${schema}.log`)}
         where room = ${room} and message_id > ${after} and message_id <= ${upTo}
-          and message_id <> all(${hidden as number[]}::int[]) and ${isSince(sql, since)}
+          and message_id <> all(${hidden as number[]}::bigint[]) and ${isSince(sql, since)}
         order by message_id limit ${page.lines}) l)
-    select string_agg(${toJson(sql)}, E'\n' order by message_id) json, max(message_id)::int last,
+    select string_agg(${toJson(sql)}, E'\n' order by message_id) json, max(message_id)::bigint last,
       count(*)::int lines, (select count(*)::int from found) found
     from found line where bytes_before < ${page.bytes}`
   const { json = null, last = null, lines = 0, found = 0 } = row ?? {}
@@ -181,7 +181,7 @@ export async function readPage(
 
 const toJson = (sql: ISql) => sql`
   (select row_to_json(l)::text from (select to_char("time", 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "time", "user", message,
-    message_id::int id) l)`
+    message_id::bigint id) l)`
 
 /** Clients know times in milliseconds. */
 const isSince = (sql: ISql, since: string | null) => sql`

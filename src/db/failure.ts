@@ -1,5 +1,5 @@
 import postgres from 'postgres'
-import { codeOf } from './pool.ts'
+import { codeOf, UnreadableNumber } from './pool.ts'
 import { fencedState, outdatedState } from './schema.ts'
 
 const unavailableCodes = new Set([
@@ -35,10 +35,10 @@ const unavailableStates = /^(?:08...|40...|53...|57...|58...|25006|25P0[234]|260
  */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error)
-  return (
-    code !== null &&
-    (unavailableCodes.has(code) || unavailableStates.test(code) || code.startsWith('CONNECTION_'))
-  )
+  if (code === null) return false
+  // A statement was prepared before the site changed its table's types: it is prepared anew the next time.
+  if (error instanceof postgres.PostgresError && error.routine === 'RevalidateCachedQuery') return true
+  return unavailableCodes.has(code) || unavailableStates.test(code) || code.startsWith('CONNECTION_')
 }
 
 /**
@@ -48,6 +48,7 @@ export function isUnavailable(error: unknown): boolean {
  * does, is no refusal of what was to be done by it.
  */
 export function isRefused(error: unknown): boolean {
+  if (error instanceof UnreadableNumber) return true
   return (
     error instanceof postgres.PostgresError &&
     error.severity === 'ERROR' &&

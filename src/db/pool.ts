@@ -65,6 +65,7 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
     prepare: true,
     debug: false,
     fetch_types: true,
+    types: { bigint: wholeNumbers },
     publications: 'alltables',
   }
   // The library's types lack `socket`, and lists of hosts.
@@ -105,6 +106,23 @@ export function passwordFor(mechanism: 'SCRAM' | undefined, password: string): s
   } catch {
     return password
   }
+}
+
+/** SQL's bigint as a number: ids are, and those that a number cannot hold are not rounded. */
+const wholeNumbers = {
+  to: 20,
+  from: [20],
+  serialize: String,
+  parse(text: string): number {
+    const number = Number(text)
+    if (Number.isSafeInteger(number)) return number
+    throw new UnreadableNumber('a number of the database is above 2^53, as an id cannot be')
+  },
+}
+
+/** What the database holds and we cannot: it does not pass by itself. */
+export class UnreadableNumber extends Error {
+  readonly code = 'NUMBER_TOO_LARGE'
 }
 
 type Session = { standby: boolean; readOnly: boolean }

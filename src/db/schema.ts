@@ -160,6 +160,36 @@ const migrations = [
   create index chat_command_done on plenum.chat_command (done_at)`,
   // What a document counts of those that nobody with a credential has made; null: somebody with one has.
   `alter table plenum.document add column quota_bytes bigint`,
+  // The site's ids may be bigint. A process of an older version goes on with the functions that it knows.
+  `
+  alter table plenum.attendance alter meeting_id type bigint, alter member_id type bigint;
+  alter table plenum.ban alter meeting_id type bigint, alter member_id type bigint, alter banned_by type bigint;
+  alter table plenum.poll alter meeting_id type bigint, alter opened_by type bigint;
+  alter table plenum.vote alter member_id type bigint;
+  alter table plenum.command alter meeting_id type bigint, alter member_id type bigint;
+  create function plenum.fence(expected bigint, meeting bigint, reading bigint) returns boolean
+  language plpgsql volatile as $$
+  begin
+    perform plenum.fence(expected);
+    -- Of two meetings with one lock the one waits for the other's commit, no more.
+    perform pg_advisory_xact_lock(${meetingLockSpace}, (meeting % 2147483648)::integer);
+    if not exists (select from plenum.lease where door = 'meeting ' || meeting and epoch = reading) then
+      raise exception 'the meeting has been read anew since' using errcode = '${outdatedState}';
+    end if;
+    return true;
+  end $$;
+  create function plenum.begin_reading(expected bigint, meeting bigint) returns bigint
+  language plpgsql volatile as $$
+  declare
+    reading bigint;
+  begin
+    perform plenum.fence(expected);
+    perform pg_advisory_xact_lock(${meetingLockSpace}, (meeting % 2147483648)::integer);
+    insert into plenum.lease as known (door, epoch) values ('meeting ' || meeting, 1)
+      on conflict (door) do update set epoch = known.epoch + 1
+      returning known.epoch into reading;
+    return reading;
+  end $$`,
 ]
 
 /** What the operator has to do before Plenum can run on this database; `message` says it in full, alternatives in lines of their own. */
@@ -261,6 +291,7 @@ export async function checkRights(sql: ISql): Promise<void> {
       const need = needs[n - 1] as Need
       return `GRANT ${need.privilege}${need.columns ? ` (${need.columns})` : ''} ON ${need.object} TO ${quoteName(role)};`
     })
+  await checkIds(sql)
   // An identity column needs no right on its sequence; the serial column of an older Django does.
   const [serial] = await sql<{ sequence: string; role: string }[]>`
     select pg_get_serial_sequence(attrelid::regclass::text, attname) sequence, current_user as role
@@ -279,6 +310,37 @@ export async function checkRights(sql: ISql): Promise<void> {
     )
   if (grants.length > 0)
     throw new SetupError(`rights are missing; as the owner of the site's tables run: ${grants.join(' ')}`)
+}
+
+/** The ids of the site's tables, which are numbers for whoever hears of them. */
+const idColumns = [
+  ['membership_meeting', 'id'],
+  ['membership_member', 'user_id'],
+  ['membership_meeting_meetingadmins', 'meeting_id'],
+  ['membership_meeting_meetingadmins', 'member_id'],
+  ['membership_membermeetingkey', 'id'],
+  ['membership_membermeetingkey', 'meeting_id'],
+  ['membership_membermeetingkey', 'member_id'],
+  ['membership_meetingmessagelog', 'id'],
+  ['membership_meetingmessagelog', 'meeting_id'],
+  ['membership_meetingmessagelog', 'sender_id'],
+] as const
+
+/** Throws `SetupError` where a column of ids is not there, or is of a type that has no numbers or others than these. */
+async function checkIds(sql: ISql): Promise<void> {
+  const rows = await sql<{ name: string; type: string | null }[]>`
+    select col.tab || '.' || col.name as name, format_type(a.atttypid, null) as type
+    from unnest(${idColumns.map(([table]) => table)}::text[], ${idColumns.map(([, name]) => name)}::text[])
+        col(tab, name)
+      left join pg_attribute a on a.attrelid = to_regclass(col.tab) and a.attname = col.name and not a.attisdropped`
+  const wrong = rows.filter(({ type }) => type === null || !['smallint', 'integer', 'bigint'].includes(type))
+  if (wrong.length === 0) return
+  const list = wrong.map(({ name, type }) =>
+    type === null ? `${name} is missing` : `${name} is of type ${type}`,
+  )
+  throw new SetupError(
+    `ids of the site have to be smallint, integer or bigint: ${list.join(', ')}; this Plenum cannot work with that`,
+  )
 }
 
 /** A name as SQL takes it whatever it is. */

@@ -16,7 +16,6 @@ export type Wish = { session: Session; meeting: number; key: string; first: numb
 
 const maxGatherMs = 500
 const lookUpEveryMs = 20
-const maxId = 2 ** 31 - 1
 
 type EntryDeps = {
   sql: Sql
@@ -70,7 +69,7 @@ export class EntryDesk {
         const credentials = await retry(() =>
           findCredentials(
             sql,
-            wishes.map(({ meeting, key }) => ({ meeting: Math.min(meeting, maxId), key })),
+            wishes.map(({ meeting, key }) => ({ meeting, key })),
           ),
         )
         this.#portion.done()

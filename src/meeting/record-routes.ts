@@ -30,7 +30,6 @@ export type RecordRouteDeps = {
 }
 
 const address = '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}'
-const maxId = 2 ** 31 - 1
 /** Of the door's connections, which are there for those who meet: so many look up keys, and so many read records. */
 const lookUps = 1
 const readings = 1
@@ -80,7 +79,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
   for (const { path, file, type, write } of forms)
     app.get(`${address}/${path}`, async function record(c) {
       const { meeting: digits, key } = c.req.param() as Record<'meeting' | 'key', string>
-      const meeting = Math.min(Number(digits), maxId)
+      const meeting = Math.min(Number(digits), Number.MAX_SAFE_INTEGER)
       const words = chooseWords(c.req.header('accept-language') ?? '')
       const refuse = (status: 404 | 500 | 503, title: string, text: string): Response =>
         file === null

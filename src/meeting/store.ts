@@ -53,7 +53,7 @@ export async function findCredentials(
         where a.meeting_id = k.meeting_id and a.member_id = k.member_id) as admin,
       exists (select from plenum.ban b
         where b.meeting_id = k.meeting_id and b.member_id = k.member_id) banned
-    from unnest(${wishes.map(({ meeting }) => meeting)}::int[], ${wishes.map(({ key }) => key)}::text[])
+    from unnest(${wishes.map(({ meeting }) => meeting)}::bigint[], ${wishes.map(({ key }) => key)}::text[])
         with ordinality w(meeting, key, n)
       join membership_membermeetingkey k on k.meeting_id = w.meeting and k.key = w.key
       join membership_meeting m on m.id = k.meeting_id and m.meetingtype = 1
@@ -116,7 +116,7 @@ export type Fence = Readonly<{ epoch: string; meeting: number; reading: string }
  */
 export async function beginReading(sql: ISql, epoch: string, meeting: number): Promise<Fence> {
   const [row] = await sql<{ reading: string }[]>`
-    select plenum.begin_reading(${epoch}::bigint, ${meeting}::int)::text reading`
+    select plenum.begin_reading(${epoch}::bigint, ${meeting}::bigint)::text reading`
   if (!row) throw new Error('the reading was not written')
   return { epoch, meeting, reading: row.reading }
 }
@@ -295,12 +295,12 @@ async function insertLines(
   lastTime: string | null,
 ): Promise<StoredLine[]> {
   const fence = sql`fence as materialized (
-    select plenum.fence(${epoch}::bigint, ${meeting}::int, ${reading}::bigint) held)`
+    select plenum.fence(${epoch}::bigint, ${meeting}::bigint, ${reading}::bigint) held)`
   // An id whose hour is over may still be there, or be used again.
   const remembered = sql`
     insert into plenum.command (meeting_id, member_id, id)
-    select ${meeting}::int, command.member, command.id
-    from fence, unnest(${done.map(({ member }) => member)}::int[], ${done.map(({ id }) => id)}::text[])
+    select ${meeting}::bigint, command.member, command.id
+    from fence, unnest(${done.map(({ member }) => member)}::bigint[], ${done.map(({ id }) => id)}::text[])
       command(member, id)
     where fence.held
     on conflict (meeting_id, member_id, id) do update set done_at = excluded.done_at`
@@ -312,9 +312,9 @@ async function insertLines(
     with ${fence} ${done.length > 0 ? sql`, remembered as (${remembered})` : sql``}
     insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
     select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
-        + (n - 1) * interval '1 microsecond', message, ${meeting}::int, sender
+        + (n - 1) * interval '1 microsecond', message, ${meeting}::bigint, sender
     from fence, unnest(${lines.map(({ text }) => text)}::text[],
-      ${lines.map(({ sender }) => sender)}::int[]) with ordinality line(message, sender, n)
+      ${lines.map(({ sender }) => sender)}::bigint[]) with ordinality line(message, sender, n)
     where fence.held
     order by n
     returning id, t::text, to_char(t, 'HH24:MI:SS') as time, to_char(t, 'YYYY-MM-DD') as date`
@@ -334,19 +334,19 @@ async function insertAttendance(tx: TransactionSql, meeting: number, members: Me
   await Promise.all([
     tx`
       insert into plenum.attendance (meeting_id, member_id)
-      select ${meeting}::int, member from unnest(${members}::int[]) member
+      select ${meeting}::bigint, member from unnest(${members}::bigint[]) member
       on conflict (meeting_id, member_id) do update set left_at = null,
         entered_at = case when attendance.left_at is null then attendance.entered_at else excluded.entered_at end`,
     tx`
       update membership_membermeetingkey set allowrejoin = true
-      where meeting_id = ${meeting} and member_id = any(${members}::int[]) and not allowrejoin`,
+      where meeting_id = ${meeting} and member_id = any(${members}::bigint[]) and not allowrejoin`,
   ])
 }
 
 async function updateAttendance(tx: TransactionSql, meeting: number, members: MemberId[]): Promise<void> {
   await tx`
     update plenum.attendance set left_at = now()
-    where meeting_id = ${meeting} and member_id = any(${members}::int[])`
+    where meeting_id = ${meeting} and member_id = any(${members}::bigint[])`
 }
 
 async function insertBan(
@@ -397,7 +397,7 @@ async function upsertVotes(
     insert into plenum.vote (poll_id, member_id, answer)
     select o.id, v.member, v.answer
     from (select id from plenum.poll where id = ${poll} and ended_at is null for share) o,
-      unnest(${cast.map(({ member }) => member)}::int[], ${cast.map(({ answer }) => answer)}::int[])
+      unnest(${cast.map(({ member }) => member)}::bigint[], ${cast.map(({ answer }) => answer)}::int[])
         v(member, answer)
     on conflict (poll_id, member_id) do update set answer = excluded.answer, cast_at = excluded.cast_at`
   if (count !== cast.length) throw new Conflict('the poll was ended elsewhere')
@@ -449,9 +449,9 @@ export async function readSite(
     from (values (1)) one left join (
       select w.id, w.known, d.details, coalesce(md5(d.details::text), 'gone') fingerprint
       from (
-        select * from unnest(${ids}::int[], ${watched.map(({ fingerprint }) => fingerprint)}::text[]) w(id, known)
+        select * from unnest(${ids}::bigint[], ${watched.map(({ fingerprint }) => fingerprint)}::text[]) w(id, known)
         union all
-        select m.id, '' from membership_meeting m where m.id <> all (${ids}::int[]) and ${isLive(sql)}) w
+        select m.id, '' from membership_meeting m where m.id <> all (${ids}::bigint[]) and ${isLive(sql)}) w
       left join lateral (
         select json_build_object('name', m.name, 'state', m.state,
           'admins', coalesce((select json_agg(a.member_id order by a.member_id)

@@ -74,7 +74,13 @@ export async function createDatabase(
   const url = urlOf(clusterUrl, name)
   if (encoding) await administer(url, `${pgeuSchema} insert into country values ('SE', 'Sweden');`)
   // Idle connections end by themselves, so that a test which forgets to drop does not keep its process alive.
-  const sql = postgres(url, { max: 4, idle_timeout: 2, onnotice: () => {} })
+  const bigint = { to: 20, from: [20], serialize: String, parse: Number }
+  const sql: Sql = postgres(url, {
+    max: 4,
+    idle_timeout: 2,
+    onnotice: () => {},
+    types: { bigint },
+  })
   return {
     name,
     url,
@@ -140,11 +146,11 @@ export async function createMeeting(sql: Sql, options: MeetingOptions): Promise<
       returning id
     ), admins as (
       insert into membership_meeting_meetingadmins (meeting_id, member_id)
-      select meeting.id, a from meeting, unnest(${admins.map((admin) => admin.id)}::int[]) a
+      select meeting.id, a from meeting, unnest(${admins.map((admin) => admin.id)}::bigint[]) a
     ), keys as (
       insert into membership_membermeetingkey (key, meeting_id, member_id, proxyname, proxyaccesskey, allowrejoin)
       select k.key, meeting.id, k.member, k.proxy, case when k.proxy is not null then md5(k.key) end, k.rejoin
-      from meeting, jsonb_to_recordset(${sql.json(rows)}) as k (key text, member int, proxy text, rejoin boolean)
+      from meeting, jsonb_to_recordset(${sql.json(rows)}) as k (key text, member bigint, proxy text, rejoin boolean)
       returning id, member_id
     )
     select meeting.id as "meetingId", keys.id as "keyId", keys.member_id as "memberId"

@@ -28,6 +28,7 @@ export type Config = Readonly<{
   /** Names under which status, health and profiles may be asked for, besides those that are ours anyway. */
   adminHosts: readonly string[]
   graceMs: number
+  closeAfterMs: number
   pingMs: number
   pollMs: number
   /** Commands a second and connection; 0 is without limit. */
@@ -223,6 +224,11 @@ const table = {
     ...seconds(0),
     default: '10',
     help: 'how long a member may lose the connection without having left',
+  }),
+  closeafter: flag({
+    ...seconds(0),
+    default: '300',
+    help: 'how long a finished meeting that has lost everyone waits before it is closed for good',
   }),
   ping: flag({
     ...seconds(0.1),
@@ -559,6 +565,7 @@ function toConfig(command: Command, values: Values): Config {
     profileListen: values.profilelisten,
     adminHosts: required(values, 'adminhosts'),
     graceMs: required(values, 'grace'),
+    closeAfterMs: required(values, 'closeafter'),
     pingMs: required(values, 'ping'),
     pollMs: required(values, 'poll'),
     ratePerSecond: required(values, 'rate'),

@@ -9,6 +9,7 @@ import { farewell, gather } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { hold } from './support/hold.ts'
 import { assertShows, openHouse, openPages, returned } from './support/house.ts'
+import type { Member } from './support/member.ts'
 import type { StockPage } from './support/page.ts'
 import { meetingStatus } from './support/status.ts'
 import { until } from './support/until.ts'
@@ -210,6 +211,35 @@ suite('restart', { concurrency: 4 }, () => {
     await house.restart(plenum)
     await until('the meeting is closed', async () => (await meeting.state()) === 3, 10_000)
     assert.equal(times(await meeting.texts(), `Member ${meeting.name(1)} left the meeting`), 1)
+  })
+
+  test('a finished meeting whose people were lost can be opened again, also after an outage', async (t) => {
+    const house = await openHouse(t, { grace: 0.5, closeAfter: 3600 })
+    let plenum = await house.start()
+    const target = { socketUrl: (path: string) => plenum.socketUrl(path) }
+    const meeting = await gather(house.db.sql, target, 2, open)
+    const left = (n: number) => (texts: string[]) =>
+      times(texts, `Member ${meeting.name(0)} left the meeting`) === n
+    for (const [n, lose] of [
+      async (chair: Member) => chair.reset(),
+      async () => {
+        await plenum.kill()
+        plenum = await house.restart(plenum)
+      },
+    ].entries()) {
+      const [chair, member] = await meeting.enterAll(0, 1)
+      chair.send({ type: 'finish' })
+      await chair.next('status', ({ data }) => data.isfinished)
+      await member.close()
+      await lose(chair)
+      await until('the chair is given up', async () => left(2 * n + 1)(await meeting.texts()), 10_000)
+      assert.equal(await meeting.state(), 2)
+      const back = await meeting.enter(0)
+      back.send({ type: 'open' })
+      await until('it is open again', async () => (await meeting.state()) === 1)
+      await back.close()
+      await until('nobody is in', async () => left(2 * n + 2)(await meeting.texts()))
+    }
   })
 
   test('crash after crash under talk: everyone has each line of the record once, and nobody has come or gone', async (t) => {

@@ -20,6 +20,7 @@ export type HubDeps = {
   metrics: Metrics
   guesses: Guesses
   graceMs: number
+  closeAfterMs: number
   pollMs: number
   joinWindowMs: number | null
   ratePerSecond: () => number

@@ -52,7 +52,7 @@ export type Meeting = {
   /** By member, in the order in which they came. */
   attendees: Map<MemberId, Attendee>
   /** Who attended and is gone. */
-  departed: Map<MemberId, Person & { admin: boolean; remote: string }>
+  departed: Map<MemberId, Person & { admin: boolean; remote: string; lostAt: Millis | null }>
   banned: Set<MemberId>
   poll: Poll | null
   /** When polls ended, by their questions: those of the last `sameQuestionMs`, perhaps older ones too. */
@@ -106,7 +106,8 @@ export const rememberedMs = 3_600_000
 export type Event =
   | { type: 'entered'; attendee: Attendee; arrival: Arrival }
   | { type: 'away'; member: MemberId; until: Millis }
-  | { type: 'departed'; member: MemberId; told: DisconnectText | null }
+  /** `lostAt`: when they were given up who had not left by themselves, and were not sent away; null for others. */
+  | { type: 'departed'; member: MemberId; told: DisconnectText | null; lostAt: Millis | null }
   | { type: 'banned'; member: MemberId }
   | { type: 'unbanned'; member: MemberId }
   | { type: 'stateChanged'; state: MeetingState }
@@ -224,7 +225,12 @@ export function endConnections(
   now: Millis,
 ): Decision {
   const atOnce = ({ how }: { how: 'left' | 'lost' }): boolean => how === 'left' || graceMs === 0
-  const departure = depart(ended.filter(atOnce).map(({ attendee }) => attendee))
+  const lost = new Set(ended.flatMap(({ attendee, how }) => (how === 'lost' ? [attendee.id] : [])))
+  const departure = depart(
+    ended.filter(atOnce).map(({ attendee }) => attendee),
+    null,
+    (id) => (lost.has(id) ? now : null),
+  )
   const away = ended.filter((one) => !atOnce(one))
   return {
     write: departure.write,
@@ -235,13 +241,17 @@ export function endConnections(
   }
 }
 
-function depart(attendees: readonly Attendee[], told: DisconnectText | null = null): Decision {
+function depart(
+  attendees: readonly Attendee[],
+  told: DisconnectText | null = null,
+  lostAt: (id: MemberId) => Millis | null = () => null,
+): Decision {
   return decision(
     {
       lines: attendees.map(({ name }) => system(`Member ${name} left the meeting`)),
       depart: attendees.map(({ id }) => id),
     },
-    ...attendees.map(({ id }): Event => ({ type: 'departed', member: id, told })),
+    ...attendees.map(({ id }): Event => ({ type: 'departed', member: id, told, lostAt: lostAt(id) })),
   )
 }
 
@@ -382,7 +392,7 @@ export function decide(
       if (!attendee) return reject('User to kick not found')
       if (attendee.id === by.id) return reject('You cannot disconnect yourself')
       const { id } = attendee
-      const departed: Event = { type: 'departed', member: id, told: disconnects.kicked }
+      const departed: Event = { type: 'departed', member: id, told: disconnects.kicked, lostAt: null }
       const write: Write = {
         lines: [kickLine(attendee.name, by.name)],
         depart: [id],
@@ -416,6 +426,7 @@ export function due(
   now: Millis,
   postponed: Postponed,
   departures: { of: (attendees: readonly Attendee[]) => readonly Attendee[] },
+  closeAfterMs: number,
 ): { names: string[]; decision: Decision } | null {
   const { attendees, poll, state } = meeting
   const gone = departures.of(
@@ -424,7 +435,8 @@ export function due(
         presence.type === 'away' && presence.until <= now && !postponed.has(departureOf(id)),
     ),
   )
-  if (gone.length > 0) return { names: gone.map(({ id }) => departureOf(id)), decision: depart(gone) }
+  if (gone.length > 0)
+    return { names: gone.map(({ id }) => departureOf(id)), decision: depart(gone, null, () => now) }
   if (poll && !postponed.has(endOf(poll))) {
     const names = [endOf(poll)]
     if (poll.endsAt <= now || state !== 'open') return { names, decision: endPoll(poll, 'time', now) }
@@ -432,7 +444,8 @@ export function due(
     if (attendees.size > 0 && missingVotes(poll, attendees.keys()) === 0)
       return { names, decision: endPoll(poll, 'voted', now) }
   }
-  if (state === 'finished' && attendees.size === 0 && !postponed.has(closing))
+  const closesAt = closingTime(meeting, closeAfterMs)
+  if (closesAt !== null && closesAt <= now && !postponed.has(closing))
     return {
       names: [closing],
       decision: decision(
@@ -443,10 +456,24 @@ export function due(
   return null
 }
 
+/**
+ * When a finished meeting without anyone in it is to be closed: at once, but for those who were lost, whom a fault of the
+ * network or of ours may have kept away. Null for others.
+ */
+function closingTime({ state, attendees, departed }: Meeting, closeAfterMs: number): Millis | null {
+  if (state !== 'finished' || attendees.size > 0) return null
+  let time = -Infinity
+  for (const { lostAt } of departed.values())
+    if (lostAt !== null) time = Math.max(time, lostAt + closeAfterMs)
+  return time
+}
+
 /** When `due` is next to be asked, or null. */
-export function nextDue(meeting: Meeting, postponed: Postponed): Millis | null {
+export function nextDue(meeting: Meeting, postponed: Postponed, closeAfterMs: number): Millis | null {
   const { attendees, poll } = meeting
   const times = [...postponed.values()]
+  const closesAt = closingTime(meeting, closeAfterMs)
+  if (closesAt !== null && !postponed.has(closing)) times.push(closesAt)
   if (poll && !postponed.has(endOf(poll))) times.push(poll.endsAt)
   for (const { id, presence } of attendees.values())
     if (presence.type === 'away' && !postponed.has(departureOf(id))) times.push(presence.until)
@@ -505,7 +532,12 @@ export function followSite(meeting: Meeting, site: SiteState, asOf: number): Dec
       depart: [...kicked.map(({ id }) => id), ...departed],
     },
     events: (committed) => [
-      ...kicked.map(({ id }): Event => ({ type: 'departed', member: id, told: disconnects.kicked })),
+      ...kicked.map(({ id }): Event => ({
+        type: 'departed',
+        member: id,
+        told: disconnects.kicked,
+        lostAt: null,
+      })),
       ...events,
       ...departure.events(committed),
     ],
@@ -530,7 +562,7 @@ export function apply(meeting: Meeting, event: Event): void {
       const { id, name, color, admin, remote } = attendee
       meeting.revision++
       meeting.attendees.delete(id)
-      meeting.departed.set(id, { id, name, color, admin, remote })
+      meeting.departed.set(id, { id, name, color, admin, remote, lostAt: event.lostAt })
       return
     }
     case 'banned':

@@ -127,6 +127,7 @@ export type RoomDeps = {
   epoch: string
   clock: () => number
   graceMs: number
+  closeAfterMs: number
   joinWindowMs: number | null
   ratePerSecond: () => number
   version: string
@@ -337,7 +338,7 @@ export class Room implements SessionRoom {
     for (;;) {
       const now = this.#deps.clock()
       for (const [name, until] of this.#postponed) if (until <= now) this.#postponed.delete(name)
-      const next = due(view, now, this.#postponed, this.#departures)
+      const next = due(view, now, this.#postponed, this.#departures, this.#deps.closeAfterMs)
       if (!next) return
       try {
         await this.#carryOut(view, next.decision)
@@ -893,7 +894,8 @@ export class Room implements SessionRoom {
     this.#timer = null
     const view = this.#view
     const now = this.#deps.clock()
-    const wake = view && (this.#stale ? now + retryMs : nextDue(view, this.#postponed))
+    const wake =
+      view && (this.#stale ? now + retryMs : nextDue(view, this.#postponed, this.#deps.closeAfterMs))
     if (wake !== null) this.#timer = setTimeout(() => this.wake(), Math.max(0, Math.ceil(wake - now)))
     else if (this.#mailbox.size <= taken && this.#seats.size === 0 && (!view || view.attendees.size === 0))
       this.#deps.onIdle()
@@ -1014,11 +1016,13 @@ function buildView(
     const known = before?.attendees.get(person.id)
     const remote = known?.remote ?? before?.departed.get(person.id)?.remote ?? ''
     if (!present) {
-      view.departed.set(person.id, { ...person, remote })
+      const gone = before?.departed.get(person.id)
+      view.departed.set(person.id, { ...person, remote, lostAt: gone?.lostAt === null ? null : now })
       continue
     }
     const socket = socketOf.get(person.id)
-    const until = known?.presence.type === 'away' ? known.presence.until : now + graceMs
+    // Counted from here: as long as the database was away nobody could come back.
+    const until = now + graceMs
     view.attendees.set(person.id, {
       ...person,
       proxyName,

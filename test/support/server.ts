@@ -61,6 +61,8 @@ export interface PlenumOptions extends LaunchOptions {
   bare?: boolean
   /** Seconds before an absence becomes a departure. */
   grace?: number
+  /** Seconds for which a finished meeting waits for those who were lost; where `grace` is given, else its default. */
+  closeAfter?: number
   /** Seconds between two looks at the site's tables. */
   poll?: number
   /** False: do not wait until it is ready. */
@@ -203,13 +205,13 @@ export class Plenum {
 
 /** Starts the built server and waits until it is ready. */
 export async function startPlenum(options: PlenumOptions): Promise<Plenum> {
-  const { flags = [], origin = 'http://localhost', grace, poll } = options
+  const { flags = [], origin = 'http://localhost', grace, poll, closeAfter = 1 } = options
   for (let attempt = 1; ; attempt++) {
     const listen = options.listen ?? `127.0.0.1:${await freePort()}`
     const args = [
       ...flags,
       ...(options.bare ? [] : ['-origin', origin, '-dburl', options.database, '-listen', listen]),
-      ...(grace === undefined ? [] : ['-grace', String(grace)]),
+      ...(grace === undefined ? [] : ['-grace', String(grace), '-closeafter', String(closeAfter)]),
       ...(poll === undefined ? [] : ['-poll', String(poll)]),
     ]
     const plenum = new Plenum(launch(args, options), listen, options.certificate)

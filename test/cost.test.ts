@@ -145,6 +145,23 @@ suite('the chat door', () => {
   })
 })
 
+test('a line for thousands of people', async () => {
+  const size = 3500
+  const key = await invite(sql, 'Ann', 2)
+  const enter = (): Promise<RawWebSocket> =>
+    entered(`/ws/chat?session_key=${key}&limit=0&ids=1`, '"authenticated"')
+  while (seated.length < size) seated.push(...(await Promise.all(Array.from({ length: 100 }, enter))))
+  const [speaker] = seated.slice(-1)
+  assert.ok(speaker)
+  let said = 0
+  await holdsUp('a line', async () => {
+    const message = `line ${++said}.`
+    speaker.connection.write(text({ message }))
+    for (const { connection } of seated.slice(-size))
+      await connection.until(() => connection.received.includes(message))
+  })
+})
+
 suite('plain requests', () => {
   const page = `/meeting/1/${'x'.repeat(54)}`
 

@@ -3,7 +3,7 @@ import { WebSocket } from 'ws'
 import type { Admission } from './admission.ts'
 import { frameEnd } from './frame.ts'
 import type { Keepalive } from './keepalive.ts'
-import { pourLater } from './pour.ts'
+import { mayWriteNow, pourLater } from './pour.ts'
 import { receiverOf, takeInParts } from './receiver.ts'
 
 /** How a connection ended: the client said goodbye (close frame without a code or with 1000), or anything else. */
@@ -59,7 +59,7 @@ export type SocketDeps = {
 
 const maxUnread = 1024 * 1024
 const lingerMs = 2000
-/** More than that is written in parts of about as much, in turns with others. */
+/** More than that is written in parts, in turns with others. */
 const mostAtOnce = 16 * 1024
 const pourBytes = 64 * 1024
 /** What a client may have looked at in one go, before others have their turn: bytes, of which each frame has some. */
@@ -174,7 +174,7 @@ export class LiveSocket implements Socket {
     if (poured) {
       poured.frames.push(...frames)
       poured.bytes += bytes
-    } else if (bytes <= mostAtOnce) this.#writeNow(frames)
+    } else if (bytes <= mostAtOnce && mayWriteNow()) this.#writeNow(frames)
     else {
       this.#poured = { frames: [...frames], bytes, whenDone: [] }
       pourLater(this)

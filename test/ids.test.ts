@@ -102,8 +102,14 @@ suite('ids of the site as bigint', { concurrency: 2 }, () => {
     assert.ok(meeting.id > 2 ** 31)
     await hold(sql, plenum, meeting)
     assert.deepEqual(distrusted(plenum), [])
-    const { code } = await runPlenum(['check', '-dburl', house.db.url, '-origin', 'https://example.org'])
-    assert.equal(code, 0)
+    const { code, stdout, stderr } = await runPlenum([
+      'check',
+      '-dburl',
+      house.db.url,
+      '-origin',
+      'https://example.org',
+    ])
+    assert.equal(code, 0, stdout + stderr)
   })
 
   test('may become that under a server that runs', async (t) => {

@@ -1,5 +1,5 @@
 import type { Retry } from '../db/contention.ts'
-import { explainRefusal, isRefused } from '../db/failure.ts'
+import { explainRefusal, isRefused, isSchemaFault } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
@@ -251,6 +251,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
       // What the database does not take of one must not take the others along.
       else if (isRefused(error)) {
         if (this.#portion.refused(run.length)) return 0
+        if (isSchemaFault(error)) metrics.databaseFailed()
       } else metrics.databaseFailed()
       log({
         level: 'warn',

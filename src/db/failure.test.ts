@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import postgres from 'postgres'
-import { explainRefusal, isRefused, isUnavailable } from './failure.ts'
+import { explainRefusal, isRefused, isSchemaFault, isUnavailable } from './failure.ts'
 
 /** As the driver makes it of what the server sends. */
 const reported = (code: string, severity = 'ERROR'): Error =>
@@ -21,6 +21,11 @@ test('what passes by itself is not taken for a refusal, nor the other way round'
   const lasting = ['22P05', '22001', '23502', '23503', '23514', 'P0001', '54000', '0A000', '42501', '42703']
   for (const code of [...lasting, '428C9', 'P0002', '44000', '2200H', 'XX001', 'ZZ999'])
     assert.equal(kindOf(reported(code)), 'refused')
+})
+
+test('what has become of a table or a right is told apart from what one has sent', () => {
+  for (const code of ['42501', '42703', '42P01']) assert.ok(isSchemaFault(reported(code)))
+  for (const code of ['23514', '22P05', 'P0001', '57014']) assert.ok(!isSchemaFault(reported(code)))
 })
 
 test('what ends a connection refuses nothing of what was to be done by it', () => {

@@ -81,6 +81,13 @@ export function explainRefusal(error: unknown): string {
   }
 }
 
+/**
+ * Whether a refusal is for what has become of a table or of the role's rights (SQLSTATE class 42), which concerns everybody and
+ * the operator; not for what one has sent.
+ */
+export const isSchemaFault = (error: unknown): boolean =>
+  isRefused(error) && codeOf(error)?.startsWith('42') === true
+
 /** What of a refusal helps an operator besides its code and message; '' where the database does not say it. */
 export function whereRefused(error: unknown): { table: string; constraint: string } {
   const { table_name: table = '', constraint_name: constraint = '' } =

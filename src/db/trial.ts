@@ -38,24 +38,24 @@ export async function tryWrites(sql: Sql, chat: string | null): Promise<void> {
       }
     }
     const [meeting] = await tx<{ id: number; member: number | null }[]>`
-      select m.id::int, (select min(k.member_id)::int from membership_membermeetingkey k where k.meeting_id = m.id) member
+      select m.id, (select min(k.member_id) from membership_membermeetingkey k where k.meeting_id = m.id) member
       from membership_meeting m where m.meetingtype = 1 order by m.id desc limit 1`
     const { id = null, member = null } = meeting ?? {}
     await attempt(
       'a line of the record (membership_meetingmessagelog)',
       (tx) => tx`
         insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
-        select now(), 'plenum check tries to write', id, ${member}::int from membership_meeting where id = ${id}::int`,
+        select now(), 'plenum check tries to write', id, ${member}::bigint from membership_meeting where id = ${id}::bigint`,
     )
     await attempt(
       "a meeting's state (membership_meeting)",
-      (tx) => tx`update membership_meeting set state = state where id = ${id}::int`,
+      (tx) => tx`update membership_meeting set state = state where id = ${id}::bigint`,
     )
     await attempt(
       "a member's leave to return (membership_membermeetingkey)",
       (tx) => tx`
         update membership_membermeetingkey set allowrejoin = allowrejoin
-        where meeting_id = ${id}::int and member_id = ${member}::int`,
+        where meeting_id = ${id}::bigint and member_id = ${member}::bigint`,
     )
     const own = await tx<{ name: string }[]>`
       select relname as name from pg_class

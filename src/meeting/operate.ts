@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import type { MeetingState } from './meeting.ts'
 import type { MemberId } from './poll.ts'
+import { withoutDirections } from '../hub/text.ts'
 import { stateOf } from './store.ts'
 
 /** By whom a member is banned from the command line: no member has this id. */
@@ -35,7 +36,7 @@ export async function listMeetings(sql: Sql): Promise<ListedMeeting[]> {
   const rows = await sql<
     { id: number; name: string; state: number; at: string; people: ListedMeeting['people'] | null }[]
   >`
-    select m.id::int, m.name, m.state::int, to_char(m.dateandtime, 'YYYY-MM-DD HH24:MI') as at,
+    select m.id, m.name, m.state::int, to_char(m.dateandtime, 'YYYY-MM-DD HH24:MI') as at,
       (select json_agg(json_build_object('id', p.user_id, 'name', p.fullname, 'admin', exists (
             select from membership_meeting_meetingadmins a
             where a.meeting_id = m.id and a.member_id = p.user_id)) order by p.fullname, p.user_id)
@@ -46,7 +47,12 @@ export async function listMeetings(sql: Sql): Promise<ListedMeeting[]> {
       from membership_meeting where meetingtype = 1) m
     where m.state <> 3 or m.n <= ${closedListed}
     order by m.dateandtime, m.id`
-  return rows.map(({ state, people, ...row }) => ({ ...row, state: stateOf(state), people: people ?? [] }))
+  return rows.map(({ name, state, people, ...row }) => ({
+    ...row,
+    name: withoutDirections(name),
+    state: stateOf(state),
+    people: (people ?? []).map((one) => ({ ...one, name: withoutDirections(one.name) })),
+  }))
 }
 
 /** A meeting on the web; null where there is none of that id. */
@@ -56,7 +62,7 @@ export async function findMeeting(
 ): Promise<{ name: string; state: MeetingState } | null> {
   const [row] = await sql<{ name: string; state: number }[]>`
     select name, state::int from membership_meeting where id = ${meeting} and meetingtype = 1`
-  return row ? { name: row.name, state: stateOf(row.state) } : null
+  return row ? { name: withoutDirections(row.name), state: stateOf(row.state) } : null
 }
 
 /**
@@ -64,8 +70,8 @@ export async function findMeeting(
  * id, else whose whole name it is (whatever its capitals), else in whose name all of its words are.
  */
 export async function findMembers(sql: Sql, meeting: number, member: MemberName): Promise<Candidate[]> {
-  const all = await sql<Candidate[]>`
-    select p.user_id::int id, p.fullname as name, coalesce(k.allowrejoin, false) "allowRejoin",
+  const rows = await sql<Candidate[]>`
+    select p.user_id id, p.fullname as name, coalesce(k.allowrejoin, false) "allowRejoin",
       exists (select from plenum.ban b where b.meeting_id = ${meeting} and b.member_id = p.user_id) banned,
       exists (select from plenum.attendance t
         where t.meeting_id = ${meeting} and t.member_id = p.user_id and t.left_at is null) present
@@ -74,6 +80,7 @@ export async function findMembers(sql: Sql, meeting: number, member: MemberName)
     where k.id is not null
       or exists (select from plenum.ban b where b.meeting_id = ${meeting} and b.member_id = p.user_id)
     order by p.fullname, p.user_id`
+  const all = rows.map((row) => ({ ...row, name: withoutDirections(row.name) }))
   if (typeof member === 'number') return all.filter(({ id }) => id === member)
   const wanted = wordsOf(member)
   const whole = all.filter(({ name }) => wordsOf(name).join(' ') === wanted.join(' '))

@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
-import { explainRefusal, isRefused, whereRefused } from '../db/failure.ts'
+import { explainRefusal, isRefused, isSchemaFault, whereRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
@@ -871,6 +871,7 @@ export class Room implements SessionRoom {
   #logRefused(error: unknown): void {
     const now = this.#deps.clock()
     this.#refusals.count++
+    if (isSchemaFault(error)) this.#deps.metrics.databaseFailed()
     if (now - this.#refusals.loggedAt < logRefusedEveryMs) return
     const { count } = this.#refusals
     this.#refusals = { count: 0, loggedAt: now }

@@ -50,7 +50,7 @@ function cacheOf(size: number, full: (key: string) => boolean = () => true, cloc
       await new Promise((resolve) => setImmediate(resolve))
       return { frame: Buffer.alloc(size), last: 1, full: full(key) }
     })
-  return { reads, get }
+  return { cache, reads, get }
 }
 
 test('a page is read once for all who need it, and again only if it can have grown', async () => {
@@ -108,4 +108,22 @@ test('what was read or said is told from memory for a few seconds only', async (
   now += 2000
   await Promise.all([get('page'), get('page')])
   assert.equal(reads.length, 2)
+})
+
+test('pages that are told to nobody any more take no memory', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let now = 0
+  const { cache, get } = cacheOf(1000, undefined, () => now)
+  await get('one')
+  now = 3000
+  await get('two')
+  assert.equal(cache.bytes, 2000)
+  for (const [at, left] of [
+    [5000, 1000],
+    [10_000, 0],
+  ] as const) {
+    now = at
+    t.mock.timers.tick(5000)
+    assert.equal(cache.bytes, left)
+  }
 })

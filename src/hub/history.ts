@@ -92,9 +92,15 @@ export class PageCache {
   readonly #pages = new Map<string, { page: Promise<Page>; bytes: number; at: number }>()
   readonly #clock: (() => number) | null
   #bytes = 0
+  #willExpire = false
 
   constructor(clock: (() => number) | null) {
     this.#clock = clock
+  }
+
+  /** Of the pages that are kept. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /**
@@ -130,6 +136,7 @@ export class PageCache {
   #keep(entry: { bytes: number }, bytes: number): void {
     entry.bytes = bytes
     this.#bytes += bytes
+    this.#expireLater()
     for (const [oldest, { bytes }] of this.#pages) {
       if (this.#bytes <= maxCachedBytes) return
       // What is still being read has no size yet.
@@ -137,6 +144,24 @@ export class PageCache {
       this.#pages.delete(oldest)
       this.#bytes -= bytes
     }
+  }
+
+  /** What nobody will be told any more is to take no memory. */
+  #expireLater(): void {
+    if (!this.#clock || this.#willExpire) return
+    this.#willExpire = true
+    setTimeout(() => this.#expire(), servedMs).unref()
+  }
+
+  #expire(): void {
+    this.#willExpire = false
+    const now = this.#clock?.() ?? 0
+    for (const [key, { bytes, at }] of this.#pages) {
+      if (bytes === 0 || now - at < servedMs) continue
+      this.#pages.delete(key)
+      this.#bytes -= bytes
+    }
+    if (this.#bytes > 0) this.#expireLater()
   }
 }
 

@@ -12,7 +12,7 @@ import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
-import { createWebSockets, isUpgrade } from './edge/websocket.ts'
+import { createWebSockets, isUpgrade, type WebSocketTerms } from './edge/websocket.ts'
 import type { MeetingStatus } from './meeting/hub.ts'
 import { subprotocol } from './meeting/protocol.ts'
 import { type RecordRouteDeps, recordRoutes } from './meeting/record-routes.ts'
@@ -40,6 +40,8 @@ export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upg
   adminApart: boolean
   /** Refuses there who does not mean it. */
   ownHost: MiddlewareHandler
+  /** Hears of each upgrade that no route gets to see. */
+  upgradeRefused: WebSocketTerms['refused']
 }
 
 /** A message that is a little too long is answered; one that is much longer ends its connection. */
@@ -57,6 +59,7 @@ export function createApps(deps: AppDeps): {
   const { upgradeWebSocket, attach } = createWebSockets(app, log, {
     subprotocols: new Set([subprotocol]),
     maxFrames: new Map(deps.document ? [[documentPath, deps.document.maxMessage + frameSlack]] : []),
+    refused: deps.upgradeRefused,
   })
 
   const callerOf = (c: Context): Caller => {

@@ -205,6 +205,7 @@ export async function startServer(
     },
     adminApart,
     ownHost: ownHost(adminApart ? 'adminlisten' : 'listen'),
+    upgradeRefused: (reason, peer) => refusals.refused(reason, { listener: 'listen', peer }),
     async readiness() {
       return waiting() ?? (await databaseAnswers())
     },

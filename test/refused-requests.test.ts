@@ -114,6 +114,29 @@ test('so is what is no request, and one without a host', async () => {
   )
 })
 
+test('so is an upgrade that no door gets to see', async () => {
+  const upgrade = (lines: string): string =>
+    `GET /ws/${secret} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n${lines}\r\n\r\n`
+  const before = await counts()
+  const version = 'Sec-WebSocket-Version: 13'
+  for (const [status, request] of [
+    [400, upgrade(`Upgrade: websocket\r\n${version}`)],
+    [400, upgrade(`Upgrade: websocket\r\n${version}\r\nSec-WebSocket-Key: ${secret}`)],
+    [400, `GET http://[/ HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n`],
+    [426, upgrade('Upgrade: websocket\r\nSec-WebSocket-Version: 8')],
+    [426, upgrade('Upgrade: h2c')],
+  ] as const)
+    assert.match(await exchange(listen, request), new RegExp(`^HTTP/1.1 ${status} `), request)
+  const grown = await counts()
+  assert.deepEqual(
+    ['malformed', 'no websocket'].map((reason) => (grown[reason] ?? 0) - (before[reason] ?? 0)),
+    [3, 2],
+  )
+  const [logged, ...more] = plenum.logs.filter(({ reason }) => reason === 'no websocket')
+  assert.deepEqual([logged?.level, logged?.['listener'], logged?.['peer']], ['info', 'listen', '127.0.0.1'])
+  assert.deepEqual(more, [])
+})
+
 test('a connection that ends without a request is none that was refused', async () => {
   const before = await counts()
   for (const start of ['', 'GET / HT']) {

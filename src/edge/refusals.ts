@@ -10,6 +10,7 @@ export const maxHeaderBytes = 64 * 1024
 export const refusalReasons = [
   'headers too large',
   'malformed',
+  'no websocket',
   'too slow',
   'no TLS',
   'foreign host',
@@ -31,7 +32,12 @@ const quietMs = 60_000
 const lingerMs = 1000
 
 /** Those whose cause is seldom a person who wants to come in: a public port is scanned all day. */
-const usual: ReadonlySet<RefusalReason> = new Set<RefusalReason>(['malformed', 'too slow', 'no TLS'])
+const usual: ReadonlySet<RefusalReason> = new Set<RefusalReason>([
+  'malformed',
+  'no websocket',
+  'too slow',
+  'no TLS',
+])
 
 /**
  * Counts and logs what is refused before any route has seen it, by the runtime or for its Host. The first of its kind is

@@ -20,6 +20,8 @@ export type WebSocketTerms = {
   subprotocols: ReadonlySet<string>
   /** The longest message of a client in bytes, by path, where it is not the usual one. */
   maxFrames: ReadonlyMap<string, number>
+  /** Hears of each upgrade that no route gets to see. */
+  refused: (reason: 'malformed' | 'no websocket', peer: string) => void
 }
 
 type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>
@@ -32,7 +34,7 @@ type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promi
 export function createWebSockets(
   app: Hono,
   log: Log,
-  { subprotocols, maxFrames }: WebSocketTerms,
+  { subprotocols, maxFrames, refused }: WebSocketTerms,
 ): { upgradeWebSocket: UpgradeWebSocket; attach: (server: ServerType) => void } {
   const adapter = createNodeWebSocket({ app })
   Object.assign(adapter.wss.options, {
@@ -62,7 +64,13 @@ export function createWebSockets(
       }
       adapter.injectWebSocket(catcher as unknown as ServerType)
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-        if (!guard(request, socket, subprotocols)) return
+        // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
+        socket.on('error', destroy)
+        const status = guard(request, subprotocols)
+        if (status !== null) {
+          refused(status === 400 ? 'malformed' : 'no websocket', request.socket.remoteAddress ?? 'unix')
+          return refuse(socket, status)
+        }
         // Hundreds who come at the same moment must not hold up those who are here.
         turn()
           .then(() => upgrade?.(request, socket, head))
@@ -113,35 +121,32 @@ export function isUpgrade(c: Context): boolean {
 }
 
 /**
- * Whether a request may go on to the adapter. What `ws` would refuse is refused here, because the adapter never
- * forgets a request that it handed to `ws` and that did not become a connection.
+ * The status by which a request is refused; null where it may go on to the adapter. What `ws` would refuse is refused
+ * here, because the adapter never forgets a request that it handed to `ws` and that did not become a connection.
  */
-function guard(request: IncomingMessage, socket: Duplex, subprotocols: ReadonlySet<string>): boolean {
-  // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
-  socket.on('error', destroy)
+function guard(request: IncomingMessage, subprotocols: ReadonlySet<string>): 400 | 426 | null {
   const { headers, method, url } = request
   // Only a path: of an absolute target, or one with two slashes, the adapter would take host and password for its own.
-  if (!url || !/^\/(?!\/)/.test(url) || !URL.canParse(url, 'http://localhost')) return refuse(socket, 400)
-  if (headers.host === undefined) return refuse(socket, 400)
-  if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, 426)
-  if (headers['sec-websocket-version'] !== '13') return refuse(socket, 426)
-  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return refuse(socket, 400)
+  if (!url || !/^\/(?!\/)/.test(url) || !URL.canParse(url, 'http://localhost')) return 400
+  if (headers.host === undefined) return 400
+  if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return 426
+  if (headers['sec-websocket-version'] !== '13') return 426
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return 400
   // An unreadable offer would be refused by `ws`, and of a readable one it would take the first.
   const offers = headers['sec-websocket-protocol']?.split(',') ?? []
   const spoken = offers.map((offer) => offer.trim()).find((offer) => subprotocols.has(offer))
   if (spoken === undefined) delete headers['sec-websocket-protocol']
   else headers['sec-websocket-protocol'] = spoken
-  return true
+  return null
 }
 
 function destroy(this: Duplex): void {
   this.destroy()
 }
 
-function refuse(socket: Duplex, status: 400 | 426): false {
+function refuse(socket: Duplex, status: 400 | 426): void {
   const version = status === 426 ? 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' : ''
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${version}Connection: close\r\nContent-Length: 0\r\n\r\n`,
   )
-  return false
 }

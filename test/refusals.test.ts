@@ -86,6 +86,42 @@ suite('what the database refuses of one', () => {
     await good.line('forbidden no more')
   })
 
+  test('without an error, by a trigger that leaves lines out or changes them, is told as it is', async () => {
+    const meeting = await gather(sql, plenum, 3, open)
+    const [bad, good] = await Promise.all([meeting.enter(1, newer), meeting.enter(2, newer)])
+    await sql.unsafe(`
+      create function filter_lines() returns trigger language plpgsql as $$ begin
+        if new.message like 'skipped%' then return null; end if;
+        new.message := replace(new.message, 'rude', '****');
+        return new;
+      end $$;
+      create trigger filter_lines before insert on membership_meetingmessagelog
+        for each row execute function filter_lines()`)
+    await together(meeting, async () => {
+      for (const n of [1, 2, 3]) {
+        bad.send({ type: 'message', message: `skipped ${n}`, id: `s${n}` })
+        await bad.caughtUp()
+        good.send({ type: 'message', message: `rude ${n}`, id: `r${n}` })
+        await good.caughtUp()
+      }
+    })
+    for (const n of [1, 2, 3]) {
+      assert.deepEqual(await bad.next('error'), { type: 'error', msg: refused, id: `s${n}` })
+      await good.next('ack', ({ data }) => data.id === `r${n}`)
+      await bad.line(`**** ${n}`)
+    }
+    await sql`drop function filter_lines cascade`
+    // Nor is it remembered as done.
+    bad.send({ type: 'message', message: 'skipped no more', id: 's1' })
+    await good.line('skipped no more')
+    const told = good.lines().filter(({ message }) => /skipped|rude|\*/.test(message))
+    const stored = (await meeting.record()).filter(({ text }) => /skipped|rude|\*/.test(text))
+    assert.deepEqual(
+      told.map(({ id, message, from }) => ({ id, text: message, sender: from })),
+      stored,
+    )
+  })
+
   test('is answered in plenum.v1 by an error without "again", and what follows is done', async () => {
     const meeting = await gather(sql, plenum, 2, open)
     const member = await meeting.enter(1, newer)

@@ -9,6 +9,8 @@ test('what was probably meant is found, and nothing that is far away', () => {
     ['orign', 'origin'],
     ['Origin', 'origin'],
     ['lsiten', 'listen'],
+    ['opll', 'poll'],
+    ['pnig', 'ping'],
     ['admin-listen', 'adminlisten'],
     ['admin', 'adminlisten'],
     ['pol', 'poll'],

@@ -968,11 +968,11 @@ function merge(decisions: readonly Decision[]): Decision {
 
 function lineOf(view: Meeting, draft: LineDraft | undefined, stored: StoredLine): MessageData {
   if (!draft) throw new Error('the database stored more lines than were written')
-  const { id, time, date } = stored
+  const { id, time, date, message } = stored
   const from = draft.sender ?? -1
   const sender = view.attendees.get(from) ?? view.departed.get(from)
   const color = draft.sender === null ? 'sys' : (sender?.color ?? 'sys')
-  return { id, time, date, from, fromname: sender?.name ?? '', color, message: draft.text }
+  return { id, time, date, from, fromname: sender?.name ?? '', color, message }
 }
 
 /**

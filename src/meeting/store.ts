@@ -245,8 +245,11 @@ export async function readPage(
   return { json: json ?? '', last: full ? (last ?? upTo) : upTo, full }
 }
 
-/** What the database gave the lines of a commit: `t` as it writes it, `time` and `date` as members read them. */
-export type StoredLine = { id: number; t: string; time: string; date: string }
+/**
+ * What has become of the lines of a commit in the database: `t` as it writes it, `time` and `date` as members read them.
+ * A trigger of the site may have given them another `message`.
+ */
+export type StoredLine = { id: number; t: string; time: string; date: string; message: string }
 
 /** The database no longer is as the view says: the commit was undone, and the view must be read anew. */
 export class Conflict extends Error {}
@@ -285,7 +288,7 @@ export async function commit(
 
 /**
  * Passes the fence, whatever there is to write. `t` grows with the id by at least a microsecond: the site orders the
- * record by `t`.
+ * record by `t`. Where a trigger of the site has left out a line without an error, all are refused by one (22P02).
  */
 async function insertLines(
   sql: ISql,
@@ -309,15 +312,22 @@ async function insertLines(
     return []
   }
   return await sql<StoredLine[]>`
-    with ${fence} ${done.length > 0 ? sql`, remembered as (${remembered})` : sql``}
-    insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
-    select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
-        + (n - 1) * interval '1 microsecond', message, ${meeting}::bigint, sender
-    from fence, unnest(${lines.map(({ text }) => text)}::text[],
-      ${lines.map(({ sender }) => sender)}::bigint[]) with ordinality line(message, sender, n)
-    where fence.held
-    order by n
-    returning id, t::text, to_char(t, 'HH24:MI:SS') as time, to_char(t, 'YYYY-MM-DD') as date`
+    with ${fence} ${done.length > 0 ? sql`, remembered as (${remembered})` : sql``},
+    stored as (
+      insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+      select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
+          + (n - 1) * interval '1 microsecond', message, ${meeting}::bigint, sender
+      from fence, unnest(${lines.map(({ text }) => text)}::text[],
+        ${lines.map(({ sender }) => sender)}::bigint[]) with ordinality line(message, sender, n)
+      where fence.held
+      order by n
+      returning id, t, message),
+    whole as materialized (
+      select case when count(*) = ${lines.length}::int then 1
+        else ('a trigger has left out lines: stored are ' || count(*))::int end
+      from stored)
+    select id, t::text, to_char(t, 'HH24:MI:SS') as time, to_char(t, 'YYYY-MM-DD') as date, message
+    from whole left join stored on true order by id`
 }
 
 async function updateState(

@@ -12,6 +12,7 @@ import { createLog, type Log, type LogFormat, stackOf } from './edge/log.ts'
 import { LogSink, print } from './edge/log-sink.ts'
 import { PassedSocketError, type PassedSockets, takePassedSockets } from './edge/passed-sockets.ts'
 import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
+import { leaveLostTerminals, terminals } from './edge/terminal.ts'
 import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
 import { createReload } from './reload.ts'
 import { startServer } from './server.ts'
@@ -245,4 +246,6 @@ function prepare(): Prepared {
   }
 }
 
+const atStart = terminals()
+process.on('exit', () => leaveLostTerminals(atStart))
 run(prepare()).catch((error: unknown) => fail(error))

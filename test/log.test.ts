@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -7,9 +12,11 @@ import { gather, settle } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import type { HouseOptions } from './support/house.ts'
-import { runPlenum } from './support/server.ts'
+import { builtBundle, currentRuntime, fetchFrom, runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { until } from './support/until.ts'
+
+const notOnNode = currentRuntime() !== 'node' && 'what is left to terminals is of Node'
 
 /** A member comes in and leaves, and a stranger is turned away. */
 async function bustle(
@@ -93,6 +100,29 @@ suite('log', { concurrency: 3 }, () => {
     await plenum.stop()
     // A terminal has one stream.
     assert.match(plenum.stdout[0] ?? '', /^\d{4}-\d\d-\d\dT[\d:.]+Z info  started version=/)
+  })
+
+  test('what ends when its terminal is gone ends with its exit status', { skip: notOnNode }, async (t) => {
+    const house = await openHouse(t, {})
+    const folder = await mkdtemp(join(tmpdir(), 'plenum-terminal-'))
+    t.after(() => rm(folder, { recursive: true }))
+    const [pid, status] = ['pid', 'status'].map((name) => join(folder, name))
+    const terminal = spawn('script', [
+      '-qefc',
+      `trap '' HUP; '${process.execPath}' '${builtBundle}' -origin http://localhost -dburl '${house.db.url}' ` +
+        `-listen '${folder}/socket' & echo $! >'${pid}'; wait $!; echo $? >'${status}'`,
+      '/dev/null',
+    ])
+    await until(
+      'it serves',
+      async () => (await fetchFrom(`${folder}/socket`, '/readyz').catch(() => null))?.status === 200,
+    )
+    terminal.kill('SIGKILL')
+    await once(terminal, 'close')
+    const read = (path: string | undefined) => readFileSync(path ?? '', 'utf8')
+    process.kill(Number(read(pid)), 'SIGTERM')
+    await until('it has ended', () => existsSync(status ?? '') && read(status) !== '')
+    assert.equal(read(status), '0\n')
   })
 
   test('-logformat overrules what would suit, and -loglevel says from where on', async (t) => {

@@ -5,6 +5,7 @@ import { invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
 import { gather } from './support/gathering.ts'
 import { startWatched } from './support/loop.ts'
+import { manage } from './support/manage.ts'
 import { clientFrame, opcodes, openRaw, openRawWebSocket } from './support/wire.ts'
 import type { RawWebSocket } from './support/wire.ts'
 
@@ -210,5 +211,19 @@ suite('plain requests', () => {
       ['escapes of an application', post(`method=x&a=${'%41'.repeat(2_000_000)}`, { known: true }), '400'],
     ] as const)
       await holdsUp(what, async () => assert.match(await ask(request), new RegExp(`^HTTP/1.1 ${answer}`)))
+  })
+
+  test('documents that an application makes, alone and with a token', async () => {
+    const contents = Buffer.alloc(4 * 1024 * 1024, '\0document')
+    for (const method of ['createDocument', 'addToken']) {
+      let made = 0
+      await holdsUp(method, async () => {
+        const documentID = `${method} ${++made}`
+        const more = { token: documentID, userID: 'x', expiration: 'Fri, 01 Jan 2100 00:00:00 GMT' }
+        const fields = { method, documentID, contents, ...(method === 'addToken' && more) }
+        const { status } = await manage(plenum, fields, { user: 'app', password, multipart: true })
+        assert.equal(status, 200)
+      })
+    }
   })
 })

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
+import { sign } from 'hono/jwt'
 import { Chatter, invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
 import { elsewhere, farewell, gather, settle } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import { hold } from './support/hold.ts'
+import { manage } from './support/manage.ts'
 import type { Member } from './support/member.ts'
 import { refuseWrites } from './support/refuse.ts'
 import { startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
+import { initMessage, Zwibbler } from './support/zwibbler.ts'
 
 const options = { poll: 0.5, flags: ['-rate', '0', '-behindproxy', '-chat'] }
 const db = await createDatabase()
@@ -313,5 +316,43 @@ suite('a database whose encoding lacks what is said', () => {
       Array.from({ length: 5 }, (_, n) => `café ${n}`),
     )
     assert.deepEqual(other.errors, [])
+  })
+
+  test('says so at the document door, of a name that was opened or is managed; others come in', async (t) => {
+    const latin = await createDatabase(undefined, 'LATIN1')
+    const key = 'k'.repeat(32)
+    const flags = ['-document', '-document-jwtkey', key, '-document-user', 'app', '-document-password', key]
+    const server = await startPlenum({ database: latin.url, flags })
+    const clients: Zwibbler[] = []
+    t.after(async () => {
+      for (const client of clients) client.leave()
+      await server.kill()
+      await latin.drop()
+    })
+    const exp = Math.floor(Date.now() / 1000) + 600
+    const open = async (claims: Record<string, unknown>): Promise<Zwibbler> => {
+      const client = await new Zwibbler(server).opened()
+      clients.push(client)
+      client.send(initMessage(await sign({ p: 'rw', exp, ...claims }, key, 'HS256')))
+      return client
+    }
+    const held = await hold(latin.url, (tx) => tx`lock plenum.document_token`)
+    await open({ sub: 'first', u: 'Zoë' })
+    await held.waitedFor()
+    const [name, document, good] = await Promise.all([
+      open({ sub: 'plan', u: '😀' }),
+      open({ sub: 'plan 😀', u: 'Zoë' }),
+      open({ sub: 'plan', u: 'Zoë' }),
+    ])
+    await held.commit()
+    for (const client of [name, document]) {
+      const { code, text } = await client.hears('error')
+      assert.deepEqual([code, text], [0, unwritable])
+    }
+    await good.hears('append')
+    const fields = { documentID: 'plan 😀', contents: 'x' }
+    const credentials = { user: 'app', password: key }
+    const made = await manage(server, { method: 'createDocument', ...fields }, credentials)
+    assert.deepEqual([made.status, made.reason], [400, unwritable])
   })
 })

@@ -2,6 +2,7 @@ import type { webcrypto } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
+import { explainRefusal, isRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
@@ -9,9 +10,10 @@ import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
+import { Portion } from '../hub/portion.ts'
 import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
-import { type Fault, faults } from './protocol.ts'
+import { fault, type Fault, faults } from './protocol.ts'
 import { Quota } from './quota.ts'
 import { DocumentRoom } from './room.ts'
 import type { DocumentSession } from './session.ts'
@@ -75,6 +77,8 @@ export class DocumentHub {
   readonly #sessions = new Set<DocumentSession>()
   /** Who comes, and what changes the rights of those who do, in one order. */
   readonly #desk: Mailbox<DeskJob>
+  /** How many of those who come are looked up at once. */
+  readonly #portion = new Portion()
   readonly #webhook: Webhook | null
   /** Of what is no document's: tokens, users, and what goes on by itself. */
   readonly #retry: Retry
@@ -218,15 +222,16 @@ export class DocumentHub {
       sessions.push(job.session)
     }
     await this.#counted
-    await this.#letIn(sessions)
-    return sessions.length
+    return await this.#letIn(this.#portion.of(sessions))
   }
 
-  async #letIn(sessions: readonly DocumentSession[]): Promise<void> {
+  /** Returns of how many it is known what became of them. */
+  async #letIn(sessions: readonly DocumentSession[]): Promise<number> {
     const { sql, jwtKey, log } = this.#deps
     try {
       const ids = sessions.map(({ init }) => init.id)
       const found = await this.#retry(() => resolveAccess(sql, ids, jwtKey))
+      this.#portion.done()
       for (const [index, session] of sessions.entries()) {
         const access = found[index]
         if (!access || !session.open) continue
@@ -234,10 +239,15 @@ export class DocumentHub {
         else this.#answer(session, access)
       }
     } catch (error) {
+      // What cannot be read of one must not keep out the others.
+      if (isRefused(error) && this.#portion.refused(sessions.length)) return 0
       this.#failed(error)
       log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-      for (const session of sessions) session.end()
+      for (const session of sessions)
+        if (isRefused(error)) session.fail(fault(explainRefusal(error)))
+        else session.end()
     }
+    return sessions.length
   }
 
   #answer(session: DocumentSession, access: Access | Fault | Unknown): void {

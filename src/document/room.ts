@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Retry } from '../db/contention.ts'
+import { explainRefusal, isRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { binaryFrame } from '../edge/frame.ts'
 import { type Log, stackOf } from '../edge/log.ts'
@@ -311,7 +312,9 @@ export class DocumentRoom implements SessionRoom {
     } catch (error) {
       this.#deps.onFailed(error)
       this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-      session.end()
+      // It would be refused again when the client comes back.
+      if (isRefused(error)) session.fail(fault(explainRefusal(error)))
+      else session.end()
     }
   }
 

@@ -12,9 +12,9 @@ const readEveryMs = 200
 
 let known = { factor: leastFactor, at: -Infinity }
 
-/** The limit in milliseconds that holds now, for one that is `milliseconds` on a quiet machine. */
+/** The limit in milliseconds, a whole number, that holds now, for one that is `milliseconds` on a quiet machine. */
 export function patience(milliseconds: number): number {
-  return milliseconds * factor()
+  return Math.ceil(milliseconds * factor())
 }
 
 /** How many times as long as on a quiet machine something takes that is to happen in the middle of other work: 1 or more. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, suite, test } from 'node:test'
 import { freePort } from '../demo/port.ts'
 import { createDatabase } from './support/database.ts'
@@ -35,6 +37,14 @@ const { operators } = await allRoutes()
 const paths = operators.map(({ path }) => path)
 const heap = '/debug/pprof/heap'
 
+/** What comes back for a request line with `Connection: close` and nothing else. */
+async function askWithoutHost(address: string, line: string): Promise<string> {
+  const [host = '', port] = address.split(':')
+  const connection = connect(port === undefined ? { path: address } : { host, port: Number(port) })
+  connection.end(`${line}\r\nConnection: close\r\n\r\n`)
+  return await text(connection)
+}
+
 const own = ['127.0.0.1', '192.0.2.1:1', '[::1]:8198', 'localhost', 'www.example.org', 'plenum:8198']
 const foreign = [
   'evil.example',
@@ -51,6 +61,10 @@ for (const [where, address] of [
     test('are answered under an address, localhost and the names that are given', async () => {
       for (const host of [...own, 'status.example.org'])
         assert.equal((await fetchFrom(address, '/livez', { host })).status, 200, host)
+    })
+
+    test('are answered in HTTP/1.0, which has no Host: load balancers ask so', async () => {
+      assert.match(await askWithoutHost(address, 'GET /livez HTTP/1.0'), /^HTTP\/1\.1 200 /)
     })
 
     test('are not under another name, and it is said what to do', async () => {

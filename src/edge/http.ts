@@ -18,15 +18,18 @@ export function createHttpServer(
     refusals,
   }: { listener: ListenerName; certificate: Certificate | null; refusals: Refusals },
 ): Server | TlsServer {
-  const listening = getRequestListener(app.fetch, {
-    errorHandler(error) {
-      // The app answers its own errors.
-      if (!(error instanceof RequestError)) return new Response(null, { status: 500 })
-      refusals.refused('malformed', { listener })
-      return new Response(null, { status: 400 })
-    },
+  const errorHandler = (error: unknown): Response => {
+    // The app answers its own errors.
+    if (!(error instanceof RequestError)) return new Response(null, { status: 500 })
+    refusals.refused('malformed', { listener })
+    return new Response(null, { status: 400 })
+  }
+  const listening = getRequestListener(app.fetch, { errorHandler })
+  // HTTP/1.0 has no Host: load balancers' own checks ask so (HAProxy's httpchk). The name goes into a URL and nowhere else.
+  const withoutHost = getRequestListener(app.fetch, { errorHandler, hostname: 'localhost' })
+  const handle = limitPipelining((request, response) => {
+    void (request.httpVersion === '1.0' ? withoutHost : listening)(request, response)
   })
-  const handle = limitPipelining((request, response) => void listening(request, response))
   const options = {
     maxHeaderSize: maxHeaderBytes,
     // The adapter refuses it, so that it is heard of.

@@ -60,6 +60,8 @@ async function openWorld(forgiving: boolean): Promise<World> {
   const plenum = await startPlenum({
     database: database.url,
     grace: forgiving ? 600 : 0,
+    // The model closes a finished meeting with its last departure.
+    closeAfter: 0,
     poll: 0.5,
     flags: ['-rate', '0', '-behindproxy'],
   })

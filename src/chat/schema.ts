@@ -35,11 +35,11 @@ export async function migrateChat(sql: Sql, schema: string): Promise<boolean> {
       throw new SetupError(
         `the role ${who.role} may not use the chat's schema; as its owner run: GRANT USAGE ON SCHEMA ${name} TO ${role};`,
       )
-    const statement = who?.exists
-      ? `GRANT CREATE ON SCHEMA ${name} TO ${role};`
-      : `CREATE SCHEMA ${name} AUTHORIZATION ${role}; or GRANT CREATE ON DATABASE ${quoteName(who?.database ?? '')} TO ${role};`
+    const statements = who?.exists
+      ? `: GRANT CREATE ON SCHEMA ${name} TO ${role};`
+      : ` one of these:\n  CREATE SCHEMA ${name} AUTHORIZATION ${role};\n  GRANT CREATE ON DATABASE ${quoteName(who?.database ?? '')} TO ${role};`
     throw new SetupError(
-      `the role ${who?.role} may not make the chat's tables; run "plenum migrate -chat" as a role that may, or as the database's owner: ${statement}`,
+      `the role ${who?.role} may not make the chat's tables; run "plenum migrate -chat" as a role that may, or as the database's owner run${statements}`,
     )
   }
 }

@@ -14,11 +14,10 @@ import { openPostgres } from '../../demo/postgres.ts'
 import { lockSpace, locks } from '../../src/db/schema.ts'
 import { createCluster } from '../support/database.ts'
 import { openForwarder } from '../support/forwarder.ts'
-import { gather, Gathering, settle } from '../support/gathering.ts'
+import { farewell, gather, Gathering, settle } from '../support/gathering.ts'
 import { hold } from '../support/hold.ts'
 import { assertShows, openHouse } from '../support/house.ts'
 import type { Member } from '../support/member.ts'
-import { StockPage } from '../support/page.ts'
 import { runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { holdTables } from '../support/tables.ts'
@@ -28,6 +27,7 @@ import { patience } from '../support/patience.ts'
 const run = promisify(execFile)
 
 const unavailable = 'The meeting database is not available, please try again'
+const refused = 'The database refuses this: please change it, or tell the organisers'
 const newPoll = { type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 5 }
 const open = { state: 1, allowrejoin: true } as const
 
@@ -73,13 +73,17 @@ async function insist(speaker: Member, text: string): Promise<void> {
 const newsOf = (member: Member, from: number) =>
   member.frames.slice(from).filter(({ type }) => type === 'message' || type === 'messages')
 
-/** Each command is refused with the word for a database that cannot be had. */
-async function assertRefused(...commands: [member: Member, command: object][]): Promise<void> {
+/** Each command is answered by this word. */
+async function assertAnswered(word: string, ...commands: [member: Member, command: object][]): Promise<void> {
   for (const [member, command] of commands) {
     member.send(command)
-    assert.equal((await member.next('error')).msg, unavailable)
+    assert.equal((await member.next('error')).msg, word)
   }
 }
+
+/** Each command is refused with the word for a database that cannot be had. */
+const assertRefused = (...commands: [member: Member, command: object][]): Promise<void> =>
+  assertAnswered(unavailable, ...commands)
 
 /** The reason that the server's log has for a view that it no longer trusts. */
 function distrusted(plenum: Plenum, reason: RegExp): Promise<unknown> {
@@ -225,9 +229,9 @@ suite('faults of the database', { concurrency: 4 }, () => {
 
   suite('rights that are taken away while members are in', { concurrency: 3 }, () => {
     for (const [right, object, named] of [
-      ['insert', 'membership_meetingmessagelog', /permission denied for table membership_meetingmessagelog/],
-      ['update', 'plenum.vote', /permission denied for table vote/],
-      ['usage', 'schema plenum', /permission denied for schema plenum/],
+      ['insert', 'membership_meetingmessagelog', 'membership_meetingmessagelog'],
+      ['update', 'plenum.vote', 'vote'],
+      ['usage', 'schema plenum', 'schema plenum'],
     ] as const)
       test(`${right} on ${object}: it is refused, the log names it, and once given back all goes on`, async (t) => {
         const house = await openHouse(t)
@@ -243,27 +247,26 @@ suite('faults of the database', { concurrency: 4 }, () => {
         const before = await meeting.texts()
 
         await sql.unsafe(`revoke ${right} on ${object} from "${name}"`)
-        await assertRefused([ann, voteFor(1)])
-        await distrusted(plenum, named)
+        await assertAnswered(refused, [ann, voteFor(1)])
+        await plenum.logged((line) => line.event === 'notStored' && JSON.stringify(line).includes(named))
         if (object === 'plenum.vote') await settle(bob, chair, ann)
         else
-          await assertRefused(
+          await assertAnswered(
+            refused,
             [bob, { type: 'message', message: 'nobody hears this' }],
             [chair, { type: 'finish' }],
           )
         assert.deepEqual(await meeting.texts(), before)
-        const page = new StockPage(plenum, { meetingId: meeting.id, key: meeting.key(3), retryAfter: 200 })
-        t.after(() => page.leave())
-        if (object !== 'plenum.vote') await page.until(({ closeCodes }) => closeCodes.length > 0)
+        if (object !== 'plenum.vote')
+          assert.match(await farewell(await meeting.connect(3)), /refuses to let you in/)
 
         await sql.unsafe(`grant ${right} on ${object} to "${name}"`)
         await goesOn(t, bob, chair, ann)
-        await page.until(({ people }) => people.has(meeting.user(3)))
+        await meeting.enter(3)
         ann.send(voteFor(1))
         for (const member of members) await member.line(`${meeting.name(1)} voted no`)
         await settle(bob, chair, ann)
         await assertAllSaw(meeting, members)
-        assert.equal(page.disconnectText, undefined)
       })
   })
 
@@ -416,7 +419,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
     bob.send(voteFor(0))
     for (const member of members) await member.line('Poll has completed', 15_000)
     const ended = (performance.now() - opened) / 1000
-    assert.ok(ended > 14 && ended < 17, `the poll was to last 15 s, not ${ended}`)
+    assert.ok(ended > 14 && ended < patience(17), `the poll was to last 15 s, not ${ended}`)
     await settle(bob, chair, ann)
     const sql = postgres(second.url(db.name), { max: 1, onnotice: () => {} })
     const copy = new Gathering(sql, plenum, meeting.members, {
@@ -426,7 +429,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
     })
     await assertAllSaw(copy, members)
     const texts = await copy.texts()
-    const votes = await sql`select member_id, answer from plenum.vote order by member_id`
+    const votes = await sql`select member_id::int, answer from plenum.vote order by member_id`
     await sql.end()
     assert.deepEqual(
       votes.map((vote) => ({ ...vote })),

@@ -136,13 +136,15 @@ test(`two processes and an application on one database, ${clientsEach} clients o
   await until('all are in', () => clients.every(({ returns }) => returns >= 0), 15_000)
 
   const counts = { kills: 0, stops: 0, listens: 0 }
+  const isEnough = (): boolean => counts.kills >= 3 && counts.listens >= 5
   let talking = true
   const begun = performance.now()
   let saidInAll = 0
   const talk = async (): Promise<void> => {
     for (let said = 0; ;) {
       const [row] = await sql<{ count: number }[]>`select count(*)::int count from chat.log`
-      if ((row?.count ?? 0) >= lines) break
+      // On a slow machine the lines are there before enough has befallen them.
+      if ((row?.count ?? 0) >= lines && isEnough()) break
       const due = (performance.now() - begun) / lineEveryMs
       for (; said < due; said++) {
         if (said % 4 === 0) application.post(random.pick(rooms), `line ${said}`)
@@ -217,5 +219,5 @@ test(`two processes and an application on one database, ${clientsEach} clients o
     }),
   )
   assert.ok(stored.reduce((sum, count) => sum + count) >= lines)
-  assert.ok(counts.kills >= 3 && counts.listens >= 5, JSON.stringify(counts))
+  assert.ok(isEnough(), JSON.stringify(counts))
 })

@@ -66,14 +66,18 @@ suite('the file', { concurrency: 4 }, () => {
     }
   })
 
-  test('it can be started as a program, also through a link', { skip: isDeno }, async (t) => {
-    const base = await folder(t)
-    const link = join(base, 'plenum')
-    await symlink(builtBundle, link)
-    const path = [dirname(process.execPath), process.env['PATH']].join(delimiter)
-    const { stdout } = await run(link, ['--version'], { env: { PATH: path } })
-    assert.match(stdout, /^plenum /)
-  })
+  test(
+    'it can be started as a program, also through a link',
+    { skip: isDeno && 'it is about Node' },
+    async (t) => {
+      const base = await folder(t)
+      const link = join(base, 'plenum')
+      await symlink(builtBundle, link)
+      const path = [dirname(process.execPath), process.env['PATH']].join(delimiter)
+      const { stdout } = await run(link, ['--version'], { env: { PATH: path } })
+      assert.match(stdout, /^plenum /)
+    },
+  )
 
   test('on an older runtime it says what it needs, in one line', async () => {
     for (const [found, change] of isDeno
@@ -93,7 +97,7 @@ suite('the file', { concurrency: 4 }, () => {
   })
 })
 
-suite('Deno permissions', { concurrency: 4, skip: !isDeno }, () => {
+suite('Deno permissions', { concurrency: 4, skip: isDeno ? false : 'they are about Deno' }, () => {
   // And LISTEN_FDNAMES where systemd passes sockets.
   const env = [
     'PLENUM_*',

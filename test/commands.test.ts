@@ -490,14 +490,18 @@ suite('listeners', { concurrency: 4 }, () => {
     await serves(house, plenum)
   })
 
-  test('without the permission for profiles Deno says which one it lacks', { skip: !isDeno }, async (t) => {
-    const house = await openHouse(t)
-    const profiles = `127.0.0.1:${await freePort()}`
-    await house.start({ flags: ['-profilelisten', profiles] })
-    const { status, body } = await fetchFrom(profiles, '/debug/pprof/heap')
-    assert.equal(status, 501)
-    assert.match(body, /^this runtime cannot do that: .*"inspector"/)
-  })
+  test(
+    'without the permission for profiles Deno says which one it lacks',
+    { skip: isDeno ? false : 'they are about Deno' },
+    async (t) => {
+      const house = await openHouse(t)
+      const profiles = `127.0.0.1:${await freePort()}`
+      await house.start({ flags: ['-profilelisten', profiles] })
+      const { status, body } = await fetchFrom(profiles, '/debug/pprof/heap')
+      assert.equal(status, 501)
+      assert.match(body, /^this runtime cannot do that: .*"inspector"/)
+    },
+  )
 
   test('a socket that systemd passes is used in place of -listen', async (t) => {
     const house = await openHouse(t)

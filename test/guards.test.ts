@@ -72,7 +72,7 @@ async function unguardedSurvives(attack: (port: number) => Promise<void>): Promi
     (error: unknown) => error,
   )
   // Whether it has died is known only after it had its time to.
-  const lives = await Promise.race([exited, wait(patience(2000), true)])
+  const lives = await Promise.race([exited, wait(2000, true)])
   child.kill('SIGKILL')
   await exited
   if (lives && failure) throw failure

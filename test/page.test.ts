@@ -14,7 +14,7 @@ import { until } from './support/until.ts'
 // Plenum's own meeting page, in a real browser with a real server.
 
 /** The page is the same, so that one meeting says all there. */
-const isDeno = currentRuntime() === 'deno'
+const onDeno = currentRuntime() === 'deno' && 'it is played on Node alone, as the page is the same'
 
 let browser: Browser
 
@@ -246,7 +246,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     assert.deepEqual(first, expected)
   })
 
-  test('what people write stays text, however hostile', { skip: isDeno }, async (t) => {
+  test('what people write stays text, however hostile', { skip: onDeno }, async (t) => {
     const { house, plenum } = await open(t)
     const meeting = await gather(house.db.sql, plenum, 3, { name: '<img src=x onerror="window.hit=1">' })
     const { sql } = house.db
@@ -306,7 +306,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     }
   })
 
-  test('axe-core finds nothing, whatever is on the page', { skip: isDeno }, async (t) => {
+  test('axe-core finds nothing, whatever is on the page', { skip: onDeno }, async (t) => {
     const { house, plenum } = await open(t)
     const meeting = await gather(house.db.sql, plenum, 3, { name: 'Annual General Meeting 2026' })
     const chair = await visit(t, browser, plenum, meeting, 0)
@@ -358,7 +358,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     await stranger.close()
   })
 
-  test('all of it by keyboard alone, with focus that nothing takes away', { skip: isDeno }, async (t) => {
+  test('all of it by keyboard alone, with focus that nothing takes away', { skip: onDeno }, async (t) => {
     const { house, plenum } = await open(t)
     const meeting = await gather(house.db.sql, plenum, 2, { name: 'By keyboard' })
     const chair = await visit(t, browser, plenum, meeting, 0)
@@ -441,7 +441,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     await until('the focus is back', async () => (await focused(ben)) === 'Leave the meeting')
   })
 
-  test('5,000 lines and 500 attendees: soon there, smooth, and small', { skip: isDeno }, async (t) => {
+  test('5,000 lines and 500 attendees: soon there, smooth, and small', { skip: onDeno }, async (t) => {
     const { house, plenum } = await open(t)
     const meeting = await gather(house.db.sql, plenum, 502, { name: 'A large meeting' })
     const { sql } = house.db
@@ -536,7 +536,7 @@ suite('the meeting page', { skip: noChromium }, () => {
 
   test(
     'each in his own language and zone, by a clock that may be wrong; at every zoom, without motion',
-    { skip: isDeno },
+    { skip: onDeno },
     async (t) => {
       const { house, plenum } = await open(t)
       const meeting = await gather(house.db.sql, plenum, 5, {
@@ -634,7 +634,7 @@ suite('the meeting page', { skip: noChromium }, () => {
 
   test(
     'while the server is away the page says so, and enters when it is there',
-    { skip: isDeno },
+    { skip: onDeno },
     async (t) => {
       const { house, plenum } = await open(t)
       const meeting = await gather(house.db.sql, plenum, 1)
@@ -654,7 +654,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     },
   )
 
-  test('what the browser keeps does not tell the key', { skip: isDeno }, async (t) => {
+  test('what the browser keeps does not tell the key', { skip: onDeno }, async (t) => {
     const { house, plenum } = await open(t)
     const meeting = await gather(house.db.sql, plenum, 1)
     const page = await visit(t, browser, plenum, meeting, 0)

@@ -105,12 +105,14 @@ async function start(
   return plenum
 }
 
-const speaks = has('systemd-notify', '--version') && has('python3', '--version')
+const cannotSpeak =
+  !(has('systemd-notify', '--version') && has('python3', '--version')) &&
+  'there is no systemd-notify, or no python3'
 
 suite('under systemd', { concurrency: 3 }, () => {
   test(
     'it says that it is ready, how it stands, that it lives, and that it stops',
-    { skip: speaks ? false : 'there is no systemd-notify, or no python3' },
+    { skip: cannotSpeak },
     async (t) => {
       const { socket, messages } = await supervise(t)
       const plenum = await start(t, { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '600000' })
@@ -133,7 +135,7 @@ suite('under systemd', { concurrency: 3 }, () => {
     },
   )
 
-  test('its status is that of its database too', { skip: !speaks }, async (t) => {
+  test('its status is that of its database too', { skip: cannotSpeak }, async (t) => {
     const { socket, messages } = await supervise(t)
     const db = await createDatabase()
     await start(t, { NOTIFY_SOCKET: socket }, db)
@@ -148,7 +150,7 @@ suite('under systemd', { concurrency: 3 }, () => {
 
   test(
     'a standby whose chat cannot be read says both, and is no server of meetings after it',
-    { skip: !speaks },
+    { skip: cannotSpeak },
     async (t) => {
       const db = await createDatabase()
       const options = { database: db.url, flags: ['-chat'], poll: 0.1 }
@@ -180,7 +182,7 @@ suite('under systemd', { concurrency: 3 }, () => {
     },
   )
 
-  test('a watchdog for another process is not told', { skip: !speaks }, async (t) => {
+  test('a watchdog for another process is not told', { skip: cannotSpeak }, async (t) => {
     const { socket, messages } = await supervise(t)
     await start(t, { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '100000', WATCHDOG_PID: '1' })
     await until('it is ready', () => messages.some((message) => message.includes('READY=1')))

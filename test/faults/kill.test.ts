@@ -40,7 +40,7 @@ test(`${kills} times kill -9 at any moment: nothing that was told is lost, doubl
     const ready = !random.chance(0.15)
     if (server.hasExited) server = await house.restart(server, { ready })
     // A server that lives no longer than its members take to come back is no test of what they do.
-    await wait(random.below(ready ? longestLifeMs : longestStartMs) * slowness())
+    await wait(random.below(ready ? longestLifeMs : longestStartMs) * Math.min(3, slowness()))
     await server.kill()
     if (await debate.check()) duringPolls++
     if (random.chance(0.1)) await debate.hasten(1)

@@ -86,6 +86,18 @@ suite('in an odd browser', { skip }, async () => {
       await page.close()
     })
 
+    test(`that has no room to store anything the ${name} works, also when it is loaded anew`, async () => {
+      const context = await browser.newContext({ locale: 'en-GB' })
+      const full = `Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }`
+      const { page, errors } = await open(context, plenum.url(path), full)
+      for (let times = 0; times < 2; times++) {
+        await page.getByText(words).first().waitFor()
+        await page.reload()
+      }
+      assert.deepEqual(errors, [])
+      await context.close()
+    })
+
     test(`that does not trust the address the ${name} works`, async () => {
       const context = await browser.newContext({ locale: 'en-GB' })
       const { page, errors } = await open(context, far + path)

@@ -11,11 +11,17 @@ export function keepInTab(name: string, value: string): void {
 }
 
 export function keptInTab(name: string): string | null {
+  // What stands with the entry is there because it could not be stored: what is stored may be older.
+  const value = entryState()[name]
+  return typeof value === 'string' ? value : stored(name)
+}
+
+/** Null also where nothing is stored because there is no room: then it can be read all the same. */
+function stored(name: string): string | null {
   try {
     return sessionStorage.getItem(name)
   } catch {
-    const value = entryState()[name]
-    return typeof value === 'string' ? value : null
+    return null
   }
 }
 

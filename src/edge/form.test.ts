@@ -42,6 +42,7 @@ test('what is no form is none', async () => {
 test('a form of more than 100 fields is not read, and others have their turn while a long one is', async () => {
   const part = '--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n\r\n'
   await assert.rejects(readForm(undefined, Buffer.from('a&'.repeat(101))), TooManyFields)
+  await assert.rejects(readForm(undefined, Buffer.from('&'.repeat(101))), TooManyFields)
   await assert.rejects(
     readForm('multipart/form-data; boundary=x', Buffer.from(`${part.repeat(101)}--x--`)),
     TooManyFields,

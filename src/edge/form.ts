@@ -18,8 +18,13 @@ class Fields {
   #count = 0
 
   add(name: string, value: Buffer): void {
-    if (++this.#count > mostFields) throw new TooManyFields('a form of too many fields')
+    this.count()
     if (!this.all.has(name)) this.all.set(name, value)
+  }
+
+  /** One more has come, if only an empty place for one: it costs as much. */
+  count(): void {
+    if (++this.#count > mostFields) throw new TooManyFields('a form of too many fields')
   }
 }
 
@@ -54,6 +59,7 @@ export async function readUrlencoded(body: Buffer): Promise<Form> {
     const name = await unescape(equals < 0 ? pair : pair.subarray(0, equals))
     const value = equals < 0 ? Buffer.alloc(0) : await unescape(pair.subarray(equals + 1))
     if (pair.length > 0) fields.add(name.toString(), value)
+    else fields.count()
     at = end + 1
   }
   return fields.all

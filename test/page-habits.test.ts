@@ -44,7 +44,10 @@ suite('people and their devices', { skip }, async () => {
       async () => (await said(page)).join('\n') === lines.join('\n'),
     )
 
-  async function openChat(t: TestContext, options: { hasTouch?: boolean } = {}): Promise<Page> {
+  async function openChat(
+    t: TestContext,
+    options: { hasTouch?: boolean; locale?: string } = {},
+  ): Promise<Page> {
     const key = await invite(sql, 'Ada', 700 + Math.floor(Math.random() * 1e6))
     return openPage(t, browser, plenum, `/chat?session_key=${key}`, options)
   }
@@ -252,6 +255,15 @@ suite('people and their devices', { skip }, async () => {
     await field(page).fill('an allowed word')
     await field(page).press('Enter')
     await shows(page, 'hello', 'an allowed word')
+    const german = await openChat(t, { locale: 'de-DE' })
+    await german.getByText('Verbunden', { exact: true }).waitFor()
+    const germanField = german.getByLabel('Ihre Nachricht')
+    await germanField.fill('ein forbidden Wort')
+    await germanField.press('Enter')
+    await german
+      .getByRole('alert')
+      .filter({ hasText: /^Die Datenbank nimmt das nicht an: / })
+      .waitFor()
   })
 
   test('what cannot be stored for long is shown, can be taken back, and holds up no vote', async (t) => {

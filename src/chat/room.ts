@@ -267,7 +267,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     return run.length
   }
 
-  /** After the lines themselves: whoever waits has his line in the place where it stays. */
+  /** After the lines themselves: whoever waits has their line in the place where it stays. */
   async #acknowledge(run: readonly Job[]): Promise<void> {
     const wanted = run.filter(({ id }) => id !== null)
     if (wanted.length === 0) return

@@ -46,7 +46,7 @@ function play() {
   return { session, told, seen, budget, grant }
 }
 
-test('who comes is asked who he is before more than the beginning of his init message is read', (t) => {
+test('who comes is asked who they are before more than the beginning of their init message is read', (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] })
   t.after(() => mock.timers.reset())
   const { session, seen, budget, grant } = play()

@@ -213,7 +213,7 @@ export class DocumentSession implements SocketHandlers, Holder {
     this.socket.end(null)
   }
 
-  /** Who comes is asked who he is before more is kept than what came with the beginning of his first message. */
+  /** Who comes is asked who they are before more is kept than what came with the beginning of their first message. */
   #lookForInit(): void {
     const head = parseInitHead(this.#joiner.begun)
     if (head === null) return

@@ -32,7 +32,7 @@ type Minute = { count: number; since: number; toldAt: number }
  * What can be guessed is not even looked at past 10 failures a minute of a network, or past the first one while there are
  * more than 100 a minute in all: then it is for good that a right one is refused, too, until the minute is over. What cannot
  * be guessed, a meeting's key of 320 bits or a signed token, always enters; a wrong one is told late, so that somebody who
- * tries does not keep out the hundreds who share his address.
+ * tries does not keep out the hundreds who share their address.
  */
 export class Guesses {
   readonly #clock: () => number

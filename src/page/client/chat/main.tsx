@@ -60,7 +60,7 @@ function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Eleme
           onEdit={phase === 'refused' ? null : edit}
         />
         <div role="alert" class="fault">
-          {phase === 'refused' ? texts.notAllowed : error}
+          {phase === 'refused' ? texts.notAllowed : error !== null && (texts.refusals[error] ?? error)}
         </div>
         {phase !== 'refused' && (
           <Composer text={text} onWrite={write} isIn={phase === 'in'} onSay={(said) => session.say(said)} />

@@ -1,4 +1,8 @@
 import { chooseLanguage, chooseTag } from '../kit/language.ts'
+import { databaseRefusals } from '../kit/refusals.ts'
+
+/** By what the server says (src/chat/protocol.ts). */
+const refusals: Readonly<Record<string, string>> = {}
 
 const en = {
   title: 'Chat',
@@ -25,6 +29,7 @@ const en = {
   edit: 'Edit it again',
   tooLong: 'The message is too long: at most 10,000 characters',
   today: 'Today',
+  refusals,
 }
 
 export type Texts = typeof en
@@ -55,6 +60,16 @@ const de: Texts = {
   edit: 'Noch einmal bearbeiten',
   tooLong: 'Die Nachricht ist zu lang: höchstens 10.000 Zeichen',
   today: 'Heute',
+  refusals: {
+    'The message is empty': 'Die Nachricht ist leer.',
+    'Message too long, at most 10000 characters': 'Die Nachricht ist zu lang: höchstens 10.000 Zeichen',
+    'You are sending too fast': 'Sie senden zu schnell: Warten Sie einen Moment.',
+    'The chat is very busy, please try again':
+      'Gerade wird zu viel gesagt: Versuchen Sie es in einem Moment noch einmal.',
+    'The database is not available: the message may not have been stored':
+      'Die Datenbank ist nicht erreichbar: Vielleicht wurde die Nachricht nicht gespeichert.',
+    ...databaseRefusals.de,
+  },
 }
 
 const fr: Texts = {
@@ -83,6 +98,15 @@ const fr: Texts = {
   edit: 'Modifier à nouveau',
   tooLong: 'Le message est trop long : 10 000 caractères au plus',
   today: 'Aujourd’hui',
+  refusals: {
+    'The message is empty': 'Le message est vide.',
+    'Message too long, at most 10000 characters': 'Le message est trop long : 10 000 caractères au plus',
+    'You are sending too fast': 'Vous envoyez trop vite : attendez un instant.',
+    'The chat is very busy, please try again': 'La discussion est surchargée : réessayez dans un instant.',
+    'The database is not available: the message may not have been stored':
+      'La base de données est inaccessible : le message n’a peut-être pas été enregistré.',
+    ...databaseRefusals.fr,
+  },
 }
 
 const sv: Texts = {
@@ -110,6 +134,15 @@ const sv: Texts = {
   edit: 'Redigera igen',
   tooLong: 'Meddelandet är för långt: högst 10 000 tecken',
   today: 'I dag',
+  refusals: {
+    'The message is empty': 'Meddelandet är tomt.',
+    'Message too long, at most 10000 characters': 'Meddelandet är för långt: högst 10 000 tecken',
+    'You are sending too fast': 'Du skickar för fort: vänta ett ögonblick.',
+    'The chat is very busy, please try again': 'Chatten är överbelastad: försök igen om ett ögonblick.',
+    'The database is not available: the message may not have been stored':
+      'Databasen kan inte nås: meddelandet kanske inte har sparats.',
+    ...databaseRefusals.sv,
+  },
 }
 
 const catalogues = { en, de, fr, sv }

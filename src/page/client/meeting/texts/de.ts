@@ -1,4 +1,5 @@
 import { speak } from '../../kit/language.ts'
+import { databaseRefusals } from '../../kit/refusals.ts'
 import type { Texts } from './en.ts'
 
 const { number, percent, plural, list } = speak('de')
@@ -105,12 +106,7 @@ export const de: Texts = {
     'This question was just asked, please word it differently or wait a moment':
       'Diese Frage wurde gerade erst gestellt: Warten Sie einen Moment oder formulieren Sie sie anders.',
     'User to kick not found': 'Diese Person ist nicht mehr da.',
-    'The database refuses this: please change it, or tell the organisers':
-      'Die Datenbank nimmt das nicht an: Bitte ändern Sie es, oder sagen Sie es den Veranstaltern.',
-    'The database lacks one of these characters: please leave it out':
-      'Eines dieser Zeichen kennt die Datenbank nicht: Bitte lassen Sie es weg.',
-    'The database refuses this as too long: please make it shorter':
-      'Das ist der Datenbank zu lang: Bitte kürzen Sie es.',
+    ...databaseRefusals.de,
   },
   poll: 'Abstimmung',
   pollNow: 'Abstimmung – Ihre Stimme ist gefragt',

@@ -1,4 +1,5 @@
 import { speak } from '../../kit/language.ts'
+import { databaseRefusals } from '../../kit/refusals.ts'
 import type { Texts } from './en.ts'
 
 const { number, percent, plural, list } = speak('fr')
@@ -105,12 +106,7 @@ export const fr: Texts = {
     'This question was just asked, please word it differently or wait a moment':
       'Cette question vient d’être posée : attendez un instant ou formulez-la autrement.',
     'User to kick not found': 'Cette personne n’est plus là.',
-    'The database refuses this: please change it, or tell the organisers':
-      'La base de données refuse ceci : modifiez-le, ou prévenez les organisateurs.',
-    'The database lacks one of these characters: please leave it out':
-      'La base de données ne connaît pas l’un de ces caractères : retirez-le.',
-    'The database refuses this as too long: please make it shorter':
-      'La base de données trouve ceci trop long : raccourcissez-le.',
+    ...databaseRefusals.fr,
   },
   poll: 'Vote',
   pollNow: 'Vote – votre voix est attendue',

@@ -1,4 +1,5 @@
 import { speak } from '../../kit/language.ts'
+import { databaseRefusals } from '../../kit/refusals.ts'
 import type { Texts } from './en.ts'
 
 const { number, percent, plural, list } = speak('sv')
@@ -103,12 +104,7 @@ export const sv: Texts = {
     'This question was just asked, please word it differently or wait a moment':
       'Frågan ställdes alldeles nyss: vänta ett ögonblick eller formulera om den.',
     'User to kick not found': 'Personen är inte kvar.',
-    'The database refuses this: please change it, or tell the organisers':
-      'Databasen tar inte emot detta: ändra det, eller säg till arrangörerna.',
-    'The database lacks one of these characters: please leave it out':
-      'Databasen saknar ett av tecknen: ta bort det.',
-    'The database refuses this as too long: please make it shorter':
-      'Detta är för långt för databasen: gör det kortare.',
+    ...databaseRefusals.sv,
   },
   poll: 'Omröstning',
   pollNow: 'Omröstning – din röst behövs',

@@ -18,6 +18,7 @@ export const closeCodes = {
  */
 export type Refusal = { type: 'refusal'; text: string; again: boolean }
 
+/** What refuses by this text; `again` is as in `Refusal`. */
 export const refuse = (text: string, { again = false } = {}): Refusal => ({ type: 'refusal', text, again })
 
 export const refusals = {
@@ -83,6 +84,7 @@ export const errorFrame = ({ text, again }: Refusal, id: string | null): Buffer 
 /** The line with this id of the client's is stored. */
 export const ackFrame = (id: string): Buffer => textFrame(JSON.stringify({ ack: id }))
 
+/** Answers a ping; `now` is the wall clock's, in milliseconds since 1970. */
 export const pongFrame = (now: number): Buffer => textFrame(JSON.stringify({ pong: true, now }))
 
 /** The frames of lines, one each. A line is JSON as the database made it, its id at the end. */

@@ -324,5 +324,6 @@ export class DocumentSession implements SocketHandlers, Holder {
   }
 }
 
+/** What is told of a message that has more than `limit` bytes; its connection may go on. */
 export const tooLongFault = (limit: number): Fault =>
   fault(`a message of more than ${limit} bytes is not taken`)

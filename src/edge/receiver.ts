@@ -24,6 +24,7 @@ type Done = (error?: Error) => void
 const states = { getData: 4, deferEvent: 6 } as const
 const firstControl = 8
 
+/** What reads the frames of `raw`: a field of `ws` without a public name. */
 export const receiverOf = (raw: WebSocket): Receiver => (raw as unknown as { _receiver: Receiver })._receiver
 
 /**

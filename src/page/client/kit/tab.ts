@@ -10,6 +10,7 @@ export function keepInTab(name: string, value: string): void {
   }
 }
 
+/** What `keepInTab` was given under this name; null where that is nothing, or could not be kept. */
 export function keptInTab(name: string): string | null {
   // What stands with the entry is there because it could not be stored: what is stored may be older.
   const value = entryState()[name]

@@ -65,6 +65,7 @@ export function due(outbox: Outbox, { steady }: Moment): Entry | null {
   return null
 }
 
+/** The command with this id has just been sent; the first time counts. */
 export function sent(outbox: Outbox, id: string, { server }: Moment): Outbox {
   return change(outbox, id, (entry) => ({ ...entry, onWire: true, sentAt: entry.sentAt ?? server }))
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, suite, test } from 'node:test'
+import { once } from 'node:events'
+import { after, suite, test, type TestContext } from 'node:test'
 import { sign } from 'hono/jwt'
 import { Chatter, invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
@@ -7,14 +8,22 @@ import { elsewhere, farewell, gather, settle } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
 import { hold } from './support/hold.ts'
-import { manage } from './support/manage.ts'
+import { type Fields, manage, type ManageAnswer } from './support/manage.ts'
 import type { Member } from './support/member.ts'
 import { refuseWrites } from './support/refuse.ts'
 import { startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
-import { initMessage, Zwibbler } from './support/zwibbler.ts'
+import { appendMessage, broadcastMessage, initMessage, setKeyMessage, Zwibbler } from './support/zwibbler.ts'
 
-const options = { poll: 0.5, flags: ['-rate', '0', '-behindproxy', '-chat'] }
+const credentials = { user: 'app', password: 'secret of the app' }
+const documents = [
+  '-document',
+  '-document-user',
+  credentials.user,
+  '-document-password',
+  credentials.password,
+]
+const options = { poll: 0.5, flags: ['-rate', '0', '-behindproxy', '-chat', ...documents] }
 const db = await createDatabase()
 const { sql } = db
 const plenum = await startPlenum({ database: db.url, grace: 0, ...options })
@@ -24,6 +33,7 @@ after(async () => {
 })
 
 const refused = 'The database refuses this: please change it, or tell the organisers'
+const unopened = 'The database refuses this document: please tell the organisers'
 const unwritable = 'The database lacks one of these characters: please leave it out'
 const keptOut = 'The meeting database refuses to let you in. Please tell the organisers.'
 const open = { state: 1, allowrejoin: true } as const
@@ -255,6 +265,124 @@ suite('what the database refuses of one', () => {
   })
 })
 
+suite('what the database refuses of a document', () => {
+  let last = 0
+  const newId = (): string => `refused-${++last}`
+  const containing = (what: string): string => `position('${what}'::bytea in new.data) > 0`
+  const ask = (fields: Fields): Promise<ManageAnswer> => manage(plenum, fields, credentials)
+
+  async function connect(t: TestContext, id: string, data = ''): Promise<Zwibbler> {
+    const client = await new Zwibbler(plenum).opened()
+    t.after(() => client.leave())
+    client.send(initMessage(id, { data }))
+    return client
+  }
+
+  async function enter(t: TestContext, id: string): Promise<Zwibbler> {
+    const client = await connect(t, id)
+    await client.hears('append')
+    return client
+  }
+
+  test('is refused to its sender alone: others append in the same moment, and all stay', async (t) => {
+    const id = newId()
+    const [bad, good, third] = [await enter(t, id), await enter(t, id), await enter(t, id)]
+    const allow = await refuseWrites(sql, 'insert on plenum.document_part', containing('forbidden'))
+    t.after(allow)
+    const held = await hold(db.url, (tx) => tx`select from plenum.document where id = ${id} for update`)
+    third.send(appendMessage(0, 'one '))
+    await held.waitedFor()
+    // These share a commit.
+    bad.send(appendMessage(4, 'forbidden'), broadcastMessage('from the bad one'))
+    bad.ws.ping()
+    await once(bad.ws, 'pong')
+    good.send(appendMessage(4, 'two '), setKeyMessage({ old: 0, version: 1, name: 'k', value: 'v' }))
+    good.send(appendMessage(8, 'three'))
+    await held.commit()
+    assert.deepEqual(await bad.hears('error'), { type: 'error', code: 0, text: refused })
+    assert.deepEqual(await bad.hears('answer'), { type: 'answer', status: 2, length: 4 })
+    await good.hears('answer', 2)
+    assert.deepEqual(good.all('answer'), [
+      { type: 'answer', status: 1, length: 8 },
+      { type: 'answer', status: 1, length: 13 },
+    ])
+    await until('others have heard', () => third.all('keys').length === 1 && third.all('append').length === 3)
+    assert.deepEqual([...good.all('error'), ...third.all('error')], [])
+    assert.equal((await ask({ method: 'dumpDocument', documentID: id })).body.toString(), 'one two three')
+    const logged = await plenum.logged(({ event }) => event === 'documentWriteRefused')
+    assert.match(String(logged['error']), /^P0001/)
+    await allow()
+    bad.send(appendMessage(13, ' forbidden'))
+    assert.deepEqual(await bad.hears('answer', 2), { type: 'answer', status: 1, length: 23 })
+    assert.deepEqual(
+      [bad, good, third].map(({ closeCode }) => closeCode),
+      [null, null, null],
+    )
+  })
+
+  test('of keys is answered by a no, also where a yes would not be', async (t) => {
+    const id = newId()
+    const [one, other] = [await enter(t, id), await enter(t, id)]
+    t.after(await refuseWrites(sql, 'insert on plenum.document_key', `new.name = 'bad'::bytea`, '42501'))
+    const key = { old: 0, version: 0, value: 'v' }
+    one.send(
+      setKeyMessage({ ...key, request: 7, name: 'bad' }),
+      setKeyMessage({ ...key, version: 1, request: 8, name: 'good' }),
+    )
+    await one.hears('keyAnswer', 2)
+    assert.deepEqual(one.all('keyAnswer'), [
+      { type: 'keyAnswer', status: 0, request: 7 },
+      { type: 'keyAnswer', status: 1, request: 8 },
+    ])
+    assert.deepEqual(one.all('error'), [{ type: 'error', code: 0, text: refused }])
+    const { keys } = await other.hears('keys')
+    assert.deepEqual(
+      keys.map(({ name }) => name),
+      ['good'],
+    )
+    assert.deepEqual([one.closeCode, other.closeCode], [null, null])
+  })
+
+  test('that is to be opened, made or read is said, and the connection ends', async (t) => {
+    const id = newId()
+    t.after(await refuseWrites(sql, 'insert on plenum.document_part', containing('forbidden')))
+    const maker = await connect(t, id, 'forbidden')
+    assert.deepEqual(await maker.hears('error'), { type: 'error', code: 0, text: unopened })
+    assert.equal(await maker.ended(), 1006)
+    const reader = await enter(t, id)
+    reader.send(appendMessage(0, 'what is there'))
+    await reader.hears('answer')
+    t.after(await refuseWrites(sql, 'update on plenum.document', `new.id = '${id}-closed'`))
+    await ask({ method: 'createDocument', documentID: `${id}-closed`, contents: 'x' })
+    const kept = await connect(t, `${id}-closed`)
+    assert.deepEqual(await kept.hears('error'), { type: 'error', code: 0, text: unopened })
+    assert.equal(await kept.ended(), 1006)
+    await ask({ method: 'createDocument', documentID: `${id}-unread`, contents: 'x' })
+    await sql`alter table plenum.document_part rename to document_part_elsewhere`
+    const late = await connect(t, `${id}-unread`)
+    assert.deepEqual(await late.hears('error'), { type: 'error', code: 0, text: unopened })
+    assert.equal(await late.ended(), 1006)
+    await sql`alter table plenum.document_part_elsewhere rename to document_part`
+    assert.equal(reader.closeCode, null)
+  })
+
+  test('is said to applications as what it is', async (t) => {
+    const id = newId()
+    const says = async (fields: Fields): Promise<string> => {
+      const { status, reason } = await ask({ documentID: id, userID: id, token: id, ...fields })
+      return `${status} ${reason}`
+    }
+    const expiration = 'Fri, 01 Jan 2100 00:00:00 GMT'
+    t.after(await refuseWrites(sql, 'insert on plenum.document_part', containing('forbidden')))
+    t.after(await refuseWrites(sql, 'insert on plenum.document_token', `new.user_id = '${id}'`, '23514'))
+    t.after(await refuseWrites(sql, 'insert on plenum.document_user', `new.id = '${id}'`, '42501'))
+    assert.equal(await says({ method: 'createDocument', contents: 'forbidden' }), `400 ${refused}`)
+    assert.equal(await says({ method: 'addToken', expiration }), `400 ${refused}`)
+    assert.equal(await says({ method: 'updateUser' }), `500 ${refused}`)
+    assert.equal(await says({ method: 'checkDocument' }), '404 Document does not exist')
+  })
+})
+
 test('a row that cannot be read keeps out its member, with a word, and nobody who is looked up with them', async (t) => {
   const house = await openHouse(t, options)
   const server = await house.start()
@@ -351,8 +479,8 @@ suite('a database whose encoding lacks what is said', () => {
     }
     await good.hears('append')
     const fields = { documentID: 'plan 😀', contents: 'x' }
-    const credentials = { user: 'app', password: key }
-    const made = await manage(server, { method: 'createDocument', ...fields }, credentials)
+    const who = { user: 'app', password: key }
+    const made = await manage(server, { method: 'createDocument', ...fields }, who)
     assert.deepEqual([made.status, made.reason], [400, unwritable])
   })
 })

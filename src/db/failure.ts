@@ -66,10 +66,10 @@ export const refusalTexts = {
 } as const
 
 /**
- * What they read whose command the database refuses. Of its own words there is nothing in it: these can hold names of
- * tables, or what others have written.
+ * What they read whose command the database refuses; `other` where it is not for what they wrote. Of its own words there is
+ * nothing in it: these can hold names of tables, or what others have written.
  */
-export function explainRefusal(error: unknown): string {
+export function explainRefusal(error: unknown, other: string = refusalTexts.other): string {
   switch (codeOf(error) ?? '') {
     case '22021':
     case '22P05':
@@ -77,7 +77,7 @@ export function explainRefusal(error: unknown): string {
     case '22001':
       return refusalTexts.length
     default:
-      return refusalTexts.other
+      return other
   }
 }
 

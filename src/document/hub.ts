@@ -2,7 +2,7 @@ import type { webcrypto } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
-import { explainRefusal, isRefused } from '../db/failure.ts'
+import { isRefused, isSchemaFault } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
@@ -13,9 +13,9 @@ import { Mailbox } from '../hub/mailbox.ts'
 import { Portion } from '../hub/portion.ts'
 import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
-import { fault, type Fault, faults } from './protocol.ts'
+import { type Fault, faults } from './protocol.ts'
 import { Quota } from './quota.ts'
-import { DocumentRoom } from './room.ts'
+import { DocumentRoom, refusedOpening } from './room.ts'
 import type { DocumentSession } from './session.ts'
 import {
   addToken,
@@ -77,7 +77,7 @@ export class DocumentHub {
   readonly #sessions = new Set<DocumentSession>()
   /** Who comes, and what changes the rights of those who do, in one order. */
   readonly #desk: Mailbox<DeskJob>
-  /** How many of those who come are looked up at once. */
+  /** What cannot be read of one must not keep out the others. */
   readonly #portion = new Portion()
   readonly #webhook: Webhook | null
   /** Of what is no document's: tokens, users, and what goes on by itself. */
@@ -225,7 +225,7 @@ export class DocumentHub {
     return await this.#letIn(this.#portion.of(sessions))
   }
 
-  /** Returns of how many it is known what became of them. */
+  /** Returns of how many it is known what becomes of them. */
   async #letIn(sessions: readonly DocumentSession[]): Promise<number> {
     const { sql, jwtKey, log } = this.#deps
     try {
@@ -239,12 +239,11 @@ export class DocumentHub {
         else this.#answer(session, access)
       }
     } catch (error) {
-      // What cannot be read of one must not keep out the others.
       if (isRefused(error) && this.#portion.refused(sessions.length)) return 0
       this.#failed(error)
       log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
       for (const session of sessions)
-        if (isRefused(error)) session.fail(fault(explainRefusal(error)))
+        if (isRefused(error)) session.fail(refusedOpening(error))
         else session.end()
     }
     return sessions.length
@@ -320,6 +319,8 @@ export class DocumentHub {
         return await this.#quota.recount(() => countQuota(this.#deps.sql))
       } catch (error) {
         this.#failed(error)
+        // Who comes hears so when their document is opened; it is counted again with the next purge.
+        if (isRefused(error)) return this.#quota.gone(null)
         await wait(retryMs)
       }
     }
@@ -372,7 +373,7 @@ export class DocumentHub {
   }
 
   #failed(error: unknown): void {
-    this.#deps.metrics.databaseFailed()
+    if (!isRefused(error) || isSchemaFault(error)) this.#deps.metrics.databaseFailed()
     if (codeOf(error) === fencedState && !this.#closed) this.#deps.onFenced()
   }
 }

@@ -1,7 +1,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
-import { explainRefusal, isRefused } from '../db/failure.ts'
+import { explainRefusal, isRefused, isSchemaFault } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Admission } from '../edge/admission.ts'
 import { pieceBytes, streamOf } from '../edge/body.ts'
@@ -144,7 +144,9 @@ export async function manage(c: Context, deps: ManagementDeps): Promise<Response
     if (error instanceof Refusal) return refuse(c, error)
     if (error instanceof TooManyFields) return refuse(c, new Refusal(400, 'Too many fields'))
     logFailed(c, deps, error)
-    if (isRefused(error)) return refuse(c, new Refusal(400, explainRefusal(error)))
+    // For what was sent, or for what has become of the tables; neither is better a moment later.
+    if (isRefused(error))
+      return refuse(c, new Refusal(isSchemaFault(error) ? 500 : 400, explainRefusal(error)))
     return refuse(c, new Refusal(500, 'The database does not answer'))
   }
 }

@@ -30,6 +30,8 @@ export const faults = {
   exists: { type: 'fault', code: 2, text: 'already exists' },
   offset: { type: 'fault', code: 3, text: 'invalid offset' },
   denied: { type: 'fault', code: 4, text: 'access denied' },
+  /** The database does not give it, or does not take it, for good. */
+  unreadable: fault('The database refuses this document: please tell the organisers'),
 } as const satisfies Record<string, Fault>
 
 /** What to do with the document that the init message names. */

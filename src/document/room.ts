@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Retry } from '../db/contention.ts'
-import { explainRefusal, isRefused } from '../db/failure.ts'
+import { explainRefusal, isRefused, whereRefused } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { binaryFrame } from '../edge/frame.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { turn } from '../edge/turns.ts'
 import type { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { type Entry, Outbox, type Recipient } from '../hub/outbox.ts'
+import { Portion } from '../hub/portion.ts'
 import { Draft, keyId, type View, viewOf } from './document.ts'
 import {
   appendAnswer,
@@ -61,7 +63,7 @@ export type DocumentRoomDeps = {
   pages: PageCache
   /** Somebody has come to, or the last one has gone from, the document with this number. */
   onUse: (number: string, used: boolean) => void
-  /** A write or a read failed. */
+  /** A write or a read failed, or was refused. */
   onFailed: (error: unknown) => void
   /** Nobody is here and nothing is under way: the room may be forgotten. */
   onIdle: () => void
@@ -156,6 +158,7 @@ let lastInstance = 0
 /**
  * One document in this process, while somebody has it open: its connections, and one order for all that happens to it. What
  * the database does not confirm is told to nobody: then all connections end, and clients come back and say how far they are.
+ * What it refuses for good is refused to its sender, and nobody else hears of it.
  */
 export class DocumentRoom implements SessionRoom {
   readonly id: string
@@ -165,6 +168,9 @@ export class DocumentRoom implements SessionRoom {
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
   readonly #instance = ++lastInstance
+  /** What the database refuses of one must not take along what others do. */
+  readonly #portion = new Portion()
+  readonly #refusals: Seldom
   /** Of keys that were set in this turn of the event loop: what tells of them. */
   readonly #keysTold = new Map<string, Entry<Audience>>()
   #document: OpenDocument | null = null
@@ -177,6 +183,7 @@ export class DocumentRoom implements SessionRoom {
   constructor(id: string, deps: DocumentRoomDeps) {
     this.id = id
     this.#deps = deps
+    this.#refusals = new Seldom(refusalEveryMs, deps.clock)
     this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) => {
       this.#keysTold.clear()
       deps.metrics.fannedOut(milliseconds, deliveries)
@@ -312,8 +319,7 @@ export class DocumentRoom implements SessionRoom {
     } catch (error) {
       this.#deps.onFailed(error)
       this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-      // It would be refused again when the client comes back.
-      if (isRefused(error)) session.fail(fault(explainRefusal(error)))
+      if (isRefused(error)) session.fail(refusedOpening(error))
       else session.end()
     }
   }
@@ -345,7 +351,7 @@ export class DocumentRoom implements SessionRoom {
       quota.settle(bytes, isNew ? 'stored' : 'notStored')
       return isNew
     } catch (error) {
-      quota.settle(bytes, 'unknown')
+      quota.settle(bytes, isRefused(error) ? 'notStored' : 'unknown')
       throw error
     }
   }
@@ -379,6 +385,10 @@ export class DocumentRoom implements SessionRoom {
         await seat.socket.drained()
       }
     } catch (error) {
+      if (isRefused(error)) {
+        if (isHere()) this.dismiss(seat.session, faults.unreadable)
+        return
+      }
       this.#deps.log({ level: 'error', event: 'unexpected', where: 'document entry', error: stackOf(error) })
       seat.socket.destroy()
     }
@@ -406,7 +416,10 @@ export class DocumentRoom implements SessionRoom {
     return made
   }
 
-  /** The bytes from `from` on, as many as a page has; null where they could not be read. */
+  /**
+   * The bytes from `from` on, as many as a page has; null where they could not be read now. Rejects where the database refuses
+   * to give them.
+   */
   async #read({ number, view }: OpenDocument, from: number): Promise<Buffer | null> {
     const { store, retryReading, pages, log } = this.#deps
     const begin = from - (from % pageBytes)
@@ -427,6 +440,7 @@ export class DocumentRoom implements SessionRoom {
       this.#deps.onFailed(error)
       if (!this.#readsFail) log({ level: 'warn', event: 'documentReadFailed', error: describeError(error) })
       this.#readsFail = true
+      if (isRefused(error)) throw error
       return null
     }
   }
@@ -443,7 +457,7 @@ export class DocumentRoom implements SessionRoom {
     const long: Told[] = []
     let cost = 0
     let appends = 0
-    for (const job of jobs) {
+    for (const job of this.#portion.of(jobs)) {
       if (job.type === 'enter' || job.type === 'admin') break
       if (run.length === mostAtOnce || cost > mostCostAtOnce) break
       run.push(job)
@@ -473,6 +487,7 @@ export class DocumentRoom implements SessionRoom {
         const isDone = await retry(() =>
           writeDocument(store, document.number, { length, data, keys, quotaBytes }),
         )
+        this.#portion.done()
         settle(isDone ? 'stored' : 'notStored')
         if (!isDone) await this.#closeWhereGone()
         else {
@@ -480,7 +495,12 @@ export class DocumentRoom implements SessionRoom {
           metrics.appended(appends, data.length)
         }
       } catch (error) {
-        settle('unknown')
+        settle(isRefused(error) ? 'notStored' : 'unknown')
+        if (isRefused(error)) {
+          if (this.#portion.refused(run.length)) return 0
+          for (const job of run) if (job.type === 'command') this.#refuse(job, document.view.length, error)
+          return run.length
+        }
         this.#deps.onFailed(error)
         this.#deps.log({ level: 'warn', event: 'documentNotStored', error: describeError(error) })
         // Nobody knows what became of it: all begin anew from what the database has.
@@ -496,6 +516,24 @@ export class DocumentRoom implements SessionRoom {
     for (const tell of tellings) tell()
     for (const job of run) if (job.type === 'command') job.session.answered(job.cost)
     return run.length
+  }
+
+  /** Nothing of it was done, and would not be if it were tried again: who sent it is told so. */
+  #refuse({ session, command, cost }: CommandJob, length: number, error: unknown): void {
+    this.#deps.onFailed(error)
+    const count = this.#refusals.happened()
+    const told = { level: 'warn', event: 'documentWriteRefused', document: shortName(this.id) } as const
+    if (count !== null)
+      this.#deps.log({ ...told, count, error: describeError(error), ...whereRefused(error) })
+    // When it was closed all that it had was answered.
+    if (this.#closed) return
+    const { socket } = session
+    this.#outbox.sendTo(socket, binaryFrame([errorMessage(fault(explainRefusal(error)))]))
+    if (command.type === 'append')
+      this.#outbox.sendTo(socket, binaryFrame([appendAnswer('notPermitted', length)]))
+    if (command.type === 'setKey')
+      this.#outbox.sendTo(socket, binaryFrame([setKeyAnswer(false, command.request)]))
+    session.answered(cost)
   }
 
   /** Makes the frames of a long message for all who are to get it, while others have their turn. */
@@ -514,9 +552,14 @@ export class DocumentRoom implements SessionRoom {
     const answer = (message: Buffer) => () => this.#outbox.sendTo(session.socket, binaryFrame([message]))
     if (job.type === 'leave') {
       const { gone, more } = draft.leave(session, mostKeysAtOnce)
-      if (more) this.#mailbox.push({ type: 'leave', session })
       if (gone.length === 0) return {}
-      return { cost: gone.length * costOfKey, tell: () => this.#tellOfKeys(gone, null) }
+      return {
+        cost: gone.length * costOfKey,
+        tell: () => {
+          this.#tellOfKeys(gone, null)
+          if (more) this.#mailbox.push({ type: 'leave', session })
+        },
+      }
     }
     const { command } = job
     const { permissions } = session
@@ -643,6 +686,9 @@ export const shortName = (id: string): string =>
 
 export const tooLargeFault = (maxSize: number): Fault =>
   fault(`a document of more than ${maxSize} bytes is not taken`)
+
+/** What they read for whom the database does not open or make a document, for good. */
+export const refusedOpening = (error: unknown): Fault => fault(explainRefusal(error, faults.unreadable.text))
 
 /** It is no use to try again: somebody has to delete documents, or to raise the quota. */
 export const fullFault = (maxTotal: number): Fault =>

@@ -46,6 +46,15 @@ export type LogEntry =
       reason: string
     }
   | { level: 'warn'; event: 'documentNotStored'; error: string }
+  | {
+      level: 'warn'
+      event: 'documentWriteRefused'
+      document: string
+      count: number
+      error: string
+      table: string
+      constraint: string
+    }
   | { level: 'warn'; event: 'documentReadFailed'; error: string }
   | { level: 'warn'; event: 'documentDistrusted'; reason: string }
   | { level: 'warn'; event: 'documentUnauthorized'; address: string; request: string }

@@ -5,6 +5,7 @@ import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
@@ -161,8 +162,6 @@ const patienceTicks = 5
 const tickMs = 1000
 /** What is due by itself and is refused by the database is tried again after so long: twice as long each time. */
 const postponeMs = { first: 1000, most: 60_000 } as const
-/** Refusals of the database are logged at most so often, with how many there were. */
-const logRefusedEveryMs = 10_000
 
 /** One meeting in this process: its view, its mailbox and its connections. */
 export class Room implements SessionRoom {
@@ -184,7 +183,7 @@ export class Room implements SessionRoom {
   /** What is due by itself and was refused by the database, by its name, and until when it waits. */
   readonly #postponed = new Map<string, number>()
   readonly #delays = new Map<string, number>()
-  #refusals = { count: 0, loggedAt: -Infinity }
+  readonly #refusals: Seldom
   #followed = { fingerprint: '', revision: -1 }
   #busyTicks = 0
   #timer: NodeJS.Timeout | null = null
@@ -197,6 +196,7 @@ export class Room implements SessionRoom {
   constructor(id: number, deps: RoomDeps) {
     this.id = id
     this.#deps = deps
+    this.#refusals = new Seldom(refusalEveryMs, deps.clock)
     this.#tail = new Tail(deps.clock)
     this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
       deps.metrics.fannedOut(milliseconds, deliveries),
@@ -869,12 +869,9 @@ export class Room implements SessionRoom {
   }
 
   #logRefused(error: unknown): void {
-    const now = this.#deps.clock()
-    this.#refusals.count++
     if (isSchemaFault(error)) this.#deps.metrics.databaseFailed()
-    if (now - this.#refusals.loggedAt < logRefusedEveryMs) return
-    const { count } = this.#refusals
-    this.#refusals = { count: 0, loggedAt: now }
+    const count = this.#refusals.happened()
+    if (count === null) return
     this.#deps.log({
       level: 'warn',
       event: 'notStored',

@@ -17,6 +17,6 @@ export async function refuseWrites(
       $$ begin raise exception 'refused by a test' using errcode = '${state}'; end $$;
     create trigger ${name} before ${what} for each row when (${condition}) execute function ${name}()`)
   return async () => {
-    await sql.unsafe(`drop function ${name} cascade`)
+    await sql.unsafe(`drop function if exists ${name} cascade`)
   }
 }

@@ -243,6 +243,19 @@ suite('the management', () => {
     assert.equal((await ask(fits, { multipart: true })).status, 200)
   })
 
+  test('of a body in chunks from somebody unknown nothing is read', async () => {
+    const sent = request(plenum.url('/socket'), {
+      method: 'POST',
+      headers: { 'transfer-encoding': 'chunked' },
+    })
+    sent.on('error', () => {})
+    // Without an end.
+    sent.write('m')
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    assert.equal(answer.statusCode, 401)
+    sent.destroy()
+  })
+
   test('a body and a dump live as long as bytes move, and no longer', async (t) => {
     const house = await openHouse(t, {
       flags: ['-document', '-document-user', 'app', '-document-maxmessage', '40', '-requesttimeout', '0.5'],

@@ -190,8 +190,8 @@ function isSame(given: Buffer, wanted: string): boolean {
 }
 
 /**
- * Null where it is too long. Of who is known it may take as long as it comes at 16 KiB in each -requesttimeout; all others
- * have that time for the whole.
+ * Null where it is too long, or in chunks from somebody unknown. Of who is known it may take as long as it comes at 16 KiB
+ * in each -requesttimeout; all others have that time for the whole.
  */
 async function readBody(
   c: Context,
@@ -202,6 +202,8 @@ async function readBody(
   const { socket } = (c.env as HttpBindings).incoming
   let renewedAt = 0
   if (Number(c.req.header('content-length') ?? 0) > limit) return null
+  // Each chunk costs as much as many bytes, and thousands of a byte may come at once.
+  if (!isKnown && c.req.header('transfer-encoding') !== undefined) return null
   const body = new GrowingBuffer(limit)
   const reader = c.req.raw.body?.getReader()
   while (reader) {

@@ -409,6 +409,34 @@ test('a row that cannot be read keeps out its member, with a word, and nobody wh
   )
 })
 
+test('a meeting of which the database refuses to say what has changed keeps no other from being followed', async (t) => {
+  const house = await openHouse(t, { ...options, poll: 0.1 })
+  const server = await house.start()
+  const meetings = [await gather(house.db.sql, server, 2, open), await gather(house.db.sql, server, 2, open)]
+  const chairs = [await meetings[0]!.enter(0), await meetings[1]!.enter(0)] as const
+  const [unread, other] = meetings.map(({ id }) => id)
+  await house.db.sql.unsafe(`
+    alter table membership_meeting rename to stored_meeting;
+    create view membership_meeting as
+      select id, repeat(name, 1 / (id - ${unread})::int / 1000 + 1)::varchar name, dateandtime, allmembers, meetingtype,
+        state, botname
+      from stored_meeting`)
+  const logged = await server.logged(({ event }) => event === 'notFollowed')
+  assert.equal(logged['meeting'], unread)
+  assert.match(String(logged['error']), /^22012/)
+  await house.db.sql`update stored_meeting set state = 2 where id = ${other!}`
+  await chairs[1].next('status', ({ data }) => data.isfinished)
+  await house.db.sql.unsafe(
+    'drop view membership_meeting; alter table stored_meeting rename to membership_meeting',
+  )
+  await house.db.sql`update membership_meeting set state = 2 where id = ${unread!}`
+  await chairs[0].next('status', ({ data }) => data.isfinished)
+  assert.deepEqual(
+    server.logs.filter(({ event }) => event === 'databaseLost'),
+    [],
+  )
+})
+
 suite('a database whose encoding lacks what is said', () => {
   test('says so, of lines, polls and in the chat', async (t) => {
     const latin = await createDatabase(undefined, 'LATIN1')

@@ -106,6 +106,7 @@ export type LogEntry =
       constraint: string
     }
   | { level: 'warn'; event: 'readFailed'; meeting: number; error: string }
+  | { level: 'warn'; event: 'notFollowed'; meeting: number; count: number; error: string }
   | { level: 'info'; event: 'viewReadAnew'; meeting: number }
   | {
       level: 'debug'

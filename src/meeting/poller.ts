@@ -1,13 +1,18 @@
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
+import { isRefused, isSchemaFault } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import { Seldom } from '../edge/seldom.ts'
+import { Portion } from '../hub/portion.ts'
 import type { Room } from './room.ts'
-import { forgetCommands, readSite, type Zone } from './store.ts'
+import { forgetCommands, readSite, type SiteLook, type Watched, type Zone } from './store.ts'
 
 const maxBackoffMs = 5000
 const forgetEveryMs = 3_600_000
+/** How often it is said at most that meetings are not followed. */
+const unfollowedEveryMs = 60_000
 
 type PollerDeps = {
   sql: Sql
@@ -29,6 +34,9 @@ type PollerDeps = {
 export class Poller {
   readonly #deps: PollerDeps
   #timer: NodeJS.Timeout | null = null
+  /** What cannot be read of one meeting must not keep the others from being followed. */
+  readonly #portion = new Portion()
+  readonly #unfollowed: Seldom
   #failures = 0
   #forgotAt = -Infinity
   #closed = false
@@ -38,6 +46,7 @@ export class Poller {
 
   constructor(deps: PollerDeps) {
     this.#deps = deps
+    this.#unfollowed = new Seldom(unfollowedEveryMs, deps.clock)
     this.ready = this.#poll()
     void this.ready.then(() => this.#schedule())
   }
@@ -60,20 +69,21 @@ export class Poller {
   }
 
   async #poll(): Promise<void> {
-    const { sql, retry, log, metrics, rooms, open, onZone } = this.#deps
+    const { log, metrics, rooms, open, onZone } = this.#deps
     const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
     const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
     try {
-      const { reports, zone } = await retry(() => readSite(sql, watched))
+      const { reports, live, zone } = await this.#read(watched)
       if (this.#closed) return
       if (this.#failures > 0) log({ level: 'info', event: 'databaseBack', door: 'meetings' })
       this.#failures = 0
       onZone(zone)
       for (const report of reports) {
         const revision = revisions.get(report.id)
-        if (revision === undefined) open(report.id).wake()
-        else if (report.site !== undefined) rooms().get(report.id)?.followSite(report, revision)
+        if (revision !== undefined && report.site !== undefined)
+          rooms().get(report.id)?.followSite(report, revision)
       }
+      for (const id of live) open(id).wake()
       await this.#forget()
     } catch (error) {
       if (this.#closed) return
@@ -82,6 +92,34 @@ export class Poller {
       if (this.#failures === 1)
         log({ level: 'warn', event: 'databaseLost', door: 'meetings', error: describeError(error) })
     }
+  }
+
+  /** In one query, unless the database refuses to say what has changed of one of them: the others are followed all the same. */
+  async #read(watched: readonly Watched[]): Promise<SiteLook> {
+    const { sql, retry, log } = this.#deps
+    const known = watched.map(({ id }) => id)
+    const reports: SiteLook['reports'] = []
+    let last: SiteLook | null = null
+    let rest = watched
+    // Of none of them: which others go on is asked for all the same.
+    while (rest.length > 0 || last === null) {
+      const part = this.#portion.of(rest)
+      try {
+        last = await retry(() => readSite(sql, part, known))
+        this.#portion.done()
+        reports.push(...last.reports)
+      } catch (error) {
+        // What has become of the tables concerns all of them.
+        if (!isRefused(error) || isSchemaFault(error) || part.length === 0) throw error
+        if (this.#portion.refused(part.length)) continue
+        const count = this.#unfollowed.happened()
+        for (const { id } of part)
+          if (count !== null)
+            log({ level: 'warn', event: 'notFollowed', meeting: id, count, error: describeError(error) })
+      }
+      rest = rest.slice(part.length)
+    }
+    return { ...last, reports }
   }
 
   /** Once an hour, and at the beginning: of meetings too that nobody reads any more. */

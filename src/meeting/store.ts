@@ -428,20 +428,28 @@ export type Zone = { timezone: string; utcOffset: number }
  */
 export type SiteReport = { id: number; fingerprint: string; site: SiteState | undefined }
 
+/** A meeting, and the fingerprint of what was last seen of it, '' for nothing. */
+export type Watched = Readonly<{ id: number; fingerprint: string }>
+
+/** What a look at the site says. `live`: other meetings that go on by themselves. */
+export type SiteLook = { reports: SiteReport[]; live: number[]; zone: Zone }
+
 /**
- * Reads, in one query, what the site may have changed: for each meeting in `watched` (its id and the fingerprint of
- * what was last seen of it, '' for nothing), and for each other meeting that goes on by itself. Also says in which zone
- * the times are that members read, and how far it is ahead of UTC, in seconds.
+ * Reads, in one query, what the site may have changed: of each meeting in `watched`, and which meetings go on by themselves
+ * but for those in `known`. Also says in which zone the times are that members read, and how far it is ahead of UTC, in seconds.
  */
 export async function readSite(
   sql: ISql,
-  watched: readonly { id: number; fingerprint: string }[],
-): Promise<{ reports: SiteReport[]; zone: Zone }> {
+  watched: readonly Watched[],
+  known: readonly number[],
+): Promise<SiteLook> {
   const ids = watched.map(({ id }) => id)
+  // By `limit 1` the details of no other meeting are looked at, whatever the plan.
   const rows = await sql<
     {
       timezone: string
       utc_offset: number
+      live: number[]
       id: number | null
       known: string
       fingerprint: string
@@ -454,14 +462,14 @@ export async function readSite(
       } | null
     }[]
   >`
-    select current_setting('timezone') timezone, extract(timezone from now())::int utc_offset, s.id, s.known, s.fingerprint,
-      case when s.fingerprint <> s.known then s.details end details
-    from (values (1)) one left join (
+    select current_setting('timezone') timezone, extract(timezone from now())::int utc_offset, one.live,
+      s.id, s.known, s.fingerprint, case when s.fingerprint <> s.known then s.details end details
+    from (
+      select coalesce(json_agg(m.id), '[]') live from membership_meeting m
+      where m.id <> all (${known as number[]}::bigint[]) and ${isLive(sql)}) one
+    left join (
       select w.id, w.known, d.details, coalesce(md5(d.details::text), 'gone') fingerprint
-      from (
-        select * from unnest(${ids}::bigint[], ${watched.map(({ fingerprint }) => fingerprint)}::text[]) w(id, known)
-        union all
-        select m.id, '' from membership_meeting m where m.id <> all (${ids}::bigint[]) and ${isLive(sql)}) w
+      from unnest(${ids}::bigint[], ${watched.map(({ fingerprint }) => fingerprint)}::text[]) w(id, known)
       left join lateral (
         select json_build_object('name', m.name, 'state', m.state,
           'admins', coalesce((select json_agg(a.member_id order by a.member_id)
@@ -474,7 +482,7 @@ export async function readSite(
               join plenum.attendance t on t.meeting_id = k.meeting_id and t.member_id = k.member_id
               join membership_member p on p.user_id = k.member_id
             where k.meeting_id = m.id and t.left_at is null), '[]')) details
-        from membership_meeting m where m.id = w.id and m.meetingtype = 1) d on true) s on true`
+        from membership_meeting m where m.id = w.id and m.meetingtype = 1 limit 1) d on true) s on true`
   const reports = rows.flatMap(({ id, known, fingerprint, details }): SiteReport[] => {
     if (id === null) return []
     if (fingerprint === known) return [{ id, fingerprint, site: undefined }]
@@ -499,6 +507,6 @@ export async function readSite(
       },
     ]
   })
-  const { timezone = 'UTC', utc_offset: utcOffset = 0 } = rows[0] ?? {}
-  return { reports, zone: { timezone, utcOffset } }
+  const { timezone = 'UTC', utc_offset: utcOffset = 0, live = [] } = rows[0] ?? {}
+  return { reports, live, zone: { timezone, utcOffset } }
 }

@@ -467,6 +467,7 @@ suite('a database whose encoding lacks what is said', () => {
     }
     await until('the chat has answered', () => speaker.errors.length === 5 && other.messages.length === 5)
     assert.deepEqual(new Set(speaker.errors), new Set([unwritable]))
+    assert.equal(server.logs.filter(({ event }) => event === 'chatNotStored').length, 1)
     assert.deepEqual(
       other.messages,
       Array.from({ length: 5 }, (_, n) => `café ${n}`),

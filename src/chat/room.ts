@@ -3,6 +3,7 @@ import { explainRefusal, isRefused, isSchemaFault } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
 import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
@@ -122,6 +123,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   readonly #tail: Tail
   /** How many lines share a commit. */
   readonly #portion = new Portion()
+  readonly #notStored: Seldom
   /** The highest id that was told, or was there when the room was opened. */
   #last: number
   #readsFail = false
@@ -132,6 +134,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     this.#deps = deps
     this.#last = deps.feed.seen
     this.#tail = new Tail(deps.clock)
+    this.#notStored = new Seldom(refusalEveryMs, deps.clock)
     this.#tail.restart(this.#last)
     this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
       deps.metrics.fannedOut(milliseconds, deliveries),
@@ -253,13 +256,15 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
         if (this.#portion.refused(run.length)) return 0
         if (isSchemaFault(error)) metrics.databaseFailed()
       } else metrics.databaseFailed()
-      log({
-        level: 'warn',
-        event: 'chatNotStored',
-        room: this.id,
-        lines: run.length,
-        error: describeError(error),
-      })
+      const lines = this.#notStored.happened(run.length)
+      if (lines !== null)
+        log({
+          level: 'warn',
+          event: 'chatNotStored',
+          room: this.id,
+          lines,
+          error: describeError(error),
+        })
       const refusal = isRefused(error) ? refuse(explainRefusal(error)) : refusals.notStored
       for (const { session, id } of run) if (session.open) session.reply(refusal, id)
     }

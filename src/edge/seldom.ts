@@ -11,9 +11,9 @@ export class Seldom {
     this.#clock = clock
   }
 
-  /** It has happened: returns how often since it was last to be logged if it is to be logged now, else null. */
-  happened(): number | null {
-    this.#count++
+  /** It has happened, `times` at once: returns how often since it was last to be logged if it is to be logged now, else null. */
+  happened(times = 1): number | null {
+    this.#count += times
     const now = this.#clock()
     if (now - this.#saidAt < this.#everyMs) return null
     const count = this.#count
@@ -23,5 +23,5 @@ export class Seldom {
   }
 }
 
-/** How often it is said at most that the database refuses something of the same meeting or document. */
+/** How often it is said at most that the database refuses something of the same meeting, room or document. */
 export const refusalEveryMs = 10_000

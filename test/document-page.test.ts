@@ -14,6 +14,7 @@ import {
 } from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
 import { manage } from './support/manage.ts'
+import { refuseWrites } from './support/refuse.ts'
 import { currentRuntime, startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
@@ -272,6 +273,38 @@ suite('the page for sketches', { skip }, async () => {
       await draw(page, [0.2, 0.2], [0.3, 0.3])
       await page.getByText('This sketch is full').waitFor()
       await says(page, 'Nothing has been drawn yet')
+    })
+
+    test('a step that the database refuses is taken back with a word, and all else goes on', async (t) => {
+      const sketch = newSketch()
+      const [page, other] = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      const allow = await refuseWrites(
+        db.sql,
+        'insert on plenum.document_part',
+        `position('"color":1'::bytea in new.data) > 0`,
+      )
+      await draw(page, [0.2, 0.2], [0.3, 0.3])
+      await says(page, '1 stroke by 1 person')
+      await page.getByLabel('Red').check()
+      await draw(page, [0.4, 0.4], [0.5, 0.5])
+      await page.getByText('The server refuses your last step').waitFor()
+      await says(page, '1 stroke by 1 person')
+      await page.getByLabel('Green').check()
+      await draw(page, [0.6, 0.6], [0.7, 0.7])
+      for (const each of [page, other]) await says(each, '2 strokes by 1 person')
+      await page.getByText('Connected, 2 people are here').waitFor()
+      await allow()
+    })
+
+    test('a sketch that the database refuses to open is not tried again for ever', async (t) => {
+      const sketch = newSketch()
+      const allow = await refuseWrites(db.sql, 'insert on plenum.document', `new.id = '${sketch.slice(1)}'`)
+      const page = await openPage(t, browser, plenum, `/document/demo${sketch}`, { viewport: small })
+      await page.locator('.state.refused').waitFor()
+      await page.getByText('The server refuses to open this sketch').waitFor()
+      await allow()
+      await page.getByRole('button', { name: 'Try now' }).click()
+      await page.locator('.state.in').waitFor()
     })
 
     test('who may only read sees that, and who has a sketch open that is deleted', async (t) => {

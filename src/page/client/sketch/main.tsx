@@ -58,7 +58,7 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
   const summary =
     picture.strokes.length === 0 ? texts.nothing : texts.summary(picture.strokes.length, picture.people)
   const target = picture.undoable.get(by)
-  const mayDraw = sketch.closed === null && phase !== 'gone' && phase !== 'denied'
+  const mayDraw = sketch.closed === null && phase !== 'gone' && phase !== 'denied' && phase !== 'refused'
   const undo = (): void => {
     if (target === undefined || !mayDraw) return
     session.add({ type: 'undo', id: randomName(6), by, target })
@@ -120,8 +120,9 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
 }
 
 function State({ sketch, session }: { sketch: Sketch; session: SketchSession }): JSX.Element {
-  const { phase, others, pending, closed, fault } = sketch
+  const { phase, others, pending, closed, fault, stepRefused } = sketch
   const here = new Set([by, ...Array.from(others.values(), (other) => other.by)]).size
+  const mayRetry = phase === 'waiting' || phase === 'refused'
   const isOver = phase === 'gone' || phase === 'denied' || closed === 'full'
   const words = {
     connecting: texts.connecting,
@@ -129,21 +130,22 @@ function State({ sketch, session }: { sketch: Sketch; session: SketchSession }):
     waiting: texts.lost,
     gone: texts.gone,
     denied: texts.denied,
+    refused: texts.notOpened,
   }[phase]
   return (
     <div class={`state ${phase}`}>
       <p role="status">
         {words}
-        {phase === 'waiting' && pending.length > 0 && ` ${texts.unsent(pending.length)}.`}
+        {mayRetry && pending.length > 0 && ` ${texts.unsent(pending.length)}.`}
       </p>
-      {phase === 'waiting' && (
+      {mayRetry && (
         <button type="button" onClick={() => session.retryNow()}>
           {texts.tryNow}
         </button>
       )}
       {isOver && <a href={location.pathname}>{texts.another}</a>}
       <p role="alert" class="fault">
-        {fault}
+        {stepRefused ? texts.stepRefused : fault}
       </p>
     </div>
   )

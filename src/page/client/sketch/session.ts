@@ -15,7 +15,8 @@ import {
 export type Pointer = { by: string; color: number; x: number | null; y: number | null; drawing: number }
 
 export type Sketch = {
-  phase: 'connecting' | 'in' | 'waiting' | 'gone' | 'denied'
+  /** `refused`: the server does not open it; it is tried again when somebody asks for it. */
+  phase: 'connecting' | 'in' | 'waiting' | 'gone' | 'denied' | 'refused'
   /** What the server has, in its order. */
   entries: readonly Entry[]
   /** What was done here and is not known to be stored. */
@@ -26,6 +27,8 @@ export type Sketch = {
   closed: 'readOnly' | 'full' | null
   /** What the server has complained of. */
   fault: string | null
+  /** Whether a step was taken back because the server refuses it for good. */
+  stepRefused: boolean
 }
 
 const longestWaitMs = 15_000
@@ -47,6 +50,7 @@ export class SketchSession {
     others: new Map(),
     closed: null,
     fault: null,
+    stepRefused: false,
   }
   readonly #address: URL
   readonly #id: string
@@ -61,7 +65,11 @@ export class SketchSession {
   #decoder = new TextDecoder()
   #rest = ''
   readonly #known = new Set<string>()
-  #underWay: { offset: number; data: Bytes } | null = null
+  #underWay: { offset: number; data: Bytes; entries: number } | null = null
+  /** What the server said of what is under way: then a no is for what it is, and not for who sent it. */
+  #complaint: string | null = null
+  /** So many steps are appended at once at most: fewer after a refusal, until the one stands alone that it is for. */
+  #most = Infinity
   /** The document's length when an append was refused: what makes it so long has to come first. */
   #awaited = 0
   #key = ''
@@ -93,18 +101,19 @@ export class SketchSession {
     this.#connect()
     this.#heartbeat.start()
     onWake(() => {
-      this.retryNow()
+      if (this.sketch.phase === 'waiting') this.#connect()
       this.#heartbeat.check()
     })
     onOffline(() => this.#drop())
   }
 
   retryNow(): void {
-    if (this.sketch.phase === 'waiting') this.#connect()
+    const { phase } = this.sketch
+    if (phase === 'waiting' || phase === 'refused') this.#connect()
   }
 
   add(entry: Entry): void {
-    this.#update({ pending: [...this.sketch.pending, entry], fault: null })
+    this.#update({ pending: [...this.sketch.pending, entry], fault: null, stepRefused: false })
     this.#flush()
   }
 
@@ -163,7 +172,7 @@ export class SketchSession {
   #entered(): void {
     this.#attempt = 0
     this.#heartbeat.entered()
-    this.#update({ phase: 'in', fault: null })
+    this.#update({ phase: 'in', fault: null, stepRefused: false })
     // A name that no earlier connection had: the key of a lost one stays until the server has found that out.
     this.#key = `pointer ${Math.random().toString(36).slice(2)}`
     this.#tellPointer(0)
@@ -178,12 +187,23 @@ export class SketchSession {
     const sent = this.#underWay
     this.#underWay = null
     if (!sent) return
-    if (result === 'accepted') this.#take(sent.data)
+    if (result === 'accepted') {
+      this.#most *= 2
+      this.#take(sent.data)
+    } else if (result === 'notPermitted' && this.#complaint !== null) this.#refused(sent.entries)
     else if (result === 'notPermitted') this.#update({ pending: [], closed: 'readOnly' })
     else if (length !== sent.offset) this.#awaited = length
     // Nobody was first: the server takes no more.
     else this.#update({ pending: [], closed: 'full', fault: null })
     this.#flush()
+  }
+
+  /** For good: one of so many steps, which came first among those that are pending. */
+  #refused(entries: number): void {
+    this.#most = Math.max(1, Math.ceil(entries / 2))
+    if (entries > 1) return
+    const [, ...pending] = this.sketch.pending
+    this.#update({ pending, fault: null, stepRefused: true })
   }
 
   /** The next bytes of the document, whoever wrote them. */
@@ -209,13 +229,16 @@ export class SketchSession {
     if (phase !== 'in' || this.#underWay || pending.length === 0 || closed) return
     if (this.#length < this.#awaited) return
     let text = ''
+    let entries = 0
     for (const entry of pending) {
       const line = lineOf(entry)
-      if (text !== '' && text.length + line.length > mostAtOnce) break
+      if (entries === this.#most || (text !== '' && text.length + line.length > mostAtOnce)) break
       text += line
+      entries++
     }
     const data = new TextEncoder().encode(text)
-    this.#underWay = { offset: this.#length, data }
+    this.#underWay = { offset: this.#length, data, entries }
+    this.#complaint = null
     this.#send(appendMessage(this.#length, data))
   }
 
@@ -233,7 +256,11 @@ export class SketchSession {
     if (code === 4) this.#update({ phase: 'denied' })
     // It is no more, or another one that is shorter.
     else if (code === 1 || code === 3) this.#update({ phase: 'gone' })
-    else return this.#update({ fault: text })
+    else if (this.sketch.phase !== 'in') this.#update({ phase: 'refused', fault: text })
+    else if (this.#underWay) {
+      this.#complaint = text
+      return
+    } else return this.#update({ fault: text })
     this.#drop()
   }
 
@@ -256,7 +283,8 @@ export class SketchSession {
     this.#underWay = null
     this.#awaited = 0
     const { phase } = this.sketch
-    if (phase === 'gone' || phase === 'denied') return this.#update({ others: new Map() })
+    if (phase === 'gone' || phase === 'denied' || phase === 'refused')
+      return this.#update({ others: new Map() })
     const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting', others: new Map() })
     this.#retry = setTimeout(() => this.#connect(), wait)

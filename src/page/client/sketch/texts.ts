@@ -37,6 +37,10 @@ const en = {
   full: 'This sketch is full: nothing can be added.',
   readOnly: 'You may look at this sketch, but not draw on it.',
   denied: 'You may not open this sketch (any more).',
+  notOpened:
+    'The server refuses to open this sketch. It is not tried again by itself: please tell the organisers.',
+  stepRefused:
+    'The server refuses your last step, and would refuse it again: it is taken back. Please tell the organisers.',
   gone: 'This sketch has been deleted or replaced. Load the page anew to see what is there now.',
 }
 
@@ -80,6 +84,10 @@ const de: Texts = {
   full: 'Diese Skizze ist voll: Es kann nichts hinzugefügt werden.',
   readOnly: 'Sie dürfen diese Skizze ansehen, aber nicht darauf zeichnen.',
   denied: 'Sie dürfen diese Skizze nicht (mehr) öffnen.',
+  notOpened:
+    'Der Server öffnet diese Skizze nicht. Es wird nicht von selbst wieder versucht: Bitte sagen Sie es den Veranstaltern.',
+  stepRefused:
+    'Der Server nimmt Ihren letzten Schritt nicht an, auch später nicht: Er ist zurückgenommen. Bitte sagen Sie es den Veranstaltern.',
   gone: 'Diese Skizze wurde gelöscht oder ersetzt. Laden Sie die Seite neu, um zu sehen, was jetzt da ist.',
 }
 
@@ -122,6 +130,10 @@ const fr: Texts = {
   full: 'Ce croquis est plein : on ne peut plus rien y ajouter.',
   readOnly: 'Vous pouvez regarder ce croquis, mais pas y dessiner.',
   denied: 'Vous ne pouvez pas (ou plus) ouvrir ce croquis.',
+  notOpened:
+    'Le serveur refuse d’ouvrir ce croquis. Aucun nouvel essai ne se fait tout seul : prévenez les organisateurs.',
+  stepRefused:
+    'Le serveur refuse votre dernière action, et la refuserait encore : elle est annulée. Prévenez les organisateurs.',
   gone: 'Ce croquis a été supprimé ou remplacé. Rechargez la page pour voir ce qu’il y a maintenant.',
 }
 
@@ -162,6 +174,9 @@ const sv: Texts = {
   full: 'Skissen är full: inget kan läggas till.',
   readOnly: 'Du får titta på skissen, men inte rita på den.',
   denied: 'Du får inte (längre) öppna skissen.',
+  notOpened: 'Servern öppnar inte skissen. Inget nytt försök görs av sig självt: säg till arrangörerna.',
+  stepRefused:
+    'Servern tar inte emot ditt senaste steg, inte heller senare: det är ångrat. Säg till arrangörerna.',
   gone: 'Skissen har raderats eller ersatts. Ladda om sidan för att se vad som finns där nu.',
 }
 

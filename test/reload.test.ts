@@ -189,7 +189,10 @@ suite('reload', { concurrency: 3 }, () => {
     }
     await unlink(stage.file)
     const [line] = await stage.signal()
-    assert.match(String(line?.['error']), /^-config takes .* cannot be read; nothing is changed$/)
+    assert.match(
+      String(line?.['error']),
+      /^-config takes .* cannot be read: it does not exist \(ENOENT\); nothing is changed$/,
+    )
     await settle(chair)
     await settle(await stage.enter(1, ours), chair)
     assert.deepEqual(await stage.reload(...rest, `PLENUM_ORIGIN=${other}`), [

@@ -295,7 +295,9 @@ function launch(args: string[], options: LaunchOptions): ChildProcess {
     command.unshift('/bin/sh', '-c', 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$@"', 'sh')
   if (options.stderrTo === 'a terminal') {
     const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
-    command.splice(0, command.length, 'script', '-qefc', `${quoted.join(' ')} >/dev/null`, '/dev/null')
+    // It would outlive its terminal.
+    const mortal = `exec setpriv --pdeathsig KILL ${quoted.join(' ')} >/dev/null`
+    command.splice(0, command.length, 'script', '-qefc', mortal, '/dev/null')
   }
   if (options.redirect !== undefined) {
     // Signals are for the server itself, unless there is somebody behind it.

@@ -116,7 +116,7 @@ const sixtyMegabytes = Buffer.alloc(60 * 1024 * 1024, 'x')
 
 async function sendAndListen(websocket: RawWebSocket, frame: Buffer): Promise<string | undefined> {
   websocket.connection.write(frame)
-  return await Promise.race([websocket.firstText(), wait(patience(20_000), undefined)])
+  return await Promise.race([websocket.firstText(), wait(patience(20_000), undefined, { ref: false })])
 }
 
 suite('what ends a server that uses the websocket adapter as it is', () => {

@@ -295,7 +295,10 @@ suite('reload', { concurrency: 3 }, () => {
         runtimeFlags: denoPermissions.filter((one) => one !== '--allow-read'),
       })
       assert.equal(code, 2)
-      assert.match(stderr, /^plenum: -config takes .* cannot be read$/m)
+      assert.match(
+        stderr,
+        /^plenum: -config takes .* cannot be read: Requires read access to .* the --allow-read flag$/m,
+      )
     },
   )
 })

@@ -78,7 +78,8 @@ export class Webhook {
    * two ask for it at the same time: the second time would take away what has been used since.
    */
   #begin(): Promise<void> {
-    this.#begun ??= endSessions(this.#deps.store).catch((error: unknown) => {
+    const { store, retry } = this.#deps
+    this.#begun ??= retry(() => endSessions(store)).catch((error: unknown) => {
       this.#begun = null
       throw error
     })

@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { build } from 'esbuild'
 import { buildPages } from './build-pages.js'
-import { patchPostgres } from './patch-postgres.js'
+import { checkPatches } from './check-patches.js'
 
 // Arguments: [file of the bundle [file that is to say what is in it]]
 const [, , bundle = 'dist/plenum.js', contents] = process.argv
@@ -25,7 +25,7 @@ const { createRequire } = await import('node:module')
 const require = createRequire('file:///');
 `
 
-patchPostgres()
+checkPatches()
 const { pages, metafiles } = await buildPages()
 
 const { metafile } = await build({

@@ -26,7 +26,7 @@ type Component = {
 
 /** What is in the bundle otherwise than it was published. */
 const repaired: Readonly<Record<string, string>> = {
-  postgres: 'Repaired by patch-postgres.js; the hash is that of the package before.',
+  postgres: 'Repaired by patches/postgres+3.4.9.patch; the hash is that of the package before.',
 }
 
 /** The bill of materials of the bundle: CycloneDX 1.6, the same for the same bundle and date. */

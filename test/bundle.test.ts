@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { suite, test } from 'node:test'
@@ -39,6 +39,27 @@ suite('the file', { concurrency: 4 }, () => {
     assert.ok(one && other && one.equals(other))
     assert.equal(one.includes(root.replace(/\/$/, '')), false)
   })
+
+  test(
+    'a build refuses a package that is not patched',
+    { skip: isDeno && 'it is built with Node' },
+    async (t) => {
+      const base = await folder(t)
+      const source = join('node_modules', 'postgres', 'src')
+      for (const path of ['check-patches.js', 'patches', source])
+        await cp(join(root, path), join(base, path), { recursive: true })
+      await writeFile(join(base, 'package.json'), JSON.stringify({ type: 'module' }))
+      const check = async (): Promise<unknown> =>
+        await run(
+          process.execPath,
+          ['--eval', 'import("./check-patches.js").then((m) => m.checkPatches())'],
+          { cwd: base },
+        )
+      await check()
+      await appendFile(join(base, source, 'index.js'), '\n')
+      await assert.rejects(check(), /index\.js is not as patches\/postgres\+3\.4\.9\.patch leaves it/)
+    },
+  )
 
   test('it runs alone in a folder, by whatever name', async (t) => {
     const house = await openHouse(t)

@@ -18,7 +18,7 @@ let pg: Postgres
 
 before(async () => {
   const library = readFileSync(new URL('connection.js', import.meta.resolve('postgres')), 'utf8')
-  assert.ok(library.includes('socket === null'), 'the library is not repaired: run node patch-postgres.js')
+  assert.ok(library.includes('socket === null'), 'the library is not repaired: npm run postinstall')
   pg = await openPostgres({ folder, durable: false })
 })
 
@@ -258,7 +258,7 @@ const tick = async (ms: number): Promise<void> => {
   })
 }
 
-// What patch-postgres.js repairs the library for.
+// What patches/postgres+3.4.9.patch repairs the library for.
 test(
   'a database that restarts costs the transactions that run, and nothing after them',
   { timeout: patience(30_000) },

@@ -439,7 +439,9 @@ export function due(
     return { names: gone.map(({ id }) => departureOf(id)), decision: depart(gone, null, () => now) }
   if (poll && !postponed.has(endOf(poll))) {
     const names = [endOf(poll)]
-    if (poll.endsAt <= now || state !== 'open') return { names, decision: endPoll(poll, 'time', now) }
+    if (poll.endsAt <= now) return { names, decision: endPoll(poll, 'time', now) }
+    // The site has ended the meeting, and did not know of the poll.
+    if (state !== 'open') return { names, decision: endPoll(poll, 'finished', now) }
     // With nobody left there is nobody who has voted: a lost network must not end a poll. Its time does.
     if (attendees.size > 0 && missingVotes(poll, attendees.keys()) === 0)
       return { names, decision: endPoll(poll, 'voted', now) }
@@ -503,7 +505,11 @@ export function followSite(meeting: Meeting, site: SiteState, asOf: number): Dec
   if (meeting.banRevision <= asOf) {
     for (const member of meeting.banned)
       if (!site.banned.has(member)) events.push({ type: 'unbanned', member })
-    for (const member of site.banned) if (!meeting.banned.has(member)) events.push({ type: 'banned', member })
+    for (const member of site.banned) {
+      // Who has entered since then may be banned no more: the next look says so.
+      const isNewer = (meeting.attendees.get(member)?.revision ?? 0) > asOf
+      if (!meeting.banned.has(member) && !isNewer) events.push({ type: 'banned', member })
+    }
   }
   const expelled: Attendee[] = []
   const kicked: Attendee[] = []

@@ -1,5 +1,5 @@
-import { commands, flags } from '../src/config.ts'
-import type { Command } from '../src/config.ts'
+import { type Command, commands } from '../src/config/config.ts'
+import { flags } from '../src/config/flags.ts'
 import { databaseVariables } from '../src/db/conninfo.ts'
 
 /** What stands behind the command's name, and what it does. A new command stops the type check until it is here. */
@@ -89,7 +89,7 @@ const examples: readonly (readonly [string, string])[] = [
 
 const longestLine = 78
 
-/** The manual page plenum(1), in the macros of man(7). Commands and flags are those of src/config.ts. */
+/** The manual page plenum(1), in the macros of man(7). Commands and flags are those of src/config/. */
 export function manual({ version, date }: { version: string; date: Date }): string {
   return `${[
     `.TH PLENUM 1 ${date.toISOString().slice(0, 10)} "plenum ${version}" "User Commands"`,

@@ -3,18 +3,15 @@ import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
 import { checkChat, migrateChat } from './chat/schema.ts'
-import {
-  anonymousDocuments,
-  type Config,
-  type ListenAddress,
-  type MemberCommand,
-  publicStatus,
-} from './config.ts'
+import type { Config, MemberCommand } from './config/config.ts'
+import { publicStatus } from './config/server-flags.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
 import { checkRights, migrate } from './db/schema.ts'
 import { checkWritable, tryWrites } from './db/trial.ts'
+import { anonymousDocuments } from './document/flags.ts'
+import type { ListenAddress } from './edge/address.ts'
 import { describeAddress, obstacle } from './edge/listen.ts'
 import type { Certificate } from './edge/tls.ts'
 import { printable } from './edge/printable.ts'
@@ -50,7 +47,7 @@ async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): 
 
 /** `plenum migrate`: brings schema plenum up to date, and makes the chat's tables where they are asked for and missing. */
 export async function runMigrate(config: Config): Promise<Outcome> {
-  const { chat } = config
+  const { chat } = config.doors
   const { steps, made } = await withDatabase(config, async (sql) => ({
     steps: await migrate(sql),
     made: chat !== null && (await migrateChat(sql, chat.schema)),
@@ -65,7 +62,7 @@ export async function runMigrate(config: Config): Promise<Outcome> {
  * migrated, grants what is needed, and takes what is to be written.
  */
 export async function runCheck(config: Config, certificate: Certificate | null): Promise<Outcome> {
-  const { chat } = config
+  const { chat } = config.doors
   const seen = await checkPlaces(config)
   if (seen.failures.length > 0) return { text: seen.failures.join('\n'), ok: false }
   const advice = await withDatabase(config, async (sql) => {
@@ -84,7 +81,7 @@ export async function runCheck(config: Config, certificate: Certificate | null):
   const notes = [...seen.notes, ...noteOrigins(config, certificate)].map((note) => `\n${note}`).join('')
   const warned = [
     publicStatus({ ...config, adminApart: config.adminListen !== null }),
-    anonymousDocuments(config),
+    anonymousDocuments(config.doors.document),
   ]
     .map((exposure) => (exposure === null ? '' : `\nbut ${exposure}`))
     .join('')

@@ -1,4 +1,6 @@
-import { compareSettings, type Config, type Settings, UsageError } from './config.ts'
+import type { Config } from './config/config.ts'
+import { UsageError } from './config/flag.ts'
+import { compareSettings, type Settings } from './config/settings.ts'
 import { type Log, stackOf } from './edge/log.ts'
 import { type Certificate, CertificateError, type CertificateFiles } from './edge/tls.ts'
 

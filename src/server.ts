@@ -5,7 +5,8 @@ import type { MiddlewareHandler } from 'hono'
 import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
 import { checkChat, migrateChat } from './chat/schema.ts'
-import { anonymousDocuments, type Config, publicStatus } from './config.ts'
+import type { Config } from './config/config.ts'
+import { publicStatus } from './config/server-flags.ts'
 import { type Bulkhead, openBulkhead } from './db/contention.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
@@ -16,6 +17,7 @@ import { refuseSharedSessions } from './db/pooler.ts'
 import { checkRights, migrate } from './db/schema.ts'
 import { importKey } from './document/access.ts'
 import { Budget } from './document/budget.ts'
+import { anonymousDocuments, type DocumentConfig } from './document/flags.ts'
 import { DocumentHub } from './document/hub.ts'
 import { allOrNone } from './hub/all-or-none.ts'
 import { Admission } from './edge/admission.ts'
@@ -103,8 +105,8 @@ export async function startServer(
   // None of these connects before it is used.
   const control = openPool(config.database, { ...database, max: connectionsFor.control })
   const openDoor = (max: number): Bulkhead => openBulkhead(config.database, { ...database, max }, clock)
-  const forChat = config.chat ? connectionsFor.chat + connectionsFor.chatListener : 0
-  const forDocuments = config.document ? connectionsFor.documents : 0
+  const forChat = config.doors.chat ? connectionsFor.chat + connectionsFor.chatListener : 0
+  const forDocuments = config.doors.document ? connectionsFor.documents : 0
   const doors = {
     meetings: openDoor(mostDatabaseConnections - connectionsFor.control - forChat - forDocuments),
     chat: openDoor(connectionsFor.chat),
@@ -196,10 +198,10 @@ export async function startServer(
     metrics,
     hub: () => (stopping ? null : hub),
     prepared: () => lease !== null && !stopping,
-    chat: config.chat && { hub: () => (stopping ? null : (chat?.hub ?? null)) },
+    chat: config.doors.chat && { hub: () => (stopping ? null : (chat?.hub ?? null)) },
     databaseAnswers,
-    document: config.document && {
-      ...config.document,
+    document: config.doors.document && {
+      ...config.doors.document,
       budget: heldByClients,
       hub: () => (stopping ? null : documents),
     },
@@ -282,7 +284,7 @@ export async function startServer(
   })
   const exposure = publicStatus({ ...config, adminApart })
   if (exposure !== null) log({ level: 'warn', event: 'statusPublic', reason: exposure })
-  const anonymous = anonymousDocuments(config)
+  const anonymous = anonymousDocuments(config.doors.document)
   if (anonymous !== null) log({ level: 'warn', event: 'documentsPublic', reason: anonymous })
 
   const holdLease = (): Lease => {
@@ -294,7 +296,7 @@ export async function startServer(
           await meetings.ready
           return {
             meetings,
-            documents: config.document && keep(await createDocuments(epoch, config.document)),
+            documents: config.doors.document && keep(await createDocuments(epoch, config.doors.document)),
           }
         })
         hub = gained.meetings
@@ -320,6 +322,7 @@ export async function startServer(
   const createMeetings = (epoch: string): MeetingHub =>
     new MeetingHub(epoch, {
       ...config,
+      ...config.doors.meeting,
       ratePerSecond: () => adjusted.ratePerSecond,
       version,
       ...doors.meetings,
@@ -330,10 +333,7 @@ export async function startServer(
       onFenced: () => lease?.fenced(epoch),
     })
 
-  const createDocuments = async (
-    epoch: string,
-    document: NonNullable<Config['document']>,
-  ): Promise<DocumentHub> => {
+  const createDocuments = async (epoch: string, document: DocumentConfig): Promise<DocumentHub> => {
     const { webhook, credentials } = document
     return new DocumentHub(epoch, {
       ...document,
@@ -373,7 +373,7 @@ export async function startServer(
         const steps = await migrate(control)
         if (steps > 0) log({ level: 'info', event: 'migrated', steps })
         await checkRights(control)
-        if (config.chat) chat = await serveChat(config.chat)
+        if (config.doors.chat) chat = await serveChat(config.doors.chat)
         lease = holdLease()
         return
       } catch (error) {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
-import type { ListenAddress } from '../config.ts'
+import type { ListenAddress } from './address.ts'
 
 /** Connections that wait to be accepted: everybody returns at the same moment after a restart. */
 const backlog = 4096

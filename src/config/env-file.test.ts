@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseEnvFile } from './envfile.ts'
+import { parseEnvFile } from './env-file.ts'
 
 const values = (text: string): Record<string, string> =>
   Object.fromEntries(parseEnvFile(text).map(({ name, value }) => [name, value]))

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { anonymousDocuments, compareSettings, flags, parseInvocation, usage, UsageError } from './config.ts'
-import type { Config, Invocation, Settings } from './config.ts'
-import type { Env } from './db/conninfo.ts'
+import type { Env } from '../db/place.ts'
+import { anonymousDocuments } from '../document/flags.ts'
+import { type Config, type Invocation, parseInvocation, usage } from './config.ts'
+import { UsageError } from './flag.ts'
+import { flags } from './flags.ts'
+import { compareSettings, type Settings } from './settings.ts'
 
 const host = { osUser: 'operator', home: '/home/operator', readFile: () => null }
 const parse = (args: readonly string[], env: Env = {}): Invocation => parseInvocation(args, env, host)
@@ -46,8 +49,6 @@ test('what is not given has the documented defaults', () => {
     adminListen: null,
     profileListen: null,
     adminHosts: [],
-    graceMs: 10_000,
-    closeAfterMs: 300_000,
     pingMs: 30_000,
     pollMs: 2000,
     ratePerSecond: 5,
@@ -56,11 +57,13 @@ test('what is not given has the documented defaults', () => {
     maxPending: 5000,
     requestTimeoutMs: 10_000,
     timezone: null,
-    joinWindowMs: null,
-    chat: null,
-    document: null,
     logLevel: 'info',
     logFormat: 'auto',
+    doors: {
+      meeting: { graceMs: 10_000, closeAfterMs: 300_000, joinWindowMs: null },
+      chat: null,
+      document: null,
+    },
   })
   assert.ok(Object.isFrozen(config([])))
 })
@@ -73,7 +76,7 @@ test('flags are written as for Go: one dash or two, value after a space or =', (
     ['--grace=3'],
     ['-grace=1', '-grace=3'],
   ])
-    assert.equal(config(args).graceMs, 3000, args.join(' '))
+    assert.equal(config(args).doors.meeting.graceMs, 3000, args.join(' '))
   assert.equal(config(['-dburl=host=/x dbname=a=b']).database.database, 'a=b')
 })
 
@@ -88,10 +91,10 @@ test('a flag that is on or off takes its value after = only', () => {
 })
 
 test('the flag wins over its environment twin, and an empty twin is none', () => {
-  assert.equal(config([], { PLENUM_GRACE: '4' }).graceMs, 4000)
-  assert.equal(config(['-grace', '3'], { PLENUM_GRACE: '4' }).graceMs, 3000)
-  assert.equal(config(['-grace', '3'], { PLENUM_GRACE: 'nonsense' }).graceMs, 3000)
-  assert.equal(config([], { PLENUM_GRACE: '' }).graceMs, 10_000)
+  assert.equal(config([], { PLENUM_GRACE: '4' }).doors.meeting.graceMs, 4000)
+  assert.equal(config(['-grace', '3'], { PLENUM_GRACE: '4' }).doors.meeting.graceMs, 3000)
+  assert.equal(config(['-grace', '3'], { PLENUM_GRACE: 'nonsense' }).doors.meeting.graceMs, 3000)
+  assert.equal(config([], { PLENUM_GRACE: '' }).doors.meeting.graceMs, 10_000)
   assert.equal(config([], { PLENUM_BEHINDPROXY: '1' }).behindProxy, true)
   assert.equal(config(['-behindproxy=false'], { PLENUM_BEHINDPROXY: '1' }).behindProxy, false)
   assert.equal(config(['-adminlisten', ''], { PLENUM_ADMINLISTEN: ':1' }).adminListen, null)
@@ -112,7 +115,7 @@ test('the values that are taken', () => {
     port: 2,
   })
   for (const mode of ['0600', '600', '0o600']) assert.equal(config(['-socketmode', mode]).socketMode, 0o600)
-  assert.equal(config(['-grace', '0']).graceMs, 0)
+  assert.equal(config(['-grace', '0']).doors.meeting.graceMs, 0)
   assert.equal(config(['-ping', '.1']).pingMs, 100)
   assert.equal(config(['-poll', '0.25']).pollMs, 250)
   assert.equal(config(['-rate', '0']).ratePerSecond, 0)
@@ -124,9 +127,9 @@ test('the values that are taken', () => {
   assert.equal(config(['-trustedhops', '3']).trustedHops, 3)
   assert.deepEqual(config(['-adminhosts', ' A.example,, b_c ']).adminHosts, ['a.example', 'b_c'])
   assert.equal(config(['-timezone', 'Europe/Prague']).timezone, 'Europe/Prague')
-  assert.equal(config(['-joinwindow', 'off']).joinWindowMs, null)
-  assert.equal(config(['-joinwindow', '0']).joinWindowMs, 0)
-  assert.equal(config(['-joinwindow', '30']).joinWindowMs, 1_800_000)
+  assert.equal(config(['-joinwindow', 'off']).doors.meeting.joinWindowMs, null)
+  assert.equal(config(['-joinwindow', '0']).doors.meeting.joinWindowMs, 0)
+  assert.equal(config(['-joinwindow', '30']).doors.meeting.joinWindowMs, 1_800_000)
   assert.equal(config(['-dburl', 'postgres://h/d?sslmode=disable']).database.hosts[0]?.host, 'h')
   assert.equal(config([], { PGUSER: 'u' }).database.user, 'u')
   assert.equal(config(['-dburl', ''], { PGDATABASE: 'd' }).database.database, 'd')
@@ -302,7 +305,8 @@ test('a file has what neither the flags nor the environment say', () => {
     'PLENUM_ORIGIN="https://f.example"\nPLENUM_GRACE=1\nPLENUM_PING=2\nPLENUM_POLL=3\nPGUSER=file\n'
   const invocation = withFile(text, ['-grace', '7'], { PLENUM_PING: '8', PLENUM_POLL: '', PGUSER: '' })
   assert.ok('config' in invocation)
-  const { origins, graceMs, pingMs, pollMs, database } = invocation.config
+  const { origins, pingMs, pollMs, database, doors } = invocation.config
+  const { graceMs } = doors.meeting
   assert.deepEqual(
     { origins, graceMs, pingMs, pollMs, user: database.user },
     {
@@ -313,7 +317,7 @@ test('a file has what neither the flags nor the environment say', () => {
       user: 'file',
     },
   )
-  assert.equal(settingsOf(text).grace.text, '1')
+  assert.equal(settingsOf(text).grace?.text, '1')
   const byTwin = parseInvocation(
     [],
     { PLENUM_CONFIG: '/f', PLENUM_ORIGIN: '*' },
@@ -383,7 +387,7 @@ test('of two readings only what a running server can take is taken', () => {
   const { taken, later, settings } = compareSettings(before, read)
   assert.deepEqual(taken, { origin: 'https://b.example', rate: '9' })
   assert.deepEqual(later, ['dburl', 'tlscert', 'tlskey', 'grace'])
-  assert.deepEqual([settings.rate.text, settings.grace.text, settings.tlscert.value], ['9', '10', null])
+  assert.deepEqual([settings.rate.text, settings.grace?.text, settings.tlscert.value], ['9', '10', null])
   // What waits is said each time, what was taken once.
   assert.deepEqual(compareSettings(settings, read).taken, {})
   assert.deepEqual(compareSettings(settings, read).later, later)
@@ -412,9 +416,9 @@ test('of two readings only what a running server can take is taken', () => {
 })
 
 test('the chat is served where it is asked for, from the schema that is named', () => {
-  assert.deepEqual(config(['-chat']).chat, { schema: 'chat' })
-  assert.deepEqual(config(['-chat'], { PLENUM_CHAT_SCHEMA: 'public' }).chat, { schema: 'public' })
-  assert.equal(config(['-chat-schema', 'public']).chat, null)
+  assert.deepEqual(config(['-chat']).doors.chat, { schema: 'chat' })
+  assert.deepEqual(config(['-chat'], { PLENUM_CHAT_SCHEMA: 'public' }).doors.chat, { schema: 'public' })
+  assert.equal(config(['-chat-schema', 'public']).doors.chat, null)
   assert.match(refusal(['-chat', '-chat-schema', 'plenum']), /-chat-schema.*this one is taken/)
 })
 
@@ -430,7 +434,7 @@ test('the usage text has every flag, its twin and its default', () => {
 })
 
 test('documents: off unless asked for; name and password go together, the key is text or Base64', () => {
-  const { document } = config(['-document'])
+  const { document } = config(['-document']).doors
   assert.deepEqual(document, {
     origins: { type: 'any' },
     credentials: null,
@@ -444,13 +448,13 @@ test('documents: off unless asked for; name and password go together, the key is
   const password = 'a:b, twelve.'
   const key = Buffer.from('k'.repeat(32))
   const given = ['-document-user', 'app', '-document-password', password, '-document-expiration', '90']
-  const set = config(['-document', ...given, '-document-jwtkey', key.toString('base64')]).document
+  const set = config(['-document', ...given, '-document-jwtkey', key.toString('base64')]).doors.document
   assert.deepEqual(set?.credentials, { user: 'app', password })
   assert.equal(set?.expirationMs, 90_000)
   assert.deepEqual(set?.jwtKey, Buffer.from(key.toString('base64')))
   const base64 = ['-document-jwtkey', key.toString('base64'), '-document-jwtkey-base64']
-  assert.deepEqual(config(['-document', ...base64]).document?.jwtKey, key)
-  assert.equal(config(given).document, null)
+  assert.deepEqual(config(['-document', ...base64]).doors.document?.jwtKey, key)
+  assert.equal(config(given).doors.document, null)
 })
 
 test('documents: a password or a key that can be guessed, or is empty, is refused in words that do not repeat it', () => {
@@ -484,7 +488,10 @@ test('documents: a password or a key that can be guessed, or is empty, is refuse
 
 test('documents that anybody may create are told of', () => {
   const key = ['-document-jwtkey', 'k'.repeat(32)]
-  assert.equal(anonymousDocuments(config([])), null)
-  assert.equal(anonymousDocuments(config(['-document', ...key])), null)
-  assert.match(anonymousDocuments(config(['-document'])) ?? '', /^anybody may create documents/)
+  assert.equal(anonymousDocuments(config([]).doors.document), null)
+  assert.equal(anonymousDocuments(config(['-document', ...key]).doors.document), null)
+  assert.match(
+    anonymousDocuments(config(['-document']).doors.document) ?? '',
+    /^anybody may create documents/,
+  )
 })

@@ -1,0 +1,8 @@
+import type { FlagTable } from '../config/flag.ts'
+
+/** One kind of room with all that belongs to it. `src/doors.ts` lists those that there are. */
+export type Door<Config = unknown> = Readonly<{
+  name: string
+  /** Its part of the command line. Where its config is null it is not served. */
+  flags: FlagTable<Config | null>
+}>

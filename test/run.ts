@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { folderOwner, openPostgres } from '../demo/postgres.ts'
 import { createTemplate } from './support/database.ts'
+import { idleMeter } from './support/idle.ts'
 import { patience, tellSlowness } from './support/patience.ts'
 import type { Runtime } from './support/server.ts'
 import { isSummary, Tally } from './support/tally.ts'
@@ -25,21 +26,23 @@ const playedOnDeno = (
 /** These begin first, the longest before the others, so that in the end nobody waits for one of them alone. */
 const lengthy = ['soak', 'page', 'nginx', 'polls', 'adversary', 'kill', 'process', 'model', 'document-life']
 
+/** What --quick plays beside the unit tests. */
+const quickFiles = [join('test', 'doors.test.ts')]
+
 /** How long a process takes to start on a quiet machine of the kind that this was written on. */
 const quietStartMs = 60
 let slowest = 0
 
-// Arguments: [--runtime node|deno] [--faults] [--long] [--concurrency N] [part of a test file's path ...]
+const idleLookMs = 1000
+/** Of all cores' time: then there is work for another file's process. */
+const enoughIdle = 0.2
+
+// Arguments: [--quick] [--runtime node|deno] [--faults] [--long] [--concurrency N] [part of a test file's path ...]
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-const { runtimes, faultsOnly, long, concurrency, patterns } = readArguments()
-const faultFolder = join('test', 'faults')
-const unitTests = faultsOnly ? [] : await testFiles('src', patterns)
-const serverTests = faultsOnly
-  ? []
-  : (await testFiles('test', patterns)).filter((file) => !file.startsWith(faultFolder))
-// What they do to a process is the same to both runtimes' servers.
-const faultTests = runtimes.includes('node') ? await testFiles(faultFolder, patterns) : []
-if (unitTests.length + serverTests.length + faultTests.length === 0) {
+const options = readArguments()
+const jobs = await listJobs()
+if (jobs.length === 0) {
+  const { patterns } = options
   console.error(`no test file matches ${patterns.join(', ') || 'src/**/*.test.ts or test/**/*.test.ts'}`)
   process.exit(1)
 }
@@ -54,21 +57,18 @@ const cluster = await openPostgres({ folder, durable: false, settings: { timezon
 Object.assign(process.env, {
   PLENUM_TEST_PG: cluster.url('postgres'),
   PLENUM_TEST_PATIENCE: ofPatience,
-  PLENUM_LONG: long ? '1' : '',
+  PLENUM_LONG: options.long ? '1' : '',
 })
 
 const tally = new Tally()
+const idleInAll = idleMeter()
 const measuring = new AbortController()
 let measured = Promise.resolve()
 try {
   await createTemplate(cluster)
   await measureSlowness(3)
   measured = keepMeasuring()
-  for (const runtime of runtimes) {
-    // Unit tests start no server, and fault tests one on Node: one round of them says all.
-    const once = runtime === runtimes[0] ? [...unitTests, ...faultTests] : []
-    await runTests([...once, ...serverTests.filter((file) => isPlayedOn(runtime, file))], runtime)
-  }
+  await runJobs()
 } finally {
   measuring.abort()
   // What it writes is in the folder that is removed.
@@ -76,83 +76,150 @@ try {
   await cluster.remove()
 }
 for (const line of tally.report()) console.log(line)
+const idlePercent = Math.round(idleInAll() * 100)
+console.log(
+  `in ${(performance.now() / 60_000).toFixed(1)} minutes, in which the cores were idle for ${idlePercent} %`,
+)
 if (interruption.signal.aborted) console.error('interrupted')
 process.exit(tally.failed > 0 || interruption.signal.aborted ? 1 : 0)
 
-function readArguments(): {
+type Options = {
+  quick: boolean
   runtimes: Runtime[]
   faultsOnly: boolean
   long: boolean
-  concurrency: number
+  /** How many files are played at a time: at least, and at most. */
+  concurrency: { least: number; most: number }
   patterns: string[]
-} {
+}
+
+function readArguments(): Options {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      quick: { type: 'boolean', default: false },
       runtime: { type: 'string' },
       faults: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
-      concurrency: { type: 'string', default: '3' },
+      concurrency: { type: 'string' },
     },
   })
+  const { quick, long, faults: faultsOnly } = values
   const runtimes = (['node', 'deno'] as const).filter((name) => (values.runtime ?? name) === name)
-  const concurrency = Number(values.concurrency)
   if (runtimes.length === 0) throw new Error('--runtime takes node or deno')
-  if (!Number.isInteger(concurrency) || concurrency < 1) throw new Error('--concurrency takes a number')
-  const { faults: faultsOnly, long } = values
-  return { runtimes, faultsOnly, long, concurrency, patterns: positionals }
+  let concurrency = { least: 2, most: 6 }
+  if (values.concurrency !== undefined) {
+    const given = Number(values.concurrency)
+    if (!Number.isInteger(given) || given < 1) throw new Error('--concurrency takes a number')
+    concurrency = { least: given, most: given }
+  }
+  return { quick, runtimes, faultsOnly, long, concurrency, patterns: positionals }
+}
+
+/** What one process plays: a file, or many of which none needs one for itself. */
+type Job = { name: string; files: string[]; runtime: Runtime }
+
+/** In the order in which they begin. */
+async function listJobs(): Promise<Job[]> {
+  const { quick, runtimes, faultsOnly } = options
+  const faultFolder = join('test', 'faults')
+  const units = faultsOnly ? [] : await testFiles('src')
+  const blackBox = quick ? quickFiles : await testFiles('test')
+  const jobs: Job[] = []
+  for (const runtime of quick ? (['node'] as const) : runtimes)
+    for (const file of blackBox) {
+      const isFault = file.startsWith(faultFolder)
+      // What fault tests do to a process is the same to both runtimes' servers.
+      if (isFault ? runtime === 'node' : !faultsOnly && isPlayedOn(runtime, file))
+        jobs.push({ name: file, files: [file], runtime })
+    }
+  // A process for each of the unit tests would take longer than the tests.
+  const together = []
+  for (const file of units)
+    if ((await readFile(file, 'utf8')).includes('openPostgres'))
+      jobs.push({ name: file, files: [file], runtime: 'node' })
+    else together.push(file)
+  if (together.length > 0)
+    jobs.push({ name: `${together.length} unit tests`, files: together, runtime: 'node' })
+  return jobs.toSorted((a, b) => place(a) - place(b))
 }
 
 function isPlayedOn(runtime: Runtime, file: string): boolean {
-  return runtime === 'node' || patterns.length > 0 || playedOnDeno.includes(basename(file, '.test.ts'))
+  return (
+    runtime === 'node' || options.patterns.length > 0 || playedOnDeno.includes(basename(file, '.test.ts'))
+  )
 }
 
-function place(file: string): number {
-  const found = lengthy.indexOf(basename(file, '.test.ts'))
+function place({ name }: Job): number {
+  const found = lengthy.indexOf(basename(name, '.test.ts'))
   return found < 0 ? lengthy.length : found
 }
 
-async function testFiles(root: string, patterns: string[]): Promise<string[]> {
+async function testFiles(root: string): Promise<string[]> {
+  const { patterns } = options
   const entries = await readdir(root, { recursive: true })
   return entries
     .map((entry) => join(root, entry))
     .filter((file) => file.endsWith('.test.ts'))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
+    .toSorted()
 }
 
-async function runTests(files: string[], runtime: Runtime): Promise<void> {
-  if (files.length === 0 || interruption.signal.aborted) return
-  const what = `server on ${runtime}`
-  console.log(`\n${files.length} test files, ${what}${long ? ', in their long form' : ''}`)
-  process.env['PLENUM_RUNTIME'] = runtime
-  const waiting = files.toSorted((a, b) => place(a) - place(b) || a.localeCompare(b))
-  const work = async (): Promise<void> => {
-    for (let file = waiting.shift(); file && !interruption.signal.aborted; file = waiting.shift())
-      await runFile(file, what)
+/** Most files wait more than they work: another one begins whenever a core has had nothing to do for a moment. */
+async function runJobs(): Promise<void> {
+  const { concurrency, long } = options
+  const files = new Set(jobs.flatMap(({ files }) => files)).size
+  const onDeno = jobs.filter(({ runtime }) => runtime === 'deno').length
+  console.log(
+    `\n${files} test files${long ? ' in their long form' : ''}, ${onDeno} of them with a server on Deno`,
+  )
+  const idle = idleMeter()
+  const running = new Set<Promise<void>>()
+  const waiting = [...jobs]
+  while (waiting.length > 0 && !interruption.signal.aborted) {
+    const isRoom =
+      running.size < concurrency.least || (running.size < concurrency.most && idle() > enoughIdle)
+    if (isRoom) {
+      const ended = runJob(waiting.shift()!).finally(() => running.delete(ended))
+      running.add(ended)
+    }
+    if (running.size >= concurrency.least)
+      await Promise.race([...running, wait(idleLookMs, undefined, { ref: false })])
   }
-  await Promise.all(Array.from({ length: concurrency }, work))
+  await Promise.all(running)
 }
 
-/** One file in a process of its own; what it says is printed when it has ended, so that it stands together. */
-async function runFile(file: string, what: string): Promise<void> {
+/** What is said in a process is printed when it has ended, so that it stands together. */
+async function runJob(job: Job): Promise<void> {
+  const { name, runtime } = job
   const begun = performance.now()
-  const timeout = long ? 3 * 3_600_000 : patience(300_000)
+  const what = `server on ${runtime}`
+  const timeout = options.long ? 3 * 3_600_000 : patience(300_000)
   const interrupted = new AbortController()
   const interrupt = (): void => interrupted.abort()
   interruption.signal.addEventListener('abort', interrupt)
   const reporter = new spec()
   let text = ''
   reporter.setEncoding('utf8').on('data', (part: string) => (text += part))
-  for await (const event of run({ files: [file], timeout, signal: interrupted.signal })) {
+  const starter = await writeStarter(job)
+  for await (const event of run({ files: [starter], timeout, signal: interrupted.signal })) {
     // What is cut short by the interruption has not failed.
-    if (!interruption.signal.aborted) tally.count(event, file, what)
+    if (!interruption.signal.aborted) tally.count(event, name, what)
     if (!isSummary(event)) reporter.write(event)
   }
   reporter.end()
   await new Promise((resolve) => reporter.once('end', resolve))
   interruption.signal.removeEventListener('abort', interrupt)
-  tally.took(file, what, performance.now() - begun)
-  process.stdout.write(text)
+  tally.took(name, what, performance.now() - begun)
+  process.stdout.write(`\n${name}, ${what}\n${text}`)
+}
+
+/** The runtime's name is set in the process itself: others begin meanwhile that are about the other one. */
+async function writeStarter({ name, files, runtime }: Job): Promise<string> {
+  const starter = join(folder, `${name.replaceAll(/\W+/g, '-')}-${runtime}.mjs`)
+  const imports = files.map((file) => `await import('${pathToFileURL(resolve(file)).href}')`)
+  await writeFile(starter, [`process.env.PLENUM_RUNTIME = '${runtime}'`, ...imports, ''].join('\n'))
+  return starter
 }
 
 /** How long a process takes to start, in which is what tests wait for: the kernel, the disk, a share of a core. */

@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import type { EventData } from 'node:test'
 
 /** What `run` of node:test tells of a test, as far as it is looked at here. */
@@ -27,7 +28,10 @@ export class Tally {
       const cause = (details as EventData.TestFail['details']).error as Error & { failureType?: string }
       if (isSuite && cause.failureType === 'subtestsFailed') return
       this.failed++
-      this.#failures.push(`${file}, ${what}: ${name}`)
+      // Where many files share a process, the one with the test.
+      const { file: place = '' } = data as { file?: string }
+      const named = place.endsWith('.test.ts') ? relative('', place) : file
+      this.#failures.push(`${named}, ${what}: ${name}`)
     } else if (!isSuite) this.passed++
   }
 

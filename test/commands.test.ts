@@ -14,6 +14,7 @@ import type { House } from './support/house.ts'
 import { UpgradeRefused } from './support/member.ts'
 import { currentRuntime, denoPermissions, fetchFrom, runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
+import { leaveOutRows } from './support/refuse.ts'
 import { until } from './support/until.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -254,6 +255,11 @@ suite('command line', { concurrency: 4 }, () => {
     assert.equal(refused.code, 1)
     assert.match(refused.stderr, /^plenum: a line of the record .* cannot be written: P0001: no lines today$/)
     await db.sql`drop trigger refuse on membership_meetingmessagelog`
+    const keep = await leaveOutRows(db.sql, 'update on membership_meeting')
+    const leftOut = await check()
+    assert.equal(leftOut.code, 1)
+    assert.match(leftOut.stderr, /^plenum: a meeting's state .* cannot be written: .*left out rows, 0 of 1/)
+    await keep()
     assert.equal((await check()).code, 0)
 
     await db.sql.unsafe(`alter database "${db.name}" set default_transaction_read_only = on`)
@@ -307,6 +313,11 @@ suite('command line', { concurrency: 4 }, () => {
     await farewell(member)
     const unban = (...ids: number[]) => runPlenum(['unban', ...ids.map(String), '-dburl', house.db.url])
     assert.equal((await unban(meeting.id, meeting.user(0))).code, 1)
+    const allow = await leaveOutRows(house.db.sql, 'delete on plenum.ban')
+    const refused = await unban(meeting.id, meeting.user(1))
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /plenum\.ban: a trigger or policy has left out rows/)
+    await allow()
     const { code, stdout } = await unban(meeting.id, meeting.user(1))
     assert.equal(code, 0)
     assert.match(stdout, new RegExp(`${meeting.user(1)} may enter meeting ${meeting.id} again`))

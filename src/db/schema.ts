@@ -17,6 +17,9 @@ export const fencedState = 'PL001'
 /** SQLSTATE that `plenum.fence` raises when the meeting has been read anew since the write was decided. */
 export const outdatedState = 'PL002'
 
+/** SQLSTATE that `plenum.require_rows` raises when fewer rows were stored than were to be: a refusal like any other. */
+export const leftOutState = 'PL003'
+
 // The pgeu tables are not referenced: a foreign key would put triggers on tables that belong to the site, and stop it
 // from deleting a meeting.
 const migrations = [
@@ -189,6 +192,18 @@ const migrations = [
       on conflict (door) do update set epoch = known.epoch + 1
       returning known.epoch into reading;
     return reading;
+  end $$`,
+  // A trigger or policy of the site may leave out rows without an error. What is not stored must not be told, so that each
+  // write says how many rows it wants.
+  `
+  create function plenum.require_rows(table_name text, stored bigint, wanted bigint) returns boolean
+  language plpgsql volatile as $$
+  begin
+    if stored < wanted then
+      raise exception '%: a trigger or policy has left out rows, % of % are stored', table_name, stored, wanted
+        using errcode = '${leftOutState}', table = table_name;
+    end if;
+    return true;
   end $$`,
 ]
 

@@ -44,18 +44,25 @@ export async function tryWrites(sql: Sql, chat: string | null): Promise<void> {
     await attempt(
       'a line of the record (membership_meetingmessagelog)',
       (tx) => tx`
-        insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
-        select now(), 'plenum check tries to write', id, ${member}::bigint from membership_meeting where id = ${id}::bigint`,
+        with stored as (
+          insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+          select now(), 'plenum check tries to write', id, ${member}::bigint from membership_meeting
+          where id = ${id}::bigint returning id)
+        select plenum.require_rows('membership_meetingmessagelog', count(*), ${id === null ? 0 : 1}) from stored`,
     )
     await attempt(
       "a meeting's state (membership_meeting)",
-      (tx) => tx`update membership_meeting set state = state where id = ${id}::bigint`,
+      (tx) => tx`
+        with stored as (update membership_meeting set state = state where id = ${id}::bigint returning id)
+        select plenum.require_rows('membership_meeting', count(*), ${id === null ? 0 : 1}) from stored`,
     )
     await attempt(
       "a member's leave to return (membership_membermeetingkey)",
       (tx) => tx`
-        update membership_membermeetingkey set allowrejoin = allowrejoin
-        where meeting_id = ${id}::bigint and member_id = ${member}::bigint`,
+        with stored as (
+          update membership_membermeetingkey set allowrejoin = allowrejoin
+          where meeting_id = ${id}::bigint and member_id = ${member}::bigint returning id)
+        select plenum.require_rows('membership_membermeetingkey', count(*), ${member === null ? 0 : 1}) from stored`,
     )
     const own = await tx<{ name: string }[]>`
       select relname as name from pg_class
@@ -64,8 +71,10 @@ export async function tryWrites(sql: Sql, chat: string | null): Promise<void> {
       await attempt(`table plenum.${name}`, (tx) => tx`delete from plenum.${tx(name)} where false`)
     await attempt(
       'table plenum.ban',
-      (tx) =>
-        tx`insert into plenum.ban (meeting_id, member_id, banned_by) values (-1, -1, -1) on conflict do nothing`,
+      (tx) => tx`
+        with stored as (
+          insert into plenum.ban (meeting_id, member_id, banned_by) values (-1, -1, -1) returning member_id)
+        select plenum.require_rows('plenum.ban', count(*), 1) from stored`,
     )
     if (chat !== null)
       await attempt(

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import type { MeetingState } from './meeting.ts'
 import type { MemberId } from './poll.ts'
 import { withoutDirections } from '../hub/text.ts'
-import { stateOf } from './store.ts'
+import { setAllowRejoin, stateOf, storeBan } from './store.ts'
 
 /** By whom a member is banned from the command line: no member has this id. */
 const operatorId = 0
@@ -104,10 +104,13 @@ export async function deleteBan(sql: Sql, meeting: number, member: MemberId): Pr
   return await sql.begin(async (tx) => {
     const { count } = await tx`
       delete from plenum.ban where meeting_id = ${meeting} and member_id = ${member}`
-    if (count === 0) return false
-    await tx`
-      update membership_membermeetingkey set allowrejoin = true
-      where meeting_id = ${meeting} and member_id = ${member}`
+    if (count === 0) {
+      await tx`
+        select plenum.require_rows('plenum.ban', 0, count(*)) from plenum.ban
+        where meeting_id = ${meeting} and member_id = ${member}`
+      return false
+    }
+    await setAllowRejoin(tx, meeting, [member], true)
     return true
   })
 }
@@ -118,19 +121,13 @@ export async function deleteBan(sql: Sql, meeting: number, member: MemberId): Pr
  */
 export async function insertOperatorsBan(sql: Sql, meeting: number, member: MemberId): Promise<boolean> {
   return await sql.begin(async (tx) => {
-    const { count } = await tx`
-      insert into plenum.ban (meeting_id, member_id, banned_by) values (${meeting}, ${member}, ${operatorId})
-      on conflict do nothing`
-    await tx`
-      update membership_membermeetingkey set allowrejoin = false
-      where meeting_id = ${meeting} and member_id = ${member}`
-    return count > 0
+    const isNew = await storeBan(tx, meeting, member, operatorId)
+    await setAllowRejoin(tx, meeting, [member], false)
+    return isNew
   })
 }
 
 /** Lets a member enter a meeting that has begun without them: their entry is decided by this, each time anew. */
 export async function allowEntry(sql: Sql, meeting: number, member: MemberId): Promise<void> {
-  await sql`
-    update membership_membermeetingkey set allowrejoin = true
-    where meeting_id = ${meeting} and member_id = ${member}`
+  await setAllowRejoin(sql, meeting, [member], true)
 }

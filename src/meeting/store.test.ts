@@ -2,18 +2,23 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, beforeEach, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { pgeuSchema } from '../../demo/association.ts'
 import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
 import { parseDatabaseUrl } from '../db/conninfo.ts'
-import { openPool } from '../db/pool.ts'
-import { migrate } from '../db/schema.ts'
+import { createAssociation } from '../../test/support/database.ts'
+import { leaveOutRows } from '../../test/support/refuse.ts'
+import { isRefused } from '../db/failure.ts'
+import { codeOf, openPool } from '../db/pool.ts'
+import { leftOutState, migrate } from '../db/schema.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import type { Write } from './meeting.ts'
 import { Poller } from './poller.ts'
-import { readMeeting } from './store.ts'
+import { allowEntry, deleteBan, insertOperatorsBan } from './operate.ts'
+import { beginReading, commit, Conflict, type Fence, readMeeting } from './store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plenum-store-'))
 let pg: Postgres
@@ -99,4 +104,127 @@ test('the ids of commands are forgotten at the beginning and every hour, of meet
   now += 3_600_000
   await until(async () => (await ids()).length === 1)
   assert.deepEqual(await ids(), ['young'])
+})
+
+suite('what a trigger of the site leaves out without an error', () => {
+  let meeting = 0
+  let members: number[] = []
+  let fence: Fence
+  before(async () => {
+    await sql`insert into plenum.lease (door, epoch) values ('meetings', 1)`
+    await sql`insert into country values ('SE', 'Sweden')`
+    members = (await createAssociation(sql, 3)).map(({ id }) => id)
+    assert.deepEqual(members, [1, 2, 3])
+  })
+  beforeEach(async () => {
+    meeting = await addMeeting(0)
+    await sql`
+      insert into membership_membermeetingkey (key, meeting_id, member_id)
+      select ${meeting} || '-' || id, ${meeting}, id from unnest(${members}::bigint[]) id`
+    fence = await beginReading(sql, '1', meeting)
+  })
+
+  const write = (what: Write) => commit(sql, fence, what, null)
+  const poll = { question: 'Shall we?', answers: ['yes', 'no'], minutes: 1, by: 1 }
+  const picture = async (): Promise<unknown> => {
+    const { poll, done, endedPolls, ...stored } = (await readMeeting(sql, meeting)) ?? {}
+    const [keys] = await sql<{ allowed: number[] }[]>`
+      select coalesce(json_agg(member_id order by member_id), '[]') allowed from membership_membermeetingkey
+      where meeting_id = ${meeting} and allowrejoin`
+    return {
+      ...stored,
+      ...keys,
+      poll: poll && { ...poll, endsInMs: 0 },
+      done: done?.map(({ id }) => id),
+      endedPolls: endedPolls?.length,
+    }
+  }
+
+  async function isRefusedWhole(
+    what: string,
+    work: () => Promise<unknown>,
+    condition = 'true',
+  ): Promise<void> {
+    const before = await picture()
+    const allow = await leaveOutRows(sql, what, condition)
+    try {
+      await assert.rejects(work, (error) => isRefused(error) && codeOf(error) === leftOutState, what)
+      assert.deepEqual(await picture(), before, what)
+    } finally {
+      await allow()
+    }
+    await work()
+    assert.notDeepEqual(await picture(), before, what)
+  }
+
+  test('undoes all of a commit, and is a refusal: of lines, ids, state, presence, bans, polls and votes', async () => {
+    const lines = [{ sender: null, text: 'line' }]
+    const done = [{ member: 1, id: 'a' }]
+    const key = 'update on membership_membermeetingkey'
+    await isRefusedWhole('insert on membership_meetingmessagelog', () => write({ lines }))
+    await isRefusedWhole('insert or update on plenum.command', () => write({ lines, done }))
+    await isRefusedWhole('insert or update on plenum.command', () =>
+      write({ lines: [], done: [{ member: 1, id: 'b' }] }),
+    )
+    await isRefusedWhole(
+      'insert on plenum.attendance',
+      () => write({ lines, attend: [1, 2] }),
+      'new.member_id = 2',
+    )
+    await isRefusedWhole(key, () => write({ lines, attend: [2, 3] }), 'new.member_id = 3')
+    await isRefusedWhole(
+      'update on plenum.attendance',
+      () => write({ lines, depart: [1, 2] }),
+      'new.member_id = 1',
+    )
+    await isRefusedWhole('insert on plenum.ban', () => write({ lines, ban: { member: 1, by: 2 } }))
+    await isRefusedWhole(key, () => write({ lines, ban: { member: 2, by: 3 } }))
+    await isRefusedWhole('insert on plenum.poll', () => write({ lines, openPoll: poll }))
+    const id = (await readMeeting(sql, meeting))?.poll?.id ?? 0
+    const cast = [1, 2].map((member) => ({ member, answer: 0 }))
+    await isRefusedWhole(
+      'insert on plenum.vote',
+      () => write({ lines, votes: { poll: id, cast } }),
+      'new.member_id = 2',
+    )
+    await isRefusedWhole('update on plenum.poll', () => write({ lines, endPoll: { id, ending: 'aborted' } }))
+    await isRefusedWhole('update on membership_meeting', () =>
+      write({ lines, state: { from: 'open', to: 'finished' } }),
+    )
+  })
+
+  test('of a reading is refused: what is decided on it could never be stored', async () => {
+    const allow = await leaveOutRows(sql, 'update on plenum.lease')
+    await assert.rejects(beginReading(sql, '1', meeting), (error) => codeOf(error) === leftOutState)
+    await allow()
+    await beginReading(sql, '1', meeting)
+  })
+
+  test('of what an operator does is an error, and nothing of it is done', async () => {
+    const key = 'update on membership_membermeetingkey'
+    await isRefusedWhole(key, () => allowEntry(sql, meeting, 1))
+    await isRefusedWhole('insert on plenum.ban', () => insertOperatorsBan(sql, meeting, 1))
+    await isRefusedWhole('delete on plenum.ban', () => deleteBan(sql, meeting, 1), 'old.member_id = 1')
+    await isRefusedWhole(key, () => insertOperatorsBan(sql, meeting, 1))
+    assert.equal(await insertOperatorsBan(sql, meeting, 1), false)
+  })
+
+  test('is told apart from what was changed elsewhere, which is a conflict', async () => {
+    const lines = [{ sender: null, text: 'line' }]
+    const { poll: opened } = await write({ lines, openPoll: poll })
+    const before = await picture()
+    const gone = { id: -1, ending: 'aborted' } as const
+    for (const what of [
+      { state: { from: 'pending', to: 'open' } },
+      { openPoll: poll },
+      { endPoll: gone },
+      { votes: { poll: -1, cast: [{ member: 1, answer: 0 }] } },
+    ] satisfies Partial<Write>[])
+      await assert.rejects(write({ lines, ...what }), Conflict, JSON.stringify(what))
+    assert.deepEqual(await picture(), before)
+    // Who was banned, or has gone, is so.
+    await insertOperatorsBan(sql, meeting, 1)
+    await write({ lines, ban: { member: 1, by: 2 }, depart: [3] })
+    assert.ok(opened)
+  })
 })

@@ -116,7 +116,8 @@ export type Fence = Readonly<{ epoch: string; meeting: number; reading: string }
  */
 export async function beginReading(sql: ISql, epoch: string, meeting: number): Promise<Fence> {
   const [row] = await sql<{ reading: string }[]>`
-    select plenum.begin_reading(${epoch}::bigint, ${meeting}::bigint)::text reading`
+    with begun as materialized (select plenum.begin_reading(${epoch}::bigint, ${meeting}::bigint)::text reading)
+    select reading from begun where plenum.require_rows('plenum.lease', (reading is not null)::int, 1)`
   if (!row) throw new Error('the reading was not written')
   return { epoch, meeting, reading: row.reading }
 }
@@ -272,7 +273,7 @@ export async function commit(
     return { lines: await insertLines(sql, fence, lines, done, lastTime), poll: null }
   }
   return await sql.begin(async (tx) => {
-    const [stored, poll] = await Promise.all([
+    const [stored, poll] = await allSettled([
       insertLines(tx, fence, lines, done, lastTime),
       write.openPoll ? insertPoll(tx, meeting, write.openPoll) : null,
       write.state && updateState(tx, meeting, write.state),
@@ -287,8 +288,23 @@ export async function commit(
 }
 
 /**
+ * As `Promise.all`, but rejects only when nothing is under way any more: a transaction that has ended must not be asked for
+ * what one of its statements has still to look at.
+ */
+async function allSettled<Parts extends readonly unknown[] | []>(
+  parts: Parts,
+): Promise<{ -readonly [Index in keyof Parts]: Awaited<Parts[Index]> }> {
+  try {
+    return await Promise.all(parts)
+  } catch (error) {
+    await Promise.allSettled(parts)
+    throw error
+  }
+}
+
+/**
  * Passes the fence, whatever there is to write. `t` grows with the id by at least a microsecond: the site orders the
- * record by `t`. Where a trigger of the site has left out a line without an error, all are refused by one (22P02).
+ * record by `t`.
  */
 async function insertLines(
   sql: ISql,
@@ -306,13 +322,16 @@ async function insertLines(
     from fence, unnest(${done.map(({ member }) => member)}::bigint[], ${done.map(({ id }) => id)}::text[])
       command(member, id)
     where fence.held
-    on conflict (meeting_id, member_id, id) do update set done_at = excluded.done_at`
+    on conflict (meeting_id, member_id, id) do update set done_at = excluded.done_at
+    returning id`
+  const known = sql`known as materialized (
+    select plenum.require_rows('plenum.command', count(*), ${done.length}::bigint) from remembered)`
   if (lines.length === 0) {
-    await sql`with ${fence}, remembered as (${remembered}) select held from fence`
+    await sql`with ${fence}, remembered as (${remembered}), ${known} select held from fence, known`
     return []
   }
   return await sql<StoredLine[]>`
-    with ${fence} ${done.length > 0 ? sql`, remembered as (${remembered})` : sql``},
+    with ${fence} ${done.length > 0 ? sql`, remembered as (${remembered}), ${known}` : sql``},
     stored as (
       insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
       select greatest(now(), ${lastTime ?? '-infinity'}::text::timestamptz + interval '1 microsecond')
@@ -323,13 +342,16 @@ async function insertLines(
       order by n
       returning id, t, message),
     whole as materialized (
-      select case when count(*) = ${lines.length}::int then 1
-        else ('a trigger has left out lines: stored are ' || count(*))::int end
-      from stored)
-    select id, t::text, to_char(t, 'HH24:MI:SS') as time, to_char(t, 'YYYY-MM-DD') as date, message
-    from whole left join stored on true order by id`
+      select plenum.require_rows('membership_meetingmessagelog', count(*), ${lines.length}::bigint) from stored)
+    select stored.id, t::text, to_char(t, 'HH24:MI:SS') as time, to_char(t, 'YYYY-MM-DD') as date, message
+    from whole ${done.length > 0 ? sql`cross join known` : sql``} left join stored on true order by stored.id`
 }
 
+/**
+ * Each of the following writes asks, where it has stored less than it was to, for the row that it was decided on. Where that
+ * is still as it was, the database has left something out, which is a refusal (`plenum.require_rows`); else it was changed
+ * elsewhere, which is a `Conflict`: then the view that is read anew is another one, and so is what is decided on it.
+ */
 async function updateState(
   tx: TransactionSql,
   meeting: number,
@@ -337,26 +359,35 @@ async function updateState(
 ): Promise<void> {
   const { count } = await tx`
     update membership_meeting set state = ${codeOf(to)} where id = ${meeting} and state = ${codeOf(from)}`
-  if (count === 0) throw new Conflict('the state of the meeting was changed elsewhere')
+  if (count > 0) return
+  await tx`
+    select plenum.require_rows('membership_meeting', 0, count(*)) from membership_meeting
+    where id = ${meeting} and state = ${codeOf(from)}`
+  throw new Conflict('the state of the meeting was changed elsewhere')
 }
 
 async function insertAttendance(tx: TransactionSql, meeting: number, members: MemberId[]): Promise<void> {
-  await Promise.all([
+  await allSettled([
     tx`
-      insert into plenum.attendance (meeting_id, member_id)
-      select ${meeting}::bigint, member from unnest(${members}::bigint[]) member
-      on conflict (meeting_id, member_id) do update set left_at = null,
-        entered_at = case when attendance.left_at is null then attendance.entered_at else excluded.entered_at end`,
-    tx`
-      update membership_membermeetingkey set allowrejoin = true
-      where meeting_id = ${meeting} and member_id = any(${members}::bigint[]) and not allowrejoin`,
+      with stored as (
+        insert into plenum.attendance (meeting_id, member_id)
+        select ${meeting}::bigint, member from unnest(${members}::bigint[]) member
+        on conflict (meeting_id, member_id) do update set left_at = null,
+          entered_at = case when attendance.left_at is null then attendance.entered_at else excluded.entered_at end
+        returning member_id)
+      select plenum.require_rows('plenum.attendance', count(*), ${members.length}::bigint) from stored`,
+    setAllowRejoin(tx, meeting, members, true),
   ])
 }
 
 async function updateAttendance(tx: TransactionSql, meeting: number, members: MemberId[]): Promise<void> {
-  await tx`
+  const { count } = await tx`
     update plenum.attendance set left_at = now()
     where meeting_id = ${meeting} and member_id = any(${members}::bigint[])`
+  if (count === members.length) return
+  await tx`
+    select plenum.require_rows('plenum.attendance', 0, count(*)) from plenum.attendance
+    where meeting_id = ${meeting} and member_id = any(${members}::bigint[]) and left_at is null`
 }
 
 async function insertBan(
@@ -364,14 +395,42 @@ async function insertBan(
   meeting: number,
   { member, by }: { member: MemberId; by: MemberId },
 ): Promise<void> {
-  await Promise.all([
-    tx`
-      insert into plenum.ban (meeting_id, member_id, banned_by) values (${meeting}, ${member}, ${by})
-      on conflict do nothing`,
-    tx`
-      update membership_membermeetingkey set allowrejoin = false
-      where meeting_id = ${meeting} and member_id = ${member}`,
-  ])
+  await allSettled([storeBan(tx, meeting, member, by), setAllowRejoin(tx, meeting, [member], false)])
+}
+
+/** Bans a member; false where somebody else has done so. To be called in a transaction. */
+export async function storeBan(tx: ISql, meeting: number, member: MemberId, by: MemberId): Promise<boolean> {
+  const { count } = await tx`
+    insert into plenum.ban (meeting_id, member_id, banned_by) values (${meeting}, ${member}, ${by})
+    on conflict do nothing`
+  if (count > 0) return true
+  await tx`
+    select plenum.require_rows('plenum.ban', count(*), 1) from plenum.ban
+    where meeting_id = ${meeting} and member_id = ${member}`
+  return false
+}
+
+/** Says of members who have a key of the meeting whether they may come back. */
+export async function setAllowRejoin(
+  tx: ISql,
+  meeting: number,
+  members: MemberId[],
+  allowed: boolean,
+): Promise<void> {
+  const [left] = await tx<{ some: boolean }[]>`
+    with others as materialized (
+      select count(*) n from membership_membermeetingkey
+      where meeting_id = ${meeting} and member_id = any(${members}::bigint[]) and allowrejoin is distinct from ${allowed}),
+    stored as (
+      update membership_membermeetingkey set allowrejoin = ${allowed}
+      where meeting_id = ${meeting} and member_id = any(${members}::bigint[]) and allowrejoin is distinct from ${allowed}
+      returning id)
+    select (select n from others) > (select count(*) from stored) as some`
+  // The site may have done the same in this moment.
+  if (!left?.some) return
+  await tx`
+    select plenum.require_rows('membership_membermeetingkey', 0, count(*)) from membership_membermeetingkey
+    where meeting_id = ${meeting} and member_id = any(${members}::bigint[]) and allowrejoin is distinct from ${allowed}`
 }
 
 async function insertPoll(
@@ -385,8 +444,11 @@ async function insertPoll(
       now() + ${poll.minutes} * interval '1 minute')
     on conflict (meeting_id) where ended_at is null do nothing
     returning id`
-  if (!row) throw new Conflict('a poll was opened elsewhere')
-  return { id: row.id, endsInMs: poll.minutes * 60_000 }
+  if (row) return { id: row.id, endsInMs: poll.minutes * 60_000 }
+  await tx`
+    select plenum.require_rows('plenum.poll', count(*), 1) from plenum.poll
+    where meeting_id = ${meeting} and ended_at is null`
+  throw new Conflict('a poll was opened elsewhere')
 }
 
 async function updatePoll(
@@ -395,7 +457,10 @@ async function updatePoll(
 ): Promise<void> {
   const { count } = await tx`
     update plenum.poll set ended_at = now(), ending = ${ending} where id = ${id} and ended_at is null`
-  if (count === 0) throw new Conflict('the poll was ended elsewhere')
+  if (count > 0) return
+  await tx`
+    select plenum.require_rows('plenum.poll', 0, count(*)) from plenum.poll where id = ${id} and ended_at is null`
+  throw new Conflict('the poll was ended elsewhere')
 }
 
 /** The share lock keeps the poll from ending between the check and the commit. */
@@ -410,7 +475,10 @@ async function upsertVotes(
       unnest(${cast.map(({ member }) => member)}::bigint[], ${cast.map(({ answer }) => answer)}::int[])
         v(member, answer)
     on conflict (poll_id, member_id) do update set answer = excluded.answer, cast_at = excluded.cast_at`
-  if (count !== cast.length) throw new Conflict('the poll was ended elsewhere')
+  if (count === cast.length) return
+  await tx`
+    select plenum.require_rows('plenum.vote', 0, count(*)) from plenum.poll where id = ${poll} and ended_at is null`
+  throw new Conflict('the poll was ended elsewhere')
 }
 
 /** The meetings that go on by themselves: someone attends, a poll is under way, or the end is yet to be closed. */

@@ -20,3 +20,14 @@ export async function refuseWrites(
     await sql.unsafe(`drop function if exists ${name} cascade`)
   }
 }
+
+/** The same without an error: a trigger leaves the rows out for which the condition holds (on `new`, or `old` of a deletion). */
+export async function leaveOutRows(sql: Sql, what: string, condition = 'true'): Promise<() => Promise<void>> {
+  const name = `leave_out_${randomBytes(4).toString('hex')}`
+  await sql.unsafe(`
+    create function ${name}() returns trigger language plpgsql as $$ begin return null; end $$;
+    create trigger ${name} before ${what} for each row when (${condition}) execute function ${name}()`)
+  return async () => {
+    await sql.unsafe(`drop function if exists ${name} cascade`)
+  }
+}

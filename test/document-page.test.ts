@@ -266,13 +266,37 @@ suite('the page for sketches', { skip }, async () => {
       await says(page, '1 stroke by 1 person')
     })
 
-    test('where a document is as long as the server lets it be, it says so', async (t) => {
+    test('where a document is as long as the server lets it be, it says so in the language of the page', async (t) => {
       const sketch = newSketch()
-      const page = await visit(t, sketch)
+      const page = await visit(t, sketch, { locale: 'de-DE' })
       await write(page, sketch, `'x'.repeat(${2 ** 20 - 10})`)
       await draw(page, [0.2, 0.2], [0.3, 0.3])
-      await page.getByText('This sketch is full').waitFor()
-      await says(page, 'Nothing has been drawn yet')
+      await page.getByText('Diese Skizze ist voll').waitFor()
+      await page
+        .getByText('Eine Skizze hat höchstens 1.048.576 Bytes: Bitte beginnen Sie eine andere.')
+        .waitFor()
+      await says(page, 'Noch ist nichts gezeichnet')
+    })
+
+    test('what is for a moment is tried again, and what is not known is told as the server says it', async (t) => {
+      const fault = (text: string): Buffer => Buffer.concat([Buffer.from([0x80, 0, 0, 0]), Buffer.from(text)])
+      let opened = 0
+      const page = await openPage(t, browser, plenum, `/document/demo${newSketch()}`, {
+        viewport: small,
+        locale: 'sv-SE',
+        beforehand: (page) =>
+          page.routeWebSocket(/\/socket$/, (socket) => {
+            opened++
+            if (opened > 1) socket.connectToServer()
+            else setTimeout(() => socket.send(fault('the server is too busy')), 100)
+            if (opened === 2) setTimeout(() => socket.send(fault('word 7 is new')), 1000)
+          }),
+      })
+      await page.getByText('Servern har för mycket att göra: ett nytt försök görs strax.').waitFor()
+      await page.getByText('Ansluten, ingen annan är här').waitFor()
+      await page.getByText('Servern säger: word 7 is new').waitFor()
+      await draw(page, [0.2, 0.2], [0.3, 0.3])
+      await says(page, '1 streck av 1 person')
     })
 
     test('a step that the database refuses is taken back with a word, and all else goes on', async (t) => {

@@ -2,7 +2,7 @@ import { type JSX, render } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { sends } from '../kit/keys.ts'
 import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
-import { type Line, type Pending, type Talk, TalkSession } from './talk.ts'
+import { badRequestCode, type Line, type Pending, refusedCode, type Talk, TalkSession } from './talk.ts'
 import { textsFor } from './texts.ts'
 
 const { texts, language, tag } = textsFor(navigator.languages)
@@ -60,7 +60,8 @@ function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Eleme
           onEdit={phase === 'refused' ? null : edit}
         />
         <div role="alert" class="fault">
-          {phase === 'refused' ? texts.notAllowed : error !== null && (texts.refusals[error] ?? error)}
+          {phase === 'refused' && whyRefused(talk)}
+          {phase !== 'refused' && error !== null && texts.refusal(error)}
         </div>
         {phase !== 'refused' && (
           <Composer text={text} onWrite={write} isIn={phase === 'in'} onSay={(said) => session.say(said)} />
@@ -68,6 +69,12 @@ function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Eleme
       </main>
     </div>
   )
+}
+
+/** Why the page does not come back: what it can do about it depends on that. */
+function whyRefused({ code, error }: Talk): string {
+  if (code === badRequestCode) return texts.refusal(error ?? 'Invalid or no message')
+  return code === refusedCode ? texts.unreadable : texts.notAllowed
 }
 
 type LogProps = {

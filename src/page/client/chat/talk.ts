@@ -23,6 +23,8 @@ export type Talk = {
   pending: readonly Pending[]
   /** What the server has answered to the last message that it did not take. */
   error: string | null
+  /** How the connection has ended for good; 0 while it has not. */
+  code: number
 }
 
 type Frame = Partial<Omit<Line, 'id'>> & {
@@ -39,7 +41,10 @@ type Frame = Partial<Omit<Line, 'id'>> & {
 const firstLines = 500
 /** So many lines are kept on the page. */
 const mostLines = 5000
-const finalCodes = [4400, 4401, 4500]
+/** How connections end that the page does not begin again (docs/chat.md). */
+export const badRequestCode = 4400
+export const refusedCode = 4500
+const finalCodes = [badRequestCode, 4401, refusedCode]
 const longestWaitMs = 15_000
 /** Nobody expects words to be said that have waited for longer. The server knows for days whether it has stored them. */
 const freshMs = 3_600_000
@@ -49,7 +54,7 @@ const againMs = 2000
 
 /** The page's side of a chat: one websocket at a time, and what has come by it. */
 export class TalkSession {
-  talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null }
+  talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null, code: 0 }
   readonly #address: URL
   readonly #changed: (talk: Talk, news: readonly Line[]) => void
   readonly #heartbeat: Heartbeat
@@ -229,7 +234,7 @@ export class TalkSession {
     clearTimeout(this.#again)
     if (finalCodes.includes(code)) {
       const pending = this.talk.pending.map((one): Pending => ({ ...one, state: 'unsure' }))
-      return this.#update({ phase: 'refused', pending })
+      return this.#update({ phase: 'refused', pending, code })
     }
     const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting' })

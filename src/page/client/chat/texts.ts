@@ -1,8 +1,24 @@
 import { chooseLanguage, chooseTag } from '../kit/language.ts'
-import { databaseRefusals } from '../kit/refusals.ts'
+import { refusalsIn } from '../kit/refusals.ts'
+
+/** What the server says to what this page never sends (src/chat/query.ts). */
+const technical = [
+  'Invalid after, a whole number is expected',
+  'Invalid limit, a whole number is expected',
+  'Invalid since, an ISO 8601 time is expected',
+  'Invalid ids, 0 or 1 is expected',
+]
 
 /** By what the server says (src/chat/protocol.ts). */
-const refusals: Readonly<Record<string, string>> = {}
+const refusals = {
+  'The message is empty': 'The message is empty: please write something.',
+  'The chat is very busy, please try again':
+    'Too much is being said at the moment: please try again in a moment.',
+  'The database is not available: the message may not have been stored':
+    'The database does not answer: the message may not have been stored. Please try again in a moment.',
+}
+
+type Refusals = Record<keyof typeof refusals, string>
 
 const en = {
   title: 'Chat',
@@ -18,6 +34,8 @@ const en = {
   tryNow: 'Try now',
   noKey: 'This page needs the address that you were given: it has a key in it.',
   notAllowed: 'You may not take part in this chat (any more). Ask for a new address where you got this one.',
+  unreadable:
+    'The database refuses to open this chat, and would refuse it again: please tell the organisers.',
   empty: 'Nothing has been said yet.',
   toEnd: 'To the newest line',
   sending: 'Being sent …',
@@ -29,7 +47,7 @@ const en = {
   edit: 'Edit it again',
   tooLong: 'The message is too long: at most 10,000 characters',
   today: 'Today',
-  refusals,
+  refusal: refusalsIn('en', refusals, technical),
 }
 
 export type Texts = typeof en
@@ -49,6 +67,8 @@ const de: Texts = {
   noKey: 'Diese Seite braucht die Adresse, die Sie bekommen haben: darin steht ein Schlüssel.',
   notAllowed:
     'Sie dürfen an diesem Chat nicht (mehr) teilnehmen. Holen Sie sich eine neue Adresse, wo Sie diese bekommen haben.',
+  unreadable:
+    'Die Datenbank öffnet diesen Chat nicht, auch später nicht: Bitte sagen Sie es den Veranstaltern.',
   empty: 'Noch wurde nichts gesagt.',
   toEnd: 'Zur neuesten Zeile',
   sending: 'Wird gesendet …',
@@ -60,16 +80,17 @@ const de: Texts = {
   edit: 'Noch einmal bearbeiten',
   tooLong: 'Die Nachricht ist zu lang: höchstens 10.000 Zeichen',
   today: 'Heute',
-  refusals: {
-    'The message is empty': 'Die Nachricht ist leer.',
-    'Message too long, at most 10000 characters': 'Die Nachricht ist zu lang: höchstens 10.000 Zeichen',
-    'You are sending too fast': 'Sie senden zu schnell: Warten Sie einen Moment.',
-    'The chat is very busy, please try again':
-      'Gerade wird zu viel gesagt: Versuchen Sie es in einem Moment noch einmal.',
-    'The database is not available: the message may not have been stored':
-      'Die Datenbank ist nicht erreichbar: Vielleicht wurde die Nachricht nicht gespeichert.',
-    ...databaseRefusals.de,
-  },
+  refusal: refusalsIn(
+    'de',
+    {
+      'The message is empty': 'Die Nachricht ist leer: Bitte schreiben Sie etwas.',
+      'The chat is very busy, please try again':
+        'Gerade wird zu viel gesagt: Versuchen Sie es in einem Moment noch einmal.',
+      'The database is not available: the message may not have been stored':
+        'Die Datenbank ist nicht erreichbar: Vielleicht wurde die Nachricht nicht gespeichert. Versuchen Sie es in einem Moment noch einmal.',
+    } satisfies Refusals,
+    technical,
+  ),
 }
 
 const fr: Texts = {
@@ -87,6 +108,8 @@ const fr: Texts = {
   noKey: 'Cette page a besoin de l’adresse que vous avez reçue : elle contient une clé.',
   notAllowed:
     'Vous ne pouvez pas (ou plus) participer à cette discussion. Demandez une nouvelle adresse là où vous avez reçu celle-ci.',
+  unreadable:
+    'La base de données refuse d’ouvrir cette discussion, et la refuserait encore : prévenez les organisateurs.',
   empty: 'Rien n’a encore été dit.',
   toEnd: 'À la ligne la plus récente',
   sending: 'Envoi en cours …',
@@ -98,15 +121,16 @@ const fr: Texts = {
   edit: 'Modifier à nouveau',
   tooLong: 'Le message est trop long : 10 000 caractères au plus',
   today: 'Aujourd’hui',
-  refusals: {
-    'The message is empty': 'Le message est vide.',
-    'Message too long, at most 10000 characters': 'Le message est trop long : 10 000 caractères au plus',
-    'You are sending too fast': 'Vous envoyez trop vite : attendez un instant.',
-    'The chat is very busy, please try again': 'La discussion est surchargée : réessayez dans un instant.',
-    'The database is not available: the message may not have been stored':
-      'La base de données est inaccessible : le message n’a peut-être pas été enregistré.',
-    ...databaseRefusals.fr,
-  },
+  refusal: refusalsIn(
+    'fr',
+    {
+      'The message is empty': 'Le message est vide : écrivez quelque chose.',
+      'The chat is very busy, please try again': 'La discussion est surchargée : réessayez dans un instant.',
+      'The database is not available: the message may not have been stored':
+        'La base de données est inaccessible : le message n’a peut-être pas été enregistré. Réessayez dans un instant.',
+    } satisfies Refusals,
+    technical,
+  ),
 }
 
 const sv: Texts = {
@@ -123,6 +147,7 @@ const sv: Texts = {
   tryNow: 'Försök nu',
   noKey: 'Sidan behöver adressen som du har fått: den innehåller en nyckel.',
   notAllowed: 'Du får inte (längre) delta i chatten. Be om en ny adress där du fick den här.',
+  unreadable: 'Databasen öppnar inte chatten, inte heller senare: säg till arrangörerna.',
   empty: 'Ingenting har sagts ännu.',
   toEnd: 'Till den senaste raden',
   sending: 'Skickas …',
@@ -134,15 +159,16 @@ const sv: Texts = {
   edit: 'Redigera igen',
   tooLong: 'Meddelandet är för långt: högst 10 000 tecken',
   today: 'I dag',
-  refusals: {
-    'The message is empty': 'Meddelandet är tomt.',
-    'Message too long, at most 10000 characters': 'Meddelandet är för långt: högst 10 000 tecken',
-    'You are sending too fast': 'Du skickar för fort: vänta ett ögonblick.',
-    'The chat is very busy, please try again': 'Chatten är överbelastad: försök igen om ett ögonblick.',
-    'The database is not available: the message may not have been stored':
-      'Databasen kan inte nås: meddelandet kanske inte har sparats.',
-    ...databaseRefusals.sv,
-  },
+  refusal: refusalsIn(
+    'sv',
+    {
+      'The message is empty': 'Meddelandet är tomt: skriv något.',
+      'The chat is very busy, please try again': 'Chatten är överbelastad: försök igen om ett ögonblick.',
+      'The database is not available: the message may not have been stored':
+        'Databasen är inte tillgänglig: meddelandet har kanske inte sparats. Försök igen om ett ögonblick.',
+    } satisfies Refusals,
+    technical,
+  ),
 }
 
 const catalogues = { en, de, fr, sv }

@@ -15,6 +15,7 @@ import { isChair, ownVote, pendingVote } from './state.ts'
 import type { Phase, State } from './state.ts'
 import { TalkView } from './talk-view.tsx'
 import type { Texts } from './texts/texts.ts'
+import { goneWords } from './words.ts'
 
 type View = 'talk' | 'people' | 'desk'
 const noAdmins: readonly number[] = []
@@ -280,18 +281,10 @@ function Gone({ phase }: { phase: State['phase'] }): JSX.Element {
   const { texts, session } = useTools()
   const { gone } = texts
   const code = phase.type === 'ended' ? phase.code : 0
-  const told: Record<number, [words: string, more: string]> = {
-    0: [gone.left, gone.leftMore],
-    4500: [gone.refused, gone.refusedMore],
-    4501: [gone.over, ''],
-    4502: [gone.underWay, ''],
-    4503: [gone.early, ''],
-    [elsewhereCode]: [gone.elsewhere, gone.elsewhereMore],
-    4505: [gone.kicked, ''],
-    4506: [gone.deleted, ''],
-    4507: [gone.unreadable, ''],
-  }
-  const [words, more] = told[code] ?? [phase.type === 'ended' ? phase.text : '', '']
+  const [words, more] = goneWords(code, texts) ?? [
+    phase.type === 'ended' ? texts.refusal(phase.text) : '',
+    '',
+  ]
   return (
     <section class="gone" role="alert">
       <h2>{words}</h2>

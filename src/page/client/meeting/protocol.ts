@@ -81,6 +81,21 @@ export type Command =
   | { type: 'abortpoll' }
   | { type: 'kick'; user: number; canrejoin: boolean }
 
+/** What the server says to what this page never sends. */
+export const technical: readonly string[] = [
+  'Invalid or no type',
+  'Unknown command',
+  'Invalid vote',
+  'Invalid poll',
+  'Invalid or no question',
+  'Invalid or no answers',
+  'Invalid or unparsable answer',
+  'Invalid or no minutes',
+  'Invalid or no vote',
+  'Invalid or no user',
+  'Invalid or no canrejoin',
+]
+
 export const subprotocol = 'plenum.v1'
 export const leavingCode = 1000
 /** The page's own, for a connection that it gives up. The server takes it as lost. */

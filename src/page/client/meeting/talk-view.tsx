@@ -130,7 +130,7 @@ function RefusalView({ refusal, state, onEdit }: RefusalProps): JSX.Element {
           {refused === null ? texts.refused : texts.notSaid}
           {command && refused === null && ` (${wordsOf(command, state, texts)})`}:
         </strong>{' '}
-        {texts.refusals[text] ?? text}
+        {texts.refusal(text)}
       </p>
       {refused !== null && (
         <p class="refused-text" dir="auto">

@@ -145,7 +145,7 @@ function State({ sketch, session }: { sketch: Sketch; session: SketchSession }):
       )}
       {isOver && <a href={location.pathname}>{texts.another}</a>}
       <p role="alert" class="fault">
-        {stepRefused ? texts.stepRefused : fault}
+        {stepRefused ? texts.stepRefused : fault !== null && texts.fault(fault)}
       </p>
     </div>
   )

@@ -1,5 +1,6 @@
 import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
 import { type Entry, isColor, isName, isOnSheet, lineOf, parseLine } from './entries.ts'
+import { concernsStep, passes } from './faults.ts'
 import {
   appendMessage,
   type Bytes,
@@ -185,16 +186,19 @@ export class SketchSession {
 
   #answered(result: 'refused' | 'accepted' | 'notPermitted', length: number): void {
     const sent = this.#underWay
+    const complaint = this.#complaint
     this.#underWay = null
+    this.#complaint = null
     if (!sent) return
     if (result === 'accepted') {
       this.#most *= 2
       this.#take(sent.data)
-    } else if (result === 'notPermitted' && this.#complaint !== null) this.#refused(sent.entries)
+    } else if (result === 'notPermitted' && complaint !== null) this.#refused(sent.entries)
     else if (result === 'notPermitted') this.#update({ pending: [], closed: 'readOnly' })
     else if (length !== sent.offset) this.#awaited = length
-    // Nobody was first: the server takes no more.
-    else this.#update({ pending: [], closed: 'full', fault: null })
+    // Nobody was first: it is too much, all together or by itself, or the server takes no more.
+    else if (sent.entries > 1 || (complaint !== null && concernsStep(complaint))) this.#refused(sent.entries)
+    else this.#update({ pending: [], closed: 'full', fault: complaint })
     this.#flush()
   }
 
@@ -256,6 +260,7 @@ export class SketchSession {
     if (code === 4) this.#update({ phase: 'denied' })
     // It is no more, or another one that is shorter.
     else if (code === 1 || code === 3) this.#update({ phase: 'gone' })
+    else if (this.sketch.phase !== 'in' && passes(text)) this.#update({ fault: text })
     else if (this.sketch.phase !== 'in') this.#update({ phase: 'refused', fault: text })
     else if (this.#underWay) {
       this.#complaint = text
@@ -281,6 +286,8 @@ export class SketchSession {
     this.#heartbeat.ended()
     // Whether it was stored shows when the rest of the document has come.
     this.#underWay = null
+    if (this.#complaint !== null) this.#update({ fault: this.#complaint })
+    this.#complaint = null
     this.#awaited = 0
     const { phase } = this.sketch
     if (phase === 'gone' || phase === 'denied' || phase === 'refused')

@@ -1,4 +1,5 @@
 import { chooseLanguage, speak } from '../kit/language.ts'
+import { faultsIn } from './faults.ts'
 
 const english = speak('en')
 const en = {
@@ -41,6 +42,7 @@ const en = {
     'The server refuses to open this sketch. It is not tried again by itself: please tell the organisers.',
   stepRefused:
     'The server refuses your last step, and would refuse it again: it is taken back. Please tell the organisers.',
+  fault: faultsIn.en,
   gone: 'This sketch has been deleted or replaced. Load the page anew to see what is there now.',
 }
 
@@ -88,6 +90,7 @@ const de: Texts = {
     'Der Server öffnet diese Skizze nicht. Es wird nicht von selbst wieder versucht: Bitte sagen Sie es den Veranstaltern.',
   stepRefused:
     'Der Server nimmt Ihren letzten Schritt nicht an, auch später nicht: Er ist zurückgenommen. Bitte sagen Sie es den Veranstaltern.',
+  fault: faultsIn.de,
   gone: 'Diese Skizze wurde gelöscht oder ersetzt. Laden Sie die Seite neu, um zu sehen, was jetzt da ist.',
 }
 
@@ -134,6 +137,7 @@ const fr: Texts = {
     'Le serveur refuse d’ouvrir ce croquis. Aucun nouvel essai ne se fait tout seul : prévenez les organisateurs.',
   stepRefused:
     'Le serveur refuse votre dernière action, et la refuserait encore : elle est annulée. Prévenez les organisateurs.',
+  fault: faultsIn.fr,
   gone: 'Ce croquis a été supprimé ou remplacé. Rechargez la page pour voir ce qu’il y a maintenant.',
 }
 
@@ -177,6 +181,7 @@ const sv: Texts = {
   notOpened: 'Servern öppnar inte skissen. Inget nytt försök görs av sig självt: säg till arrangörerna.',
   stepRefused:
     'Servern tar inte emot ditt senaste steg, inte heller senare: det är ångrat. Säg till arrangörerna.',
+  fault: faultsIn.sv,
   gone: 'Skissen har raderats eller ersatts. Ladda om sidan för att se vad som finns där nu.',
 }
 

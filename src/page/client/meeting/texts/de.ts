@@ -1,8 +1,42 @@
 import { speak } from '../../kit/language.ts'
-import { databaseRefusals } from '../../kit/refusals.ts'
-import type { Texts } from './en.ts'
+import { refusalsIn } from '../../kit/refusals.ts'
+import { technical } from '../protocol.ts'
+import type { Refusals, Texts } from './en.ts'
 
 const { number, percent, plural, list } = speak('de')
+
+const refusals: Refusals = {
+  'The poll was over before your vote could be sent':
+    'Die Abstimmung war vorbei, bevor Ihre Stimme gesendet werden konnte.',
+  'Permission denied': 'Dazu sind Sie nicht berechtigt: Das darf nur die Leitung.',
+  'This text is reserved for the meeting record':
+    'Dieser Text ist dem Protokoll vorbehalten: Bitte formulieren Sie ihn anders.',
+  'This meeting is closed': 'Die Versammlung ist geschlossen: Es kann nichts mehr gesagt oder getan werden.',
+  'There is no active poll': 'Es läuft keine Abstimmung (mehr).',
+  'Vote for the wrong question received':
+    'Inzwischen läuft eine andere Abstimmung: Bitte stimmen Sie dort ab.',
+  'Meeting is already open': 'Die Versammlung ist bereits eröffnet.',
+  'Meeting is already finished': 'Die Versammlung ist bereits beendet.',
+  'Meeting is not open': 'Die Versammlung ist nicht eröffnet: Sie muss erst eröffnet werden.',
+  'There is already an active poll':
+    'Es läuft bereits eine Abstimmung: Warten Sie ihr Ende ab, oder brechen Sie sie ab.',
+  'This question was just asked, please word it differently or wait a moment':
+    'Diese Frage wurde gerade erst gestellt: Warten Sie einen Moment oder formulieren Sie sie anders.',
+  'User to kick not found': 'Diese Person ist nicht mehr da.',
+  'You cannot disconnect yourself': 'Sie können sich nicht selbst entfernen.',
+  'The meeting database is not available, please try again':
+    'Die Datenbank der Versammlung antwortet nicht: Versuchen Sie es gleich noch einmal.',
+  'The meeting is very busy, please try again':
+    'Gerade wird zu viel gesagt: Versuchen Sie es gleich noch einmal.',
+  'Question too long, at most # characters':
+    'Die Frage ist zu lang: höchstens # Zeichen. Bitte kürzen Sie sie.',
+  'Answer too long, at most # characters':
+    'Eine Antwort ist zu lang: höchstens # Zeichen. Bitte kürzen Sie sie.',
+  'Too many answers, at most #': 'Es sind zu viele Antworten: höchstens # sind möglich.',
+  'Too few answers, at least #': 'Es sind zu wenige Antworten: mindestens # werden gebraucht.',
+  'The answers must be different': 'Die Antworten müssen verschieden sein.',
+  'Invalid or no minutes, from # to #': 'Die Zeit beträgt # bis # Minuten.',
+}
 
 export const de: Texts = {
   number,
@@ -91,23 +125,7 @@ export const de: Texts = {
     abortpoll: 'Abstimmung abbrechen',
     kick: (name) => `${name} entfernen`,
   },
-  refusals: {
-    'The poll was over before your vote could be sent':
-      'Die Abstimmung war vorbei, bevor Ihre Stimme gesendet werden konnte.',
-    'Permission denied': 'Dazu sind Sie nicht berechtigt.',
-    'This text is reserved for the meeting record': 'Dieser Text ist dem Protokoll vorbehalten.',
-    'This meeting is closed': 'Die Versammlung ist geschlossen.',
-    'There is no active poll': 'Es läuft keine Abstimmung.',
-    'Vote for the wrong question received': 'Inzwischen läuft eine andere Abstimmung.',
-    'Meeting is already open': 'Die Versammlung ist bereits eröffnet.',
-    'Meeting is already finished': 'Die Versammlung ist bereits beendet.',
-    'Meeting is not open': 'Die Versammlung ist nicht eröffnet.',
-    'There is already an active poll': 'Es läuft bereits eine Abstimmung.',
-    'This question was just asked, please word it differently or wait a moment':
-      'Diese Frage wurde gerade erst gestellt: Warten Sie einen Moment oder formulieren Sie sie anders.',
-    'User to kick not found': 'Diese Person ist nicht mehr da.',
-    ...databaseRefusals.de,
-  },
+  refusal: refusalsIn('de', refusals, technical),
   poll: 'Abstimmung',
   pollNow: 'Abstimmung – Ihre Stimme ist gefragt',
   pollVoted: 'Abstimmung – Sie haben abgestimmt',

@@ -1,8 +1,41 @@
 import { speak } from '../../kit/language.ts'
+import { refusalsIn } from '../../kit/refusals.ts'
+import { technical } from '../protocol.ts'
 
 const { number, percent, plural, list } = speak('en')
 
-const refusals: Record<string, string> = {}
+/** By what the server says, with # for each number (src/meeting/), and the page itself. */
+const refusals = {
+  'The poll was over before your vote could be sent': 'The poll was over before your vote could be sent.',
+  'Permission denied': 'You may not do this: only the chair may.',
+  'This text is reserved for the meeting record':
+    'This text is reserved for the meeting record: please word it differently.',
+  'This meeting is closed': 'The meeting is closed: nothing more can be said or done.',
+  'There is no active poll': 'No poll is under way (any more).',
+  'Vote for the wrong question received': 'Another poll is under way by now: please vote in that one.',
+  'Meeting is already open': 'The meeting is open already.',
+  'Meeting is already finished': 'The meeting is finished already.',
+  'Meeting is not open': 'The meeting is not open: it has to be opened first.',
+  'There is already an active poll': 'A poll is under way already: wait for its end, or abort it.',
+  'This question was just asked, please word it differently or wait a moment':
+    'This question was just asked: please word it differently, or wait a moment.',
+  'User to kick not found': 'This person is not here any more.',
+  'You cannot disconnect yourself': 'You cannot remove yourself.',
+  'The meeting database is not available, please try again':
+    'The database of the meeting does not answer: please try again in a moment.',
+  'The meeting is very busy, please try again':
+    'Too much is being said at the moment: please try again in a moment.',
+  'Question too long, at most # characters':
+    'The question is too long: at most # characters. Please make it shorter.',
+  'Answer too long, at most # characters':
+    'An answer is too long: at most # characters. Please make it shorter.',
+  'Too many answers, at most #': 'There are too many answers: at most # are possible.',
+  'Too few answers, at least #': 'There are too few answers: at least # are needed.',
+  'The answers must be different': 'The answers must be different.',
+  'Invalid or no minutes, from # to #': 'The time is # to # minutes.',
+}
+
+export type Refusals = Record<keyof typeof refusals, string>
 
 export const en = {
   number,
@@ -90,7 +123,7 @@ export const en = {
     abortpoll: 'Abort the poll',
     kick: (name: string) => `Remove ${name}`,
   },
-  refusals,
+  refusal: refusalsIn('en', refusals, technical),
   poll: 'Poll',
   pollNow: 'Poll – your vote is asked for',
   pollVoted: 'Poll – you have voted',

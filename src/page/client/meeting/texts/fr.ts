@@ -1,8 +1,39 @@
 import { speak } from '../../kit/language.ts'
-import { databaseRefusals } from '../../kit/refusals.ts'
-import type { Texts } from './en.ts'
+import { refusalsIn } from '../../kit/refusals.ts'
+import { technical } from '../protocol.ts'
+import type { Refusals, Texts } from './en.ts'
 
 const { number, percent, plural, list } = speak('fr')
+
+const refusals: Refusals = {
+  'The poll was over before your vote could be sent':
+    'Le vote était terminé avant que votre voix ait pu être envoyée.',
+  'Permission denied': 'Vous n’en avez pas le droit : seule la présidence l’a.',
+  'This text is reserved for the meeting record':
+    'Ce texte est réservé au procès-verbal : formulez-le autrement.',
+  'This meeting is closed': 'La réunion est close : on ne peut plus rien y dire ni y faire.',
+  'There is no active poll': 'Aucun vote n’est (ou n’est plus) en cours.',
+  'Vote for the wrong question received': 'Un autre vote est en cours entre-temps : votez dans celui-là.',
+  'Meeting is already open': 'La réunion est déjà ouverte.',
+  'Meeting is already finished': 'La réunion est déjà terminée.',
+  'Meeting is not open': 'La réunion n’est pas ouverte : il faut d’abord l’ouvrir.',
+  'There is already an active poll': 'Un vote est déjà en cours : attendez sa fin, ou interrompez-le.',
+  'This question was just asked, please word it differently or wait a moment':
+    'Cette question vient d’être posée : attendez un instant ou formulez-la autrement.',
+  'User to kick not found': 'Cette personne n’est plus là.',
+  'You cannot disconnect yourself': 'Vous ne pouvez pas vous exclure vous-même.',
+  'The meeting database is not available, please try again':
+    'La base de données de la réunion ne répond pas : réessayez dans un instant.',
+  'The meeting is very busy, please try again': 'La réunion est surchargée : réessayez dans un instant.',
+  'Question too long, at most # characters':
+    'La question est trop longue : # caractères au plus. Raccourcissez-la.',
+  'Answer too long, at most # characters':
+    'Une réponse est trop longue : # caractères au plus. Raccourcissez-la.',
+  'Too many answers, at most #': 'Il y a trop de réponses : # au plus.',
+  'Too few answers, at least #': 'Il y a trop peu de réponses : il en faut au moins #.',
+  'The answers must be different': 'Les réponses doivent être différentes.',
+  'Invalid or no minutes, from # to #': 'La durée est de # à # minutes.',
+}
 
 export const fr: Texts = {
   number,
@@ -91,23 +122,7 @@ export const fr: Texts = {
     abortpoll: 'Interrompre le vote',
     kick: (name) => `Exclure ${name}`,
   },
-  refusals: {
-    'The poll was over before your vote could be sent':
-      'Le vote était terminé avant que votre voix ait pu être envoyée.',
-    'Permission denied': 'Vous n’en avez pas le droit.',
-    'This text is reserved for the meeting record': 'Ce texte est réservé au procès-verbal.',
-    'This meeting is closed': 'La réunion est close.',
-    'There is no active poll': 'Aucun vote n’est en cours.',
-    'Vote for the wrong question received': 'Un autre vote est en cours entre-temps.',
-    'Meeting is already open': 'La réunion est déjà ouverte.',
-    'Meeting is already finished': 'La réunion est déjà terminée.',
-    'Meeting is not open': 'La réunion n’est pas ouverte.',
-    'There is already an active poll': 'Un vote est déjà en cours.',
-    'This question was just asked, please word it differently or wait a moment':
-      'Cette question vient d’être posée : attendez un instant ou formulez-la autrement.',
-    'User to kick not found': 'Cette personne n’est plus là.',
-    ...databaseRefusals.fr,
-  },
+  refusal: refusalsIn('fr', refusals, technical),
   poll: 'Vote',
   pollNow: 'Vote – votre voix est attendue',
   pollVoted: 'Vote – vous avez voté',

@@ -1,8 +1,35 @@
 import { speak } from '../../kit/language.ts'
-import { databaseRefusals } from '../../kit/refusals.ts'
-import type { Texts } from './en.ts'
+import { refusalsIn } from '../../kit/refusals.ts'
+import { technical } from '../protocol.ts'
+import type { Refusals, Texts } from './en.ts'
 
 const { number, percent, plural, list } = speak('sv')
+
+const refusals: Refusals = {
+  'The poll was over before your vote could be sent': 'Omröstningen var slut innan din röst kunde skickas.',
+  'Permission denied': 'Det har du inte rätt till: bara ordföranden får det.',
+  'This text is reserved for the meeting record': 'Den texten är förbehållen protokollet: formulera om den.',
+  'This meeting is closed': 'Mötet är stängt: inget mer kan sägas eller göras.',
+  'There is no active poll': 'Ingen omröstning pågår (längre).',
+  'Vote for the wrong question received': 'En annan omröstning pågår nu: rösta i den.',
+  'Meeting is already open': 'Mötet är redan öppnat.',
+  'Meeting is already finished': 'Mötet är redan avslutat.',
+  'Meeting is not open': 'Mötet är inte öppet: det måste öppnas först.',
+  'There is already an active poll': 'En omröstning pågår redan: vänta tills den är slut, eller avbryt den.',
+  'This question was just asked, please word it differently or wait a moment':
+    'Frågan ställdes alldeles nyss: vänta ett ögonblick eller formulera om den.',
+  'User to kick not found': 'Personen är inte kvar.',
+  'You cannot disconnect yourself': 'Du kan inte ta bort dig själv.',
+  'The meeting database is not available, please try again':
+    'Mötets databas svarar inte: försök igen om ett ögonblick.',
+  'The meeting is very busy, please try again': 'Mötet är överbelastat: försök igen om ett ögonblick.',
+  'Question too long, at most # characters': 'Frågan är för lång: högst # tecken. Gör den kortare.',
+  'Answer too long, at most # characters': 'Ett svar är för långt: högst # tecken. Gör det kortare.',
+  'Too many answers, at most #': 'Det är för många svar: högst # är möjliga.',
+  'Too few answers, at least #': 'Det är för få svar: minst # behövs.',
+  'The answers must be different': 'Svaren måste vara olika.',
+  'Invalid or no minutes, from # to #': 'Tiden är # till # minuter.',
+}
 
 export const sv: Texts = {
   number,
@@ -90,22 +117,7 @@ export const sv: Texts = {
     abortpoll: 'Avbryt omröstningen',
     kick: (name) => `Avlägsna ${name}`,
   },
-  refusals: {
-    'The poll was over before your vote could be sent': 'Omröstningen var slut innan din röst kunde skickas.',
-    'Permission denied': 'Det har du inte rätt till.',
-    'This text is reserved for the meeting record': 'Den texten är förbehållen protokollet.',
-    'This meeting is closed': 'Mötet är stängt.',
-    'There is no active poll': 'Ingen omröstning pågår.',
-    'Vote for the wrong question received': 'En annan omröstning pågår nu.',
-    'Meeting is already open': 'Mötet är redan öppnat.',
-    'Meeting is already finished': 'Mötet är redan avslutat.',
-    'Meeting is not open': 'Mötet är inte öppet.',
-    'There is already an active poll': 'En omröstning pågår redan.',
-    'This question was just asked, please word it differently or wait a moment':
-      'Frågan ställdes alldeles nyss: vänta ett ögonblick eller formulera om den.',
-    'User to kick not found': 'Personen är inte kvar.',
-    ...databaseRefusals.sv,
-  },
+  refusal: refusalsIn('sv', refusals, technical),
   poll: 'Omröstning',
   pollNow: 'Omröstning – din röst behövs',
   pollVoted: 'Omröstning – du har röstat',

@@ -32,7 +32,9 @@ test('entered: the last in the list, no longer among those who are gone, at a re
       { who: attendeeOf(9), lostAt: null },
     ],
   })
-  assert.deepEqual(changes(meeting, { type: 'entered', attendee: dan, arrival: 'rejoined' }), {
+  const entered = changes(meeting, { type: 'entered', attendee: dan, arrival: 'rejoined' })
+  assert.deepEqual([...(entered.attendees?.keys() ?? [])], [1, 2, 3, 4])
+  assert.deepEqual(entered, {
     attendees: new Map([
       [1, ada],
       [2, bob],

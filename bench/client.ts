@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import type { Histogram } from './histogram.ts'
+import type { Histogram } from '../src/edge/histogram.ts'
 
 export type Target = { port: number } | { socketPath: string }
 
@@ -251,7 +251,7 @@ export class Client {
   /** `time`: where a line that was said by a client here has its time. */
   #stamped(data: Buffer, time: number): void {
     if (data[time - 1] !== at || data[time - 2 - indexDigits] !== hash) return
-    this.#listeners.latencies.add(microseconds() - readNumber(data, time))
+    this.#listeners.latencies.add((microseconds() - readNumber(data, time)) / 1000)
     if (readNumber(data, time - 1 - indexDigits) === this.index) this.#listeners.returned(this)
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Client, type Listeners } from './client.ts'
 import type { Answer, Report, Work } from './crowd.ts'
-import { Histogram } from './histogram.ts'
+import { Histogram } from '../src/edge/histogram.ts'
 
 // The clients of one crowd, in a process of their own.
 
@@ -74,7 +74,7 @@ async function work(order: Work): Promise<Answer> {
       clients[order.client]?.send(order.command)
       return {}
     case 'measure':
-      listeners.latencies.counts.fill(0)
+      listeners.latencies.clear()
       ended = 0
       for (const client of clients) client.measure(order.after[client.room] ?? order.after[0] ?? 0)
       return {}

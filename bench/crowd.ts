@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { tether } from '../demo/tether.ts'
 import type { Target } from './client.ts'
-import { Histogram } from './histogram.ts'
+import { Histogram } from '../src/edge/histogram.ts'
 
 /**
  * `path` may hold `{first}`. `room` tells apart those who get different lines. `historyEnd`: the id that the history at
@@ -133,7 +133,7 @@ export class Crowd {
     if (!report) throw new Error('the crowd did not report')
     const { latencies, ...counts } = report
     const histogram = new Histogram(latencies)
-    return { ...counts, p50: histogram.quantile(0.5), p99: histogram.quantile(0.99) }
+    return { ...counts, p50: histogram.quantile(0.5) ?? 0, p99: histogram.quantile(0.99) ?? 0 }
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { Histogram } from '../histogram.ts'
+import { Histogram } from '../../src/edge/histogram.ts'
 
 /** Microseconds from one screen to another: how they spread, and their ends and sum. */
 export class Times {
@@ -9,7 +9,7 @@ export class Times {
   count = 0
 
   add(microseconds: number): void {
-    this.histogram.add(microseconds)
+    this.histogram.add(microseconds / 1000)
     this.least = Math.min(this.least, microseconds)
     this.most = Math.max(this.most, microseconds)
     this.sum += microseconds
@@ -31,6 +31,11 @@ export class Times {
     this.most = Math.max(this.most, other.most)
     this.sum += other.sum
     this.count += other.count
+  }
+
+  /** Milliseconds within which a share of them were; 0 of none. */
+  quantile(share: number): number {
+    return this.histogram.quantile(share) ?? 0
   }
 
   get spread(): Spread {

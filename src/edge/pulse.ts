@@ -1,4 +1,4 @@
-import { Durations } from './durations.ts'
+import { Histogram } from './histogram.ts'
 import { memoryInUse } from './memory.ts'
 
 const everyMs = 5000
@@ -47,9 +47,9 @@ export type History = {
 export class Pulse {
   readonly #census: () => PulseCensus
   readonly #samples: Sample[] = []
-  readonly #commits = new Durations()
-  readonly #fanOuts = new Durations()
-  readonly #delays = new Durations()
+  readonly #commits = new Histogram()
+  readonly #fanOuts = new Histogram()
+  readonly #delays = new Histogram()
   readonly #timers: NodeJS.Timeout[]
   #looked = performance.now()
   #lines = 0

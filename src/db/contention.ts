@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import type { Sql } from 'postgres'
-import { Slots } from '../edge/slots.ts'
 import type { DatabaseOptions } from './conninfo.ts'
 import { codeOf, openPool, type PoolOptions, statementTimeoutMs } from './pool.ts'
 
@@ -25,7 +25,7 @@ export type Retry = <T>(transaction: () => Promise<T>) => Promise<T>
  * of all who try again only one has a connection at a time, the others their turn.
  */
 export class Contention {
-  readonly #retries = new Slots(1)
+  readonly #retry = pLimit(1)
   readonly #patienceMs: number
   readonly #clock: () => number
 
@@ -43,7 +43,7 @@ export class Contention {
       for (let pause = pauseMs.first; ; pause = Math.min(pause * 2, pauseMs.longest)) {
         try {
           // Whoever was blocked is likely to be so once more: others are not to wait for that.
-          const result = await (blocked ? this.#retries.use(transaction) : transaction())
+          const result = await (blocked ? this.#retry(transaction) : transaction())
           blocked = false
           return result
         } catch (error) {

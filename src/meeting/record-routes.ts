@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
+import pLimit from 'p-limit'
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
 import { isRefused, isUnavailable } from '../db/failure.ts'
@@ -10,7 +11,6 @@ import { documentHeaders, privateHeaders } from '../edge/document.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
 import type { Caller } from '../edge/remote.ts'
-import { Slots } from '../edge/slots.ts'
 import { type MeetingRecord, openRecord } from './record.ts'
 import { recordData } from './record-data.ts'
 import { notice, recordPage, recordPolicy } from './record-page.ts'
@@ -66,13 +66,13 @@ const forms: readonly Form[] = [
 export function recordRoutes(deps: RecordRouteDeps): Hono {
   const { sql, retrier, log, guesses, admission, callerOf, prepared } = deps
   const retry = retrier()
-  const keys = new Slots(lookUps)
-  const pages = new Slots(readings)
-  const read: Retry = (page) => pages.use(() => retry(page))
+  const keys = pLimit(lookUps)
+  const pages = pLimit(readings)
+  const read: Retry = (page) => pages(() => retry(page))
   const app = new Hono()
 
   const mayRead = async (meeting: number, key: string): Promise<boolean> => {
-    const [credential] = await keys.use(() => retry(() => findCredentials(sql, [{ meeting, key }])))
+    const [credential] = await keys(() => retry(() => findCredentials(sql, [{ meeting, key }])))
     return credential ? !credential.banned : false
   }
 

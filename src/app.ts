@@ -10,6 +10,7 @@ import { documentPath, documentRoutes } from './document/routes.ts'
 import type { Budget } from './document/budget.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
+import type { MetricsRegistry } from './edge/metrics.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
 import { createWebSockets, isUpgrade, type WebSocketTerms } from './edge/websocket.ts'
@@ -22,6 +23,7 @@ import { type MemberPage, pageRoutes, statusPageRoutes } from './page/routes.ts'
 
 export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upgradeWebSocket'> & {
   proxy: ProxyTrust
+  registry: MetricsRegistry
   readiness: Readiness
   /** Null where it does, else why not. */
   databaseAnswers: () => Promise<string | null>
@@ -105,7 +107,7 @@ export function createApps(deps: AppDeps): {
   app.route('/', pageRoutes(pages))
   const operators = new Hono()
   operators.route('/', healthRoutes(deps.readiness))
-  operators.route('/', deps.metrics.routes())
+  operators.route('/', deps.registry.routes())
   operators.get('/__meetingstatus', (c) => c.json(deps.status()))
   operators.get('/status.json', (c) => c.json(deps.report(), 200, { 'cache-control': 'no-store' }))
   operators.route('/', statusPageRoutes())

@@ -20,6 +20,7 @@ import { Budget } from './document/budget.ts'
 import { anonymousDocuments, type DocumentConfig } from './document/flags.ts'
 import { DocumentHub } from './document/hub.ts'
 import { allOrNone } from './hub/all-or-none.ts'
+import { doors as allDoors } from './doors.ts'
 import { Admission } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
@@ -28,7 +29,8 @@ import { createHttpServer, toTls } from './edge/http.ts'
 import { describeAddress, listen, type Place } from './edge/listen.ts'
 import type { Log } from './edge/log.ts'
 import { memoryInUse } from './edge/memory.ts'
-import { type Census, Metrics } from './edge/metrics.ts'
+import type { MetricTable } from './edge/metric-table.ts'
+import { type Metrics, MetricsRegistry, type ServerStats } from './edge/metrics.ts'
 import type { PassedSockets } from './edge/passed-sockets.ts'
 import { profileRoutes } from './edge/profile.ts'
 import { Pulse } from './edge/pulse.ts'
@@ -47,8 +49,6 @@ const mostHeldBytes = 512 * 1024 * 1024
 const retryMs = 1000
 /** With what comes after it, well below the 10 s within which the server ends. */
 const drainMs = 6000
-
-const nobody = { meetings: {}, people: { here: 0, away: 0 }, queuedCommands: 0 }
 
 export type Running = {
   /** Commits and sends what is under way, ends all connections and gives everything back. */
@@ -121,27 +121,31 @@ export async function startServer(
   let chat: { hub: ChatHub; listener: Listener } | null = null
   let waitsFor = 'the database has not answered yet'
   let stopping = false
-  const census = (): Census => ({
+  const stats = (): ServerStats => ({
     connections: admission.connections,
     maxConnections: adjusted.maxConnections,
     pending: admission.pending,
     unsentBytes: keepalive.unsentBytes,
     databaseConnections,
     logLost: deps.logLost(),
-    serving: hub !== null,
-    ...(hub?.census() ?? nobody),
-    chat: chat?.hub.census() ?? null,
-    documents: documents && { ...documents.census(), heldBytes: heldByClients.bytes },
   })
-  const pulse = new Pulse(census)
-  const metrics = new Metrics({ version, runtime }, census, pulse)
+  const statsOf = {
+    meeting: () => hub?.census() ?? null,
+    chat: () => chat?.hub.census() ?? null,
+    document: () => documents && { ...documents.census(), heldBytes: heldByClients.bytes },
+  }
+  const pulse = new Pulse(stats)
+  const registry = new MetricsRegistry({ version, runtime }, stats, pulse)
+  const metricsOf = Object.fromEntries(
+    allDoors.map(({ name, metrics }) => [name, registry.add(metrics as MetricTable, statsOf[name])]),
+  ) as Record<keyof typeof statsOf, Metrics>
   const recent = new RecentEntries(() => new Date())
   const log: Log = (entry) => {
-    metrics.count(entry)
+    registry.count(entry)
     recent.add(entry)
     deps.log(entry)
   }
-  const refusals = new Refusals({ log, count: (reason) => metrics.refusedRequest(reason) })
+  const refusals = new Refusals({ log, count: (reason) => registry.refusedRequest(reason) })
   const ownHost = (listener: ListenerName): MiddlewareHandler =>
     ownHosts({
       names: () => ownNames(adjusted.adminHosts, adjusted.origins, listeners),
@@ -195,7 +199,8 @@ export async function startServer(
     guesses,
     keepalive,
     admission,
-    metrics,
+    metrics: metricsOf.meeting,
+    registry,
     hub: () => (stopping ? null : hub),
     prepared: () => lease !== null && !stopping,
     chat: config.doors.chat && { hub: () => (stopping ? null : (chat?.hub ?? null)) },
@@ -218,7 +223,8 @@ export async function startServer(
       meetings: hub?.status() ?? [],
     }),
     report() {
-      const { people, meetings: _, serving: __, documents: ___, logLost: ____, ...figures } = census()
+      const { logLost: _, ...figures } = stats()
+      const { people = { here: 0, away: 0 }, queuedCommands = 0 } = statsOf.meeting() ?? {}
       return {
         waitsFor: waiting(),
         version,
@@ -226,7 +232,7 @@ export async function startServer(
         upSince: upsince.getTime(),
         now: Date.now(),
         maxDatabaseConnections: mostDatabaseConnections,
-        figures: { ...figures, ...people, ...memoryInUse() },
+        figures: { ...figures, queuedCommands, chat: statsOf.chat(), ...people, ...memoryInUse() },
         history: pulse.history(),
         meetings: hub?.overview() ?? [],
         recent: recent.list(),
@@ -328,7 +334,7 @@ export async function startServer(
       ...doors.meetings,
       clock,
       log,
-      metrics,
+      metrics: metricsOf.meeting,
       guesses,
       onFenced: () => lease?.fenced(epoch),
     })
@@ -342,7 +348,7 @@ export async function startServer(
       ...doors.documents,
       clock,
       log,
-      metrics,
+      metrics: metricsOf.document,
       budget: heldByClients,
       guesses,
       onFenced: () => lease?.fenced(epoch),
@@ -353,7 +359,15 @@ export async function startServer(
     await migrateChat(control, schema)
     for (const statement of await checkChat(control, schema))
       log({ level: 'warn', event: 'indexRecommended', statement })
-    const hub = new ChatHub({ ...config, ...doors.chat, schema, clock, log, metrics, guesses })
+    const hub = new ChatHub({
+      ...config,
+      ...doors.chat,
+      schema,
+      clock,
+      log,
+      metrics: metricsOf.chat,
+      guesses,
+    })
     const listener = new Listener(config.database, database, channel, {
       listening() {
         log({ level: 'info', event: 'listening', channel })
@@ -410,7 +424,7 @@ export async function startServer(
       keepalive.close()
       admission.close()
       refusals.close()
-      metrics.close()
+      registry.close()
       pulse.close()
       const pools = [control, ...Object.values(doors).map(({ sql }) => sql)]
       await Promise.all([

@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { doors } from '../src/doors.ts'
+import { serverEvents } from '../src/edge/events.ts'
 import { gather, settle } from './support/gathering.ts'
 import type { Gathering } from './support/gathering.ts'
 import { openHouse } from './support/house.ts'
@@ -217,7 +219,7 @@ suite('log', { concurrency: 3 }, () => {
   test('every event is explained, and no other', () => {
     const read = (path: string): string =>
       readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
-    const events = Array.from(read('src/edge/log.ts').matchAll(/event: '(\w+)'/g), ([, event]) => event)
+    const events = [serverEvents, ...doors.map(({ events }) => events)].flatMap((table) => Object.keys(table))
     const section = read('docs/operations.md').split('### Events')[1] ?? ''
     const [table = ''] = section.split('\n#')
     const firstCells = Array.from(table.matchAll(/^\| (`[^|]*)\|/gm), ([, cell = '']) => cell)

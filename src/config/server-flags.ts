@@ -1,6 +1,7 @@
 import { type DatabaseOptions, parseDatabaseUrl } from '../db/conninfo.ts'
 import { collide, type ListenAddress, maxSocketPathBytes, parseAddress } from '../edge/address.ts'
-import { type LogFormat, type LogLevel, logLevels } from '../edge/log.ts'
+import { type LogLevel, logLevels } from '../edge/events.ts'
+import type { LogFormat } from '../edge/log.ts'
 import { type AllowedOrigins, noOrigins, parseOrigins } from '../edge/origin.ts'
 import type { CertificateFiles } from '../edge/tls.ts'
 import {

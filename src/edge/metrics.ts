@@ -1,13 +1,15 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Hono } from 'hono'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { ServerEntry } from './events.ts'
 import type { LogEntry } from './log.ts'
 import { memoryInUse } from './memory.ts'
+import type { MetricTable } from './metric-table.ts'
 import type { Pulse } from './pulse.ts'
 import { type RefusalReason, refusalReasons } from './refusals.ts'
 
 /** What there is at the moment, asked for at each scrape. */
-export type Census = {
+export type ServerStats = {
   connections: number
   /** How many there may be; 0 is without limit. */
   maxConnections: number
@@ -16,14 +18,19 @@ export type Census = {
   databaseConnections: number
   /** Entries of the log that could not be written, since the start. */
   logLost: number
-  serving: boolean
-  meetings: Readonly<Record<string, number>>
-  people: Readonly<Record<'here' | 'away', number>>
-  queuedCommands: number
-  /** Null where there is no chat. */
-  chat: Readonly<{ rooms: number; queued: number }> | null
-  /** Null where no documents are served. */
-  documents: Readonly<{ rooms: number; queued: number; heldBytes: number }> | null
+}
+
+/** What a door counts besides its log. */
+export type Metrics<Name extends string = string> = {
+  /** A commit took so many milliseconds, and stored what the counters of these names count. */
+  committed(milliseconds: number, stored: Readonly<Partial<Record<Name, number>>>): void
+  /** Of so many appends to documents, with so many bytes. */
+  appended(appends: number, bytes: number): void
+  databaseFailed(): void
+  /** To hand frames to all in a room took so many milliseconds. */
+  fannedOut(milliseconds: number, deliveries: number): void
+  /** `reason` is one of the texts that clients get, of which there are so many and no more. */
+  rejected(reason: string): void
 }
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -35,20 +42,11 @@ const percentiles = [50, 90, 99]
  * The figures of this process in Prometheus' text format. Labels are words of our own, never anything that a client or the
  * database said.
  */
-export class Metrics {
+export class MetricsRegistry {
   readonly #registry = new Registry()
-  readonly #lines = this.#counter('lines', 'Lines stored in records')
-  readonly #appends = this.#counter('document_appends', 'Appends stored in documents')
-  readonly #appendedBytes = this.#counter('document_bytes', 'Bytes stored in documents')
-  readonly #votes = this.#counter('votes', 'Votes stored, changed ones too')
-  readonly #entries = this.#counter('entries', 'Attempts to enter a meeting by what came of them', [
-    'result',
-    'reason',
-  ])
+  readonly #counters = new Map<string, { counter: Counter; perSecond: boolean }>()
+  readonly #tables: MetricTable[] = []
   readonly #rejections = this.#counter('rejections', 'Commands answered by an error, by its text', ['reason'])
-  readonly #disconnects = this.#counter('disconnects', 'Connections of members that ended, by how', [
-    'reason',
-  ])
   readonly #refused = this.#counter('connections_refused', 'Upgrades refused, by why', ['reason'])
   readonly #requestsRefused = this.#counter(
     'requests_refused',
@@ -67,23 +65,21 @@ export class Metrics {
     'How long it took to hand frames to all in a meeting',
   )
   readonly #deliveries = this.#counter('deliveries', 'Frames handed to connections, each of them counted')
-  readonly #census: () => Census
+  readonly #stats: () => ServerStats
   readonly #pulse: Pulse
-  /** Taken once a scrape, for all that asks for it. */
-  #now: Census
+  #now: ServerStats
+  /** What is there is asked for once a scrape, for all that tells of it. */
+  readonly #refreshes = [() => void (this.#now = this.#stats())]
   readonly #loop = monitorEventLoopDelay({ resolution: 10 })
 
   /** `pulse` hears of all that is counted by the second. */
-  constructor(build: { version: string; runtime: string }, census: () => Census, pulse: Pulse) {
-    this.#census = census
+  constructor(build: { version: string; runtime: string }, stats: () => ServerStats, pulse: Pulse) {
+    this.#stats = stats
     this.#pulse = pulse
-    this.#now = census()
+    this.#now = stats()
     for (const reason of refusals) this.#refused.inc({ reason }, 0)
     for (const reason of refusalReasons) this.#requestsRefused.inc({ reason }, 0)
     this.#gauge('build_info', 'What is running', ['version', 'runtime'], (set) => set(1, build))
-    this.#gauge('serving', '1 where this process serves the meetings', [], (set) =>
-      set(Number(this.#now.serving)),
-    )
     this.#gauge('connections', 'Websockets', [], (set) => set(this.#now.connections))
     this.#gauge('connections_limit', 'How many websockets there may be; 0 is without limit', [], (set) =>
       set(this.#now.maxConnections),
@@ -92,37 +88,10 @@ export class Metrics {
       set(this.#now.pending),
     )
     this.#gauge('unsent_bytes', 'What waits for clients to read it', [], (set) => set(this.#now.unsentBytes))
-    this.#gauge('queued_commands', 'Commands that wait in the mailboxes of meetings', [], (set) =>
-      set(this.#now.queuedCommands),
-    )
     this.#gauge('database_connections', 'Connections to PostgreSQL', [], (set) =>
       set(this.#now.databaseConnections),
     )
     this.#total('log_entries_lost', 'Entries of the log that could not be written', () => this.#now.logLost)
-    this.#gauge('meetings', 'Meetings that are known here, by state', ['state'], (set) => {
-      for (const [state, count] of Object.entries(this.#now.meetings)) set(count, { state })
-    })
-    this.#gauge(
-      'people',
-      'Members in meetings: connected, or away for less than the grace time',
-      ['presence'],
-      (set) => {
-        for (const [presence, count] of Object.entries(this.#now.people)) set(count, { presence })
-      },
-    )
-    this.#gauge('chat_rooms', 'Chat rooms in which somebody is', [], (set) => set(this.#now.chat?.rooms ?? 0))
-    this.#gauge('chat_queued_lines', 'Lines that wait to be stored in chat rooms', [], (set) =>
-      set(this.#now.chat?.queued ?? 0),
-    )
-    this.#gauge('documents', 'Documents that somebody has open', [], (set) =>
-      set(this.#now.documents?.rooms ?? 0),
-    )
-    this.#gauge('document_queued_commands', 'Commands that wait in the mailboxes of documents', [], (set) =>
-      set(this.#now.documents?.queued ?? 0),
-    )
-    this.#gauge('document_held_bytes', "Bytes of clients' messages that wait to be done", [], (set) =>
-      set(this.#now.documents?.heldBytes ?? 0),
-    )
     this.#loop.enable()
     this.#gauge(
       'event_loop_delay_seconds',
@@ -138,56 +107,65 @@ export class Metrics {
     this.#process()
   }
 
+  /** Has what `table` names too; `stats` gives what its gauges read, null where the door is not served here. */
+  add<Stats, Name extends string>(
+    table: MetricTable<never, Stats, Name>,
+    stats: () => Stats | null,
+  ): Metrics<Name> {
+    for (const [name, { help, labels = [], perSecond = false }] of Object.entries<
+      MetricTable['counters'][string]
+    >(table.counters)) {
+      const known = this.#counters.get(name)
+      this.#counters.set(name, {
+        counter: known?.counter ?? this.#counter(name, help, [...labels]),
+        perSecond,
+      })
+      if (perSecond) this.#pulse.counts(name)
+    }
+    let now = stats()
+    this.#refreshes.push(() => {
+      now = stats()
+    })
+    for (const [name, gauge] of Object.entries(table.gauges)) {
+      const { help, label } = gauge
+      this.#gauge(name, help, label === undefined ? [] : [label], (set) => {
+        const found = gauge.read(now)
+        if (typeof found === 'number') set(found)
+        else for (const [word, count] of Object.entries(found)) set(count, { [label ?? '']: word })
+      })
+    }
+    for (const [name, read] of Object.entries(table.series ?? {}))
+      this.#pulse.reads(name, () => read(stats()))
+    this.#tables.push(table)
+    return this.#metrics
+  }
+
   /** Counts what the log is told. */
   count(entry: LogEntry): void {
     this.#logEntries.inc({ level: entry.level, event: entry.event })
-    const { event } = entry
-    if (event === 'entered') this.#entries.inc({ result: entry.arrival, reason: '' })
-    else if (event === 'refused') this.#entries.inc({ result: 'refused', reason: entry.reason })
-    else if (event === 'ended') this.#disconnects.inc({ reason: entry.how })
-    else if (event === 'connectionRefused') this.#refused.inc({ reason: entry.reason })
-    else if (event === 'originRefused') this.#refused.inc({ reason: 'origin' })
-    else if (event === 'slowReader') this.#slowReaders.inc()
-    else if (event === 'entryFailed') this.databaseFailed()
+    this.#countOwn(entry as ServerEntry)
+    for (const table of this.#tables) {
+      const [name = '', labels = {}] = table.counted?.(entry) ?? []
+      this.#counters.get(name)?.counter.inc(labels)
+    }
   }
 
-  committed(milliseconds: number, { lines, votes }: { lines: number; votes: number }): void {
-    this.#commits.observe(milliseconds / 1000)
-    this.#lines.inc(lines)
-    this.#votes.inc(votes)
-    this.#pulse.committed(milliseconds, { lines, votes })
-  }
-
-  /** Of so many appends to documents, with so many bytes. */
-  appended(appends: number, bytes: number): void {
-    this.#appends.inc(appends)
-    this.#appendedBytes.inc(bytes)
+  #countOwn(entry: ServerEntry): void {
+    if (entry.event === 'connectionRefused') this.#refused.inc({ reason: entry.reason })
+    else if (entry.event === 'originRefused') this.#refused.inc({ reason: 'origin' })
+    else if (entry.event === 'slowReader') this.#slowReaders.inc()
+    else if (entry.event === 'entryFailed') this.#databaseFailures.inc()
   }
 
   refusedRequest(reason: RefusalReason): void {
     this.#requestsRefused.inc({ reason })
   }
 
-  databaseFailed(): void {
-    this.#databaseFailures.inc()
-  }
-
-  fannedOut(milliseconds: number, deliveries: number): void {
-    this.#fanOuts.observe(milliseconds / 1000)
-    this.#deliveries.inc(deliveries)
-    this.#pulse.fannedOut(milliseconds, deliveries)
-  }
-
-  /** `reason` is one of the texts that members get, of which there are so many and no more. */
-  rejected(reason: string): void {
-    this.#rejections.inc({ reason })
-  }
-
   /** `GET /metrics`. */
   routes(): Hono {
     const app = new Hono()
     app.get('/metrics', async (c) => {
-      this.#now = this.#census()
+      for (const refresh of this.#refreshes) refresh()
       return c.body(await this.#registry.metrics(), 200, { 'content-type': this.#registry.contentType })
     })
     return app
@@ -195,6 +173,32 @@ export class Metrics {
 
   close(): void {
     this.#loop.disable()
+  }
+
+  readonly #metrics: Metrics = {
+    committed: (milliseconds, stored) => {
+      this.#commits.observe(milliseconds / 1000)
+      this.#pulse.committed(milliseconds)
+      for (const name in stored) this.#stored(name, stored[name] ?? 0)
+    },
+    appended: (appends, bytes) => {
+      this.#stored('document_appends', appends)
+      this.#stored('document_bytes', bytes)
+    },
+    databaseFailed: () => this.#databaseFailures.inc(),
+    fannedOut: (milliseconds, deliveries) => {
+      this.#fanOuts.observe(milliseconds / 1000)
+      this.#deliveries.inc(deliveries)
+      this.#pulse.fannedOut(milliseconds, deliveries)
+    },
+    rejected: (reason) => this.#rejections.inc({ reason }),
+  }
+
+  #stored(name: string, count: number): void {
+    const known = this.#counters.get(name)
+    if (!known || count === 0) return
+    known.counter.inc(count)
+    if (known.perSecond) this.#pulse.counted(name, count)
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[] = []): Counter<Label> {

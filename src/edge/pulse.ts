@@ -6,69 +6,65 @@ const kept = 120
 const lookEveryMs = 50
 
 /** What a sample takes from elsewhere. */
-export type PulseCensus = {
+export type PulseStats = {
   connections: number
   unsentBytes: number
   databaseConnections: number
-  queuedCommands: number
-  people: Readonly<Record<'here' | 'away', number>>
 }
 
-/** What happened in `everyMs`, and how things were at its end. Latencies are milliseconds, null where there were none. */
-export type Sample = {
-  linesPerSecond: number
-  votesPerSecond: number
-  deliveriesPerSecond: number
-  commitP50: number | null
-  commitP99: number | null
-  fanOutP50: number | null
-  fanOutP99: number | null
-  /** How late a timer was. */
-  loopP99: number | null
-  cpuPercent: number
-  connections: number
-  people: number
-  queuedCommands: number
-  unsentBytes: number
-  databaseConnections: number
-  residentBytes: number
-  heapBytes: number
-}
+/**
+ * What happened in `everyMs`, and how things were at its end, by names: what is counted by the second, latencies in
+ * milliseconds (null where there were none), and figures of the moment.
+ */
+type Sample = Readonly<Record<string, number | null>>
 
 /** Equally long lists, oldest first, one for each figure. */
 export type History = {
   everySeconds: number
   /** When the newest sample was taken, in milliseconds since 1970. */
   at: number
-  series: { [Name in keyof Sample]: Sample[Name][] }
+  series: Readonly<Record<string, (number | null)[]>>
 }
 
 /** The figures of the last ten minutes, for whoever looks at the status page. */
 export class Pulse {
-  readonly #census: () => PulseCensus
+  readonly #stats: () => PulseStats
   readonly #samples: Sample[] = []
   readonly #commits = new Histogram()
   readonly #fanOuts = new Histogram()
   readonly #delays = new Histogram()
   readonly #timers: NodeJS.Timeout[]
   #looked = performance.now()
-  #lines = 0
-  #votes = 0
+  /** By name, since the last sample. */
+  readonly #counts = new Map<string, number>()
+  readonly #readings = new Map<string, () => number>()
   #deliveries = 0
   #cpu = process.cpuUsage()
   #began = performance.now()
   #at = Date.now()
 
-  constructor(census: () => PulseCensus) {
-    this.#census = census
+  constructor(stats: () => PulseStats) {
+    this.#stats = stats
     this.#timers = [setInterval(() => this.#take(), everyMs), setInterval(() => this.#look(), lookEveryMs)]
     for (const timer of this.#timers) timer.unref()
   }
 
-  committed(milliseconds: number, { lines, votes }: { lines: number; votes: number }): void {
+  /** From now on samples have `NAMEPerSecond`, of what `counted` is told. */
+  counts(name: string): void {
+    this.#counts.set(name, 0)
+  }
+
+  /** From now on samples have what `read` gives, under this name. */
+  reads(name: string, read: () => number): void {
+    this.#readings.set(name, read)
+  }
+
+  counted(name: string, count: number): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count)
+  }
+
+  committed(milliseconds: number): void {
     this.#commits.add(milliseconds)
-    this.#lines += lines
-    this.#votes += votes
   }
 
   fannedOut(milliseconds: number, deliveries: number): void {
@@ -78,11 +74,13 @@ export class Pulse {
 
   /** What has been sampled so far. */
   history(): History {
-    const names = Object.keys(this.#samples[0] ?? {}) as (keyof Sample)[]
     const series = Object.fromEntries(
-      names.map((name) => [name, this.#samples.map((sample) => sample[name])]),
+      Object.keys(this.#samples[0] ?? {}).map((name) => [
+        name,
+        this.#samples.map((sample) => sample[name] ?? null),
+      ]),
     )
-    return { everySeconds: everyMs / 1000, at: this.#at, series: series as History['series'] }
+    return { everySeconds: everyMs / 1000, at: this.#at, series }
   }
 
   close(): void {
@@ -101,10 +99,11 @@ export class Pulse {
     // Longer than it should be, where the loop was held up.
     const seconds = (now - this.#began) / 1000
     const { user, system } = process.cpuUsage(this.#cpu)
-    const { connections, unsentBytes, databaseConnections, queuedCommands, people } = this.#census()
+    const { connections, unsentBytes, databaseConnections } = this.#stats()
+    const counts = Array.from(this.#counts, ([name, count]) => [`${name}PerSecond`, round(count / seconds)])
+    const readings = Array.from(this.#readings, ([name, read]) => [name, read()])
     this.#samples.push({
-      linesPerSecond: round(this.#lines / seconds),
-      votesPerSecond: round(this.#votes / seconds),
+      ...(Object.fromEntries(counts) as Sample),
       deliveriesPerSecond: round(this.#deliveries / seconds),
       commitP50: round(this.#commits.quantile(0.5)),
       commitP99: round(this.#commits.quantile(0.99)),
@@ -113,15 +112,13 @@ export class Pulse {
       loopP99: round(this.#delays.quantile(0.99)),
       cpuPercent: round((user + system) / 1e4 / seconds),
       connections,
-      people: people.here + people.away,
-      queuedCommands,
+      ...(Object.fromEntries(readings) as Sample),
       unsentBytes,
       databaseConnections,
       ...memoryInUse(),
     })
     if (this.#samples.length > kept) this.#samples.shift()
-    this.#lines = 0
-    this.#votes = 0
+    for (const name of this.#counts.keys()) this.#counts.set(name, 0)
     this.#deliveries = 0
     this.#commits.clear()
     this.#fanOuts.clear()

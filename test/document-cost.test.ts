@@ -36,9 +36,9 @@ async function open(id: string, options: InitOptions = {}): Promise<Zwibbler> {
 const binary = (bytes: Buffer): Buffer => clientFrame(bytes, { opcode: opcodes.binary })
 
 /** A client for frames that come in one go. */
-async function flooder(id: string): Promise<RawWebSocket> {
+async function flooder(id: string, options: InitOptions = {}): Promise<RawWebSocket> {
   const raw = await openRawWebSocket(plenum.port, '/socket')
-  raw.connection.write(binary(initMessage(id)))
+  raw.connection.write(binary(initMessage(id, options)))
   await raw.reachesServer()
   return raw
 }
@@ -144,6 +144,34 @@ suite('no turn of the event loop is long, whatever one client does', () => {
     await again.hears('keys', 1, 20_000)
     again.leave()
   })
+  for (const [name, stay, keys] of [
+    ['198 who own 50 keys each leave at the same moment', 0, 50],
+    ['100 who own 99 keys each leave at the same moment, 98 who stay have another maximum each', 98, 99],
+  ] as const)
+    measure(name, async () => {
+      const id = newId()
+      const watcher = await open(id)
+      const names = { set: new Set<string>(), gone: new Set<string>() }
+      watcher.onHeard = (heard) => {
+        if (heard.type !== 'keys') return
+        for (const { name, value } of heard.keys) names[value === '' ? 'gone' : 'set'].add(name)
+      }
+      const others = await Promise.all(
+        Array.from({ length: 198 }, (_, n) => flooder(id, { longest: n < stay ? 64 + n : 0 })),
+      )
+      const owners = others.slice(stay)
+      for (const [n, { connection }] of owners.entries())
+        for (let k = 0; k < keys; k++) {
+          const key = { stored: false, old: 0, version: 1, name: `${n} ${k}`, value: 'v' }
+          connection.write(binary(setKeyMessage(key)))
+        }
+      await until('all are set', () => names.set.size === owners.length * keys, 20_000)
+      await loop()
+      await Promise.all(owners.map(({ connection }) => connection.reset()))
+      await until('it hears of their end', () => names.gone.size === names.set.size, 20_000)
+      for (const { connection } of others) void connection.reset()
+      watcher.leave()
+    })
   measure('what has piled up behind a slow commit', async () => {
     const id = newId()
     const watcher = await open(id)

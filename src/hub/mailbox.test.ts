@@ -85,3 +85,27 @@ test('a consumer that rejects is reported once and gets nothing more', async () 
   assert.equal(errors.length, 1)
   assert.equal(runs, 1)
 })
+
+test('in one turn of the event loop one portion is handed over, also where nothing has to be waited for', async () => {
+  let turn = 0
+  const turns: number[] = []
+  const mailbox = new Mailbox<string>({
+    async consume() {
+      turns.push(turn)
+      return 1
+    },
+    onError: unexpected,
+    limit: 10,
+  })
+  const next = (): void => {
+    turn++
+    if (mailbox.size > 0) setImmediate(next)
+  }
+  setImmediate(next)
+  mailbox.push('a', 'b')
+  await Promise.resolve()
+  // The mailbox has had time to run empty, and has something to do again in the same turn.
+  mailbox.push('c')
+  await mailbox.idle()
+  assert.equal(new Set(turns).size, 3, turns.join(' '))
+})

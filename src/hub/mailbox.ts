@@ -1,12 +1,15 @@
 /**
  * A serial queue. Its consumer is handed everything that has piled up and says how many jobs from the front it took,
- * so that one commit can carry many commands (group commit) while a lone one never waits for company.
+ * so that one commit can carry many commands (group commit) while a lone one never waits for company. It is handed one
+ * portion in a turn of the event loop: what bounds a portion bounds what a turn costs.
  */
 export class Mailbox<Job> {
   readonly #jobs: Job[] = []
   readonly #consume: (jobs: readonly Job[]) => Promise<number>
   readonly #onError: (error: unknown) => void
   readonly #limit: number
+  /** Until the turn ends in which a portion was handed over. */
+  #turn: Promise<void> | null = null
   #running = false
   #closed = false
   #whenIdle: (() => void)[] = []
@@ -57,6 +60,11 @@ export class Mailbox<Job> {
     this.#running = true
     try {
       while (this.#jobs.length > 0) {
+        if (this.#turn) {
+          await this.#turn
+          continue
+        }
+        this.#turn = this.#nextTurn()
         const taken = await this.#consume(this.#jobs)
         this.#jobs.splice(0, taken)
       }
@@ -66,5 +74,15 @@ export class Mailbox<Job> {
       this.#running = false
       for (const resolve of this.#whenIdle.splice(0)) resolve()
     }
+  }
+
+  /** Resolves in the next turn of the event loop. */
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turn = null
+        resolve()
+      })
+    })
   }
 }

@@ -6,6 +6,7 @@ import { freePort } from '../demo/port.ts'
 import { assertAccessible, launchChromium, noChromium, openPage, picture } from './support/browser.ts'
 import { invite } from './support/chatter.ts'
 import { createDatabase } from './support/database.ts'
+import { hold } from './support/hold.ts'
 import { currentRuntime, startPlenum } from './support/server.ts'
 import { until } from './support/until.ts'
 
@@ -96,6 +97,41 @@ suite('the chat page', { skip }, async () => {
     await shows(page, 'before', 'meanwhile')
     await page.getByLabel('Your message').press('Enter')
     await shows(page, 'before', 'meanwhile', 'kept')
+  })
+
+  test('what waits and what is being written outlive the page, in each tab, and are said once', async (t) => {
+    const room = ++lastRoom
+    const address = `?session_key=${await invite(sql, 'Alice', room)}`
+    const page = await visit(t, address)
+    await post(room, 'App', 'before')
+    await shows(page, 'before')
+    const held = await hold(db.url, (tx) => tx`lock table chat.log in share mode`)
+    const message = page.getByLabel('Your message')
+    for (const text of ['waits', 'waits too']) {
+      await message.fill(text)
+      await message.press('Enter')
+    }
+    await message.fill('half a sent')
+    await page.locator('.pending', { hasText: 'Being sent' }).nth(1).waitFor()
+    await page.reload()
+    const other = await page.context().newPage()
+    await other.goto(plenum.url(`/chat${address}`))
+    for (const each of [page, other]) {
+      await shows(each, 'before')
+      await until(
+        'it shows what waits',
+        async () => (await each.locator('.pending .text').allTextContents()).join() === 'waits,waits too',
+      )
+      assert.equal(await each.getByLabel('Your message').inputValue(), 'half a sent')
+    }
+    await held.commit()
+    for (const each of [page, other]) {
+      await shows(each, 'before', 'waits', 'waits too')
+      await each.locator('.pending').first().waitFor({ state: 'detached' })
+    }
+    await page.reload()
+    await shows(page, 'before', 'waits', 'waits too')
+    assert.equal(await page.locator('.pending').count(), 0)
   })
 
   test('without a good key it says so', async (t) => {

@@ -13,6 +13,7 @@ import {
   type Visit,
 } from './support/browser.ts'
 import { createDatabase } from './support/database.ts'
+import { hold } from './support/hold.ts'
 import { manage } from './support/manage.ts'
 import { refuseWrites } from './support/refuse.ts'
 import { currentRuntime, startPlenum } from './support/server.ts'
@@ -400,6 +401,22 @@ suite('the page for sketches', { skip }, async () => {
       assert.equal(status, 200)
       assert.match(String(headers['content-security-policy']), /^default-src 'none'; script-src 'sha256-/)
     })
+  })
+
+  test('what is not stored yet outlives the page, and is there once', async (t) => {
+    const sketch = newSketch()
+    const page = await visit(t, sketch)
+    const held = await hold(db.url, (tx) => tx`lock table plenum.document_part in share mode`)
+    await draw(page, [0.2, 0.2], [0.3, 0.3])
+    await draw(page, [0.4, 0.2], [0.5, 0.3])
+    await says(page, '2 strokes by 1 person')
+    await page.reload()
+    await says(page, '2 strokes by 1 person')
+    await held.commit()
+    const other = await visit(t, sketch)
+    await says(other, '2 strokes by 1 person')
+    await draw(page, [0.6, 0.2], [0.7, 0.3])
+    for (const each of [page, other]) await says(each, '3 strokes by 1 person')
   })
 
   test('it comes back by itself when the server was away, with every stroke once', async (t) => {

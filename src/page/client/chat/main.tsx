@@ -1,7 +1,9 @@
 import { type JSX, render } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useKept } from '../kit/kept.ts'
 import { sends } from '../kit/keys.ts'
 import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
+import { openVault, type Vault } from '../kit/vault.ts'
 import { badRequestCode, type Line, type Pending, refusedCode, type Talk, TalkSession } from './talk.ts'
 import { textsFor } from './texts.ts'
 
@@ -25,9 +27,11 @@ function takeKey(): string | null {
   return given ?? keptInTab(stored)
 }
 
-function App({ talk, session }: { talk: Talk; session: TalkSession }): JSX.Element {
+type AppProps = { talk: Talk; session: TalkSession; vault: Vault }
+
+function App({ talk, session, vault }: AppProps): JSX.Element {
   const { phase, user, error } = talk
-  const [text, write] = useState('')
+  const [text, write] = useKept(vault, 'draft', '')
   const edit = ({ id, message }: Pending): void => {
     session.discard(id)
     write(text.trim() === '' ? message : `${text}\n${message}`)
@@ -269,8 +273,9 @@ const key = takeKey()
 if (page && key === null) render(<p class="fault alone">{texts.noKey}</p>, page)
 else if (page && key !== null) {
   const announce = createAnnouncer()
-  const session = new TalkSession(new URL(location.href), key, (talk, news) => {
-    render(<App talk={talk} session={session} />, page)
+  const vault = openVault(`chat ${key}`)
+  const session = new TalkSession({ page: new URL(location.href), key, vault }, (talk, news) => {
+    render(<App talk={talk} session={session} vault={vault} />, page)
     announce(news, talk)
   })
   session.start()

@@ -1,6 +1,7 @@
 import { steadyNow } from '../kit/clock.ts'
 import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
 import { randomId } from '../kit/id.ts'
+import type { Vault } from '../kit/vault.ts'
 
 export type Line = { id: number; time: string; user: string; message: string }
 
@@ -52,15 +53,29 @@ const freshMs = 3_600_000
 const mostTries = 4
 const againMs = 2000
 
+const keptName = 'pending'
+
+/** What another page has left: how long ago, nobody knows where it did not know the time itself. */
+const ofAnotherPage = (one: Pending): Pending =>
+  one.state === 'sending' && one.madeAt === null ? { ...one, state: 'unsure' } : { ...one, tries: 0 }
+
+const without =
+  (id: string) =>
+  (pending: readonly Pending[]): readonly Pending[] =>
+    pending.filter((one) => one.id !== id)
+
 /** The page's side of a chat: one websocket at a time, and what has come by it. */
 export class TalkSession {
   talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null, code: 0 }
   readonly #address: URL
+  readonly #vault: Vault
   readonly #changed: (talk: Talk, news: readonly Line[]) => void
   readonly #heartbeat: Heartbeat
   #socket: WebSocket | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #attempt = 0
+  /** What this tab sends: its own, and what it found when it came in. All tabs show what waits in one of them. */
+  readonly #own = new Set<string>()
   /** The message that waits for its answer: one at a time, so that they stay in order. */
   #underWay: string | null = null
   #again: ReturnType<typeof setTimeout> | undefined
@@ -71,11 +86,18 @@ export class TalkSession {
   #showing = false
 
   /** `changed` is told of each change, with the lines that are new in it. */
-  constructor(page: URL, key: string, changed: (talk: Talk, news: readonly Line[]) => void) {
+  constructor(
+    { page, key, vault }: { page: URL; key: string; vault: Vault },
+    changed: (talk: Talk, news: readonly Line[]) => void,
+  ) {
     this.#address = new URL('ws/chat', page)
     this.#address.protocol = page.protocol.replace('http', 'ws')
     this.#address.search = new URLSearchParams({ session_key: key, ids: '1' }).toString()
+    this.#vault = vault
     this.#changed = changed
+    const pending = this.#kept().map(ofAnotherPage)
+    if (pending.length > 0) vault.write(keptName, pending)
+    this.talk = { ...this.talk, pending }
     this.#heartbeat = new Heartbeat({
       ask: () => this.#socket?.send(JSON.stringify({ ping: true })),
       awaits: () => this.#underWay !== null,
@@ -85,6 +107,7 @@ export class TalkSession {
 
   start(): void {
     this.#connect()
+    this.#vault.watch(keptName, () => this.#update({ pending: this.#kept() }))
     this.#heartbeat.start()
     onWake(() => {
       this.#ahead = null
@@ -106,18 +129,20 @@ export class TalkSession {
       madeAt: this.#now(),
       tries: 0,
     }
-    this.#update({ pending: [...this.talk.pending, entry], error: null })
+    this.#own.add(entry.id)
+    this.#changePending((pending) => [...pending, entry], { error: null })
     this.#sendDue()
   }
 
   /** Sends what was not taken, or may not have been. It is the same message: it is said once. */
   sayAgain(id: string): void {
+    this.#own.add(id)
     this.#change(id, { state: 'sending', madeAt: this.#now(), tries: 0 }, { error: null })
     this.#sendDue()
   }
 
   discard(id: string): void {
-    this.#update({ pending: this.talk.pending.filter((one) => one.id !== id), error: null })
+    this.#changePending(without(id), { error: null })
   }
 
   #now(): number | null {
@@ -161,18 +186,19 @@ export class TalkSession {
     this.#attempt = 0
     this.#heartbeat.entered()
     const now = this.#now() ?? 0
-    const pending = this.talk.pending.map((one): Pending => {
+    const grown = (one: Pending): Pending => {
       const isOld = one.state === 'sending' && now - (one.madeAt ?? now) > freshMs
       return isOld ? { ...one, state: 'unsure' } : one
-    })
-    this.#update({ phase: 'in', user, pending })
+    }
+    this.#changePending((pending) => pending.map(grown), { phase: 'in', user })
+    for (const { id } of this.talk.pending) this.#own.add(id)
     this.#sendDue()
   }
 
   #stored(id: string): void {
     this.#answered(id)
     // Its line has come before: from one to the next moment it stands there.
-    this.#show(this.talk.pending.filter((one) => one.id !== id))
+    this.#show(id)
     this.#sendDue()
   }
 
@@ -202,19 +228,21 @@ export class TalkSession {
   #sendDue(): void {
     const socket = this.#socket
     if (this.talk.phase !== 'in' || socket?.readyState !== WebSocket.OPEN || this.#underWay !== null) return
-    const next = this.talk.pending.find(({ state }) => state === 'sending')
+    const next = this.talk.pending.find(({ id, state }) => state === 'sending' && this.#own.has(id))
     if (!next) return
     this.#underWay = next.id
     socket.send(JSON.stringify({ message: next.message, id: next.id }))
   }
 
-  #show(pending = this.talk.pending): void {
+  /** `stored`: the line that is shown from now on, and waits no more. */
+  #show(stored: string | null = null): void {
     this.#showing = false
     const known = new Set(this.talk.lines.map(({ id }) => id))
     const news = this.#arrived.filter(({ id }) => !known.has(id))
     this.#arrived = []
     const lines = [...this.talk.lines, ...news].sort((a, b) => a.id - b.id).slice(-mostLines)
-    this.#update({ lines, pending }, news)
+    if (stored === null) this.#update({ lines }, news)
+    else this.#changePending(without(stored), { lines }, news)
   }
 
   /** Does not wait for a closing that nobody may answer. */
@@ -233,8 +261,8 @@ export class TalkSession {
     this.#underWay = null
     clearTimeout(this.#again)
     if (finalCodes.includes(code)) {
-      const pending = this.talk.pending.map((one): Pending => ({ ...one, state: 'unsure' }))
-      return this.#update({ phase: 'refused', pending, code })
+      const unsure = (one: Pending): Pending => ({ ...one, state: 'unsure' })
+      return this.#changePending((pending) => pending.map(unsure), { phase: 'refused', code })
     }
     const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting' })
@@ -242,8 +270,27 @@ export class TalkSession {
   }
 
   #change(id: string, change: Partial<Pending>, more: Partial<Talk> = {}): void {
-    const pending = this.talk.pending.map((one) => (one.id === id ? { ...one, ...change } : one))
-    this.#update({ ...more, pending })
+    this.#changePending(
+      (pending) => pending.map((one) => (one.id === id ? { ...one, ...change } : one)),
+      more,
+    )
+  }
+
+  #kept(): readonly Pending[] {
+    return this.#vault.read<readonly Pending[]>(keptName, [])
+  }
+
+  /** What waits is kept before it is shown, and outlives the page. Other tabs may have changed it meanwhile. */
+  #changePending(
+    change: (pending: readonly Pending[]) => readonly Pending[],
+    more: Partial<Talk> = {},
+    news: readonly Line[] = [],
+  ): void {
+    const before = this.#kept()
+    const pending = change(before)
+    if (pending.length > 0 || before.length > 0)
+      this.#vault.write(keptName, pending.length > 0 ? pending : null)
+    this.#update({ ...more, pending }, news)
   }
 
   #update(change: Partial<Talk>, news: readonly Line[] = []): void {

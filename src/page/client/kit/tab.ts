@@ -1,10 +1,13 @@
 /**
  * What a page keeps for as long as its tab lives, also when it is loaded anew. Where a browser stores nothing for the site
- * it stands with the entry in the tab's history, and where that is refused too the page works on without.
+ * it stands with the entry in the tab's history, and where that is refused too the page works on without. Null: nothing any more.
  */
-export function keepInTab(name: string, value: string): void {
+export function keepInTab(name: string, value: string | null): void {
   try {
-    sessionStorage.setItem(name, value)
+    if (value === null) sessionStorage.removeItem(name)
+    else sessionStorage.setItem(name, value)
+    const { [name]: earlier, ...state } = entryState()
+    if (earlier !== undefined) replaceAddress(location.href, state)
   } catch {
     replaceAddress(location.href, { ...entryState(), [name]: value })
   }

@@ -1,6 +1,7 @@
 import { createContext } from 'preact'
 import { useContext, useEffect, useState } from 'preact/hooks'
 import { steadyNow } from '../kit/clock.ts'
+import { useKept as useKeptIn } from '../kit/kept.ts'
 import type { Vault } from '../kit/vault.ts'
 import type { MeetingSession } from './session.ts'
 import type { Texts } from './texts/texts.ts'
@@ -33,19 +34,9 @@ export function useMedia(query: string): boolean {
   return matches
 }
 
-/** A value that the browser keeps, the same in all tabs; what is as at `first` need not be kept. */
-export function useKept<Value>(name: string, first: Value): [Value, (value: Value) => void] {
-  const { vault } = useTools()
-  const [value, set] = useState(() => vault.read(name, first))
-  useEffect(() => vault.watch(name, () => set(vault.read(name, first))), [])
-  return [
-    value,
-    (next) => {
-      set(next)
-      vault.write(name, next === first ? null : next)
-    },
-  ]
-}
+/** A value that the browser keeps for the meeting. */
+export const useKept = <Value>(name: string, first: Value): [Value, (value: Value) => void] =>
+  useKeptIn(useTools().vault, name, first)
 
 const colors = new Set(Array.from({ length: 10 }, (_, digit) => String(digit)))
 

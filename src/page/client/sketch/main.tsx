@@ -181,7 +181,13 @@ window.addEventListener('hashchange', () => {
   if (givenName() !== name) location.reload()
 })
 if (page) {
-  const session = new SketchSession({ page: new URL(location.href), id: name, by }, (sketch, news) => {
+  const keptName = `sketch: unsent of ${name}`
+  const keeping = {
+    read: () => keptInTab(keptName),
+    write: (lines: string | null) => keepInTab(keptName, lines),
+  }
+  const given = { page: new URL(location.href), id: name, by, keeping }
+  const session = new SketchSession(given, (sketch, news) => {
     render(<App sketch={sketch} session={session} />, page)
     announcer.tell(news)
   })

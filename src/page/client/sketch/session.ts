@@ -37,6 +37,11 @@ const longestWaitMs = 15_000
 const pointerMs = 50
 /** So much is appended at once at most, in characters. */
 const mostAtOnce = 1_000_000
+/** So much of what is not stored yet outlives the page, in characters: what was done first. */
+const mostKept = 250_000
+
+/** Where a page finds what the one before it has not got stored, as lines of the document. */
+export type Keeping = { read: () => string | null; write: (lines: string | null) => void }
 
 /**
  * The page's side of a document: one websocket at a time. What is drawn shows at once and is appended where the document
@@ -56,6 +61,7 @@ export class SketchSession {
   readonly #address: URL
   readonly #id: string
   readonly #by: string
+  readonly #keeping: Keeping
   readonly #changed: (sketch: Sketch, news: readonly Entry[]) => void
   readonly #heartbeat: Heartbeat
   #socket: WebSocket | null = null
@@ -79,7 +85,7 @@ export class SketchSession {
 
   /** `changed` is told of each change, with what others have done since. */
   constructor(
-    given: { page: URL; id: string; by: string },
+    given: { page: URL; id: string; by: string; keeping: Keeping },
     changed: (sketch: Sketch, news: readonly Entry[]) => void,
   ) {
     this.#address = new URL('../socket', given.page)
@@ -88,7 +94,10 @@ export class SketchSession {
     this.#id = given.id
     this.#by = given.by
     this.#pointer = { by: given.by, color: 0, x: null, y: null, drawing: 0 }
+    this.#keeping = given.keeping
     this.#changed = changed
+    const kept = (given.keeping.read() ?? '').split('\n').map(parseLine)
+    this.sketch = { ...this.sketch, pending: kept.filter((entry) => entry !== null) }
     this.#heartbeat = new Heartbeat({
       // The protocol has no other question that changes nothing: its key has another version, so that this is refused.
       ask: () =>
@@ -298,8 +307,21 @@ export class SketchSession {
   }
 
   #update(change: Partial<Sketch>, news: readonly Entry[] = []): void {
-    this.sketch = { ...this.sketch, ...change }
+    const before = this.sketch
+    this.sketch = { ...before, ...change }
+    if (this.sketch.pending !== before.pending || this.sketch.phase === 'gone') this.#keep()
     this.#changed(this.sketch, news)
+  }
+
+  /** What belongs to a sketch that is no more is for no other one. */
+  #keep(): void {
+    let lines = ''
+    for (const entry of this.sketch.phase === 'gone' ? [] : this.sketch.pending) {
+      const line = lineOf(entry)
+      if (lines.length + line.length > mostKept) break
+      lines += line
+    }
+    this.#keeping.write(lines === '' ? null : lines)
   }
 }
 

@@ -58,7 +58,8 @@ function toUtc(text: string): string | null {
   const [, day, time = '00:00', zone = 'Z'] = isoTime.exec(text) ?? []
   const at = new Date(`${day}T${time}${zone.replace(' ', '+')}`)
   // A day that its month does not have would be taken for one of the next.
-  return Number.isNaN(at.getTime()) || new Date(`${day}T00:00Z`).toISOString().slice(0, 10) !== day
-    ? null
-    : at.toISOString()
+  if (Number.isNaN(at.getTime()) || new Date(`${day}T00:00Z`).toISOString().slice(0, 10) !== day) return null
+  const utc = at.toISOString()
+  // PostgreSQL has no year 0, and writes those of more than four digits in another way.
+  return /^(?!0000)\d{4}-/.test(utc) ? utc : null
 }

@@ -29,6 +29,7 @@ const reserved: [what: string, (text: string) => string][] = [
   ['with invisible characters, very many of them', (text) => text.replace('m', '\u200b'.repeat(9_000) + 'm')],
   ['in full width', (text) => inForm(text, 0xff41)],
   ['in bold of mathematics', (text) => inForm(text, 0x1d41a)],
+  ['in bold of mathematics, each letter', (text) => inForm(text.toLowerCase(), 0x1d41a).replaceAll(' ', '')],
   ['in circles', (text) => inForm(text, 0x24d0)],
   ['with a ligature', (text) => text.replace('fi', '\ufb01')],
 ]

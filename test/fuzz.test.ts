@@ -19,7 +19,12 @@ import { Deadline, patience } from './support/patience.ts'
 const seed = Number(process.env['PLENUM_FUZZ_SEED'] ?? randomInt(2 ** 31))
 
 // In each of two rounds.
-const [requests, frames] = currentRuntime() === 'node' ? [5000, 50_000] : [3000, 30_000]
+const [requests, frames] =
+  process.env['PLENUM_LONG'] === '1'
+    ? [10_000, 100_000]
+    : currentRuntime() === 'node'
+      ? [2400, 24_000]
+      : [1200, 12_000]
 
 const requesters = 16
 const hostilesPerMeeting = 4

@@ -52,8 +52,20 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => in
 await removeLeftovers()
 const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
 const ofPatience = join(folder, 'patience')
-// A zone that is neither the process's nor UTC: whoever mixes up two clocks is found out.
-const cluster = await openPostgres({ folder, durable: false, settings: { timezone: 'Europe/Stockholm' } })
+const cluster = await openPostgres({
+  folder,
+  durable: false,
+  settings: {
+    // A zone that is neither the process's nor UTC: whoever mixes up two clocks is found out.
+    timezone: 'Europe/Stockholm',
+    // Nothing is kept, and hundreds of databases would be visited for nothing.
+    autovacuum: 'off',
+    wal_level: 'minimal',
+    max_wal_senders: '0',
+    max_wal_size: '4GB',
+    checkpoint_timeout: '1h',
+  },
+})
 Object.assign(process.env, {
   PLENUM_TEST_PG: cluster.url('postgres'),
   PLENUM_TEST_PATIENCE: ofPatience,

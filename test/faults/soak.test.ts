@@ -23,7 +23,7 @@ import { Deadline, patience } from '../support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
-const seconds = Number(process.env['PLENUM_SOAK_SECONDS'] ?? (isLong ? 1800 : 120))
+const seconds = Number(process.env['PLENUM_SOAK_SECONDS'] ?? (isLong ? 1800 : 60))
 
 const speakers = [0, 1, 2, 3, 4]
 const guests = [5, 6, 7, 8, 9]

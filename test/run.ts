@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { folderOwner, openPostgres } from '../demo/postgres.ts'
-import { createTemplate } from './support/database.ts'
+import { copyCluster, createTemplate } from './support/database.ts'
 import { idleMeter } from './support/idle.ts'
 import { patience, tellSlowness } from './support/patience.ts'
 import type { Runtime } from './support/server.ts'
@@ -19,7 +19,7 @@ import { isSummary, Tally } from './support/tally.ts'
  * the doors are the same code in both, and are played on Node only, unless files are named.
  */
 const playedOnDeno = (
-  'bundle chat commands conformance database document fuzz guards log metrics ' +
+  'bundle chat commands conformance document fuzz guards log metrics ' +
   'plenum-v1 reload restart standby systemd tls'
 ).split(' ')
 
@@ -52,6 +52,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => in
 await removeLeftovers()
 const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
 const ofPatience = join(folder, 'patience')
+const pristine = join(folder, 'pristine')
 const cluster = await openPostgres({
   folder,
   durable: false,
@@ -69,6 +70,7 @@ const cluster = await openPostgres({
 Object.assign(process.env, {
   PLENUM_TEST_PG: cluster.url('postgres'),
   PLENUM_TEST_PATIENCE: ofPatience,
+  PLENUM_TEST_PRISTINE: pristine,
   PLENUM_LONG: options.long ? '1' : '',
 })
 
@@ -78,6 +80,10 @@ const measuring = new AbortController()
 let measured = Promise.resolve()
 try {
   await createTemplate(cluster)
+  // Tests that stop, crash or freeze a PostgreSQL have copies of it.
+  await cluster.stop('fast')
+  await copyCluster(cluster.folder, pristine)
+  await cluster.start()
   await measureSlowness(3)
   measured = keepMeasuring()
   await runJobs()
@@ -148,7 +154,7 @@ async function listJobs(): Promise<Job[]> {
   // A process for each of the unit tests would take longer than the tests.
   const together = []
   for (const file of units)
-    if ((await readFile(file, 'utf8')).includes('openPostgres'))
+    if ((await readFile(file, 'utf8')).includes('createCluster'))
       jobs.push({ name: file, files: [file], runtime: 'node' })
     else together.push(file)
   if (together.length > 0)

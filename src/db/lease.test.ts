@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
+import { createCluster } from '../../test/support/database.ts'
 import { parseDatabaseUrl } from './conninfo.ts'
 import { Lease } from './lease.ts'
 import { openPool } from './pool.ts'
 import { lockSpace, locks, migrate } from './schema.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plenum-lease-'))
 let pg: Postgres
 let sql: Sql
 
@@ -24,15 +20,14 @@ const open = (): Sql =>
   })
 
 before(async () => {
-  pg = await openPostgres({ folder, durable: false })
+  pg = (await createCluster()).postgres
   sql = open()
   await migrate(sql)
 })
 
 after(async () => {
   await sql?.end({ timeout: 1 })
-  await pg?.stop('immediate')
-  rmSync(folder, { recursive: true, force: true })
+  await pg?.remove()
 })
 
 type Event = ['gained', string] | ['lost'] | ['waits', string]

@@ -1,31 +1,28 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chownSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chownSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Sql } from 'postgres'
-import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
+import { createCluster } from '../../test/support/database.ts'
 import { patience } from '../../test/support/patience.ts'
 import { parseDatabaseUrl } from './conninfo.ts'
 import { isUnavailable } from './failure.ts'
 import { describeError, openPool } from './pool.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plenum-pool-'))
 const opened: Sql[] = []
 let pg: Postgres
 
 before(async () => {
   const library = readFileSync(new URL('connection.js', import.meta.resolve('postgres')), 'utf8')
   assert.ok(library.includes('socket === null'), 'the library is not repaired: npm run postinstall')
-  pg = await openPostgres({ folder, durable: false })
+  pg = (await createCluster()).postgres
 })
 
 after(async () => {
   await Promise.all(opened.map((sql) => sql.end({ timeout: 1 })))
-  await pg?.stop('immediate')
-  rmSync(folder, { recursive: true, force: true })
+  await pg?.remove()
 })
 
 const readFile = (path: string): string | null => {
@@ -316,7 +313,7 @@ test('a server that does not answer any more is given up, and used again when it
 })
 
 function authority(name: string): string {
-  const path = join(folder, name)
+  const path = join(pg.folder, name)
   openssl(['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`], path)
   return path
 }
@@ -326,7 +323,7 @@ function openssl(args: string[], path: string): void {
 }
 
 function serverCertificate(root: string): void {
-  const path = join(folder, 'server')
+  const path = join(pg.folder, 'server')
   openssl(['req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost'], path)
   execFileSync(
     'openssl',
@@ -335,7 +332,7 @@ function serverCertificate(root: string): void {
     ),
     { stdio: 'pipe' },
   )
-  const { uid, gid } = statSync(join(folder, 'data'))
+  const { uid, gid } = statSync(join(pg.folder, 'data'))
   for (const file of [`${path}.key`, `${path}.crt`]) chownSync(file, uid, gid)
 }
 
@@ -357,8 +354,8 @@ test('TLS is asked for, and the certificate is checked, as sslmode says', async 
   })
 
   for (const setting of [
-    `ssl_cert_file = '${join(folder, 'server.crt')}'`,
-    `ssl_key_file = '${join(folder, 'server.key')}'`,
+    `ssl_cert_file = '${join(pg.folder, 'server.crt')}'`,
+    `ssl_key_file = '${join(pg.folder, 'server.key')}'`,
     'ssl = on',
   ])
     await pg.exec('postgres', `alter system set ${setting}`)

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, beforeEach, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { pgeuSchema } from '../../demo/association.ts'
-import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
+import { createCluster } from '../../test/support/database.ts'
 import { parseDatabaseUrl } from '../db/conninfo.ts'
 import { createAssociation } from '../../test/support/database.ts'
 import { leaveOutRows } from '../../test/support/refuse.ts'
@@ -20,12 +17,11 @@ import { Poller } from './poller.ts'
 import { allowEntry, deleteBan, insertOperatorsBan } from './operate.ts'
 import { beginReading, commit, Conflict, type Fence, readMeeting } from './store.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'plenum-store-'))
 let pg: Postgres
 let sql: Sql
 
 before(async () => {
-  pg = await openPostgres({ folder, durable: false })
+  pg = (await createCluster()).postgres
   const options = parseDatabaseUrl(pg.url('postgres'), {}, { osUser: '', home: '', readFile: () => null })
   sql = openPool(options, { max: 2, timezone: null })
   await sql.unsafe(pgeuSchema)
@@ -34,8 +30,7 @@ before(async () => {
 
 after(async () => {
   await sql?.end({ timeout: 1 })
-  await pg?.stop('immediate')
-  rmSync(folder, { recursive: true, force: true })
+  await pg?.remove()
 })
 
 async function addMeeting(lines: number): Promise<number> {

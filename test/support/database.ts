@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import postgres from 'postgres'
 import type { Sql } from 'postgres'
 import { newKey, pgeuSchema } from '../../demo/association.ts'
@@ -97,13 +99,22 @@ export async function createCluster(
   settings: Record<string, string> = {},
 ): Promise<{ postgres: Postgres; createDatabase(): Promise<Database>; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'plenum-test-'))
+  const pristine = process.env['PLENUM_TEST_PRISTINE']
+  if (pristine) await copyCluster(pristine, folder)
   const cluster = await openPostgres({ folder, durable: false, settings })
-  await createTemplate(cluster)
+  if (!pristine) await createTemplate(cluster)
   return {
     postgres: cluster,
     createDatabase: () => createDatabase(cluster.url('postgres')),
     remove: () => cluster.remove(),
   }
+}
+
+/** Copies what a stopped PostgreSQL has in `from`: that takes a tenth of the time of making it anew. */
+export async function copyCluster(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true })
+  // Its files belong to the account that PostgreSQL runs as.
+  await promisify(execFile)('cp', ['-a', join(from, 'data'), join(from, 'password'), to])
 }
 
 /** Makes n members and returns them. */

@@ -2,14 +2,12 @@ import { X509Certificate } from 'node:crypto'
 import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
-import { checkChat, migrateChat } from './chat/schema.ts'
 import type { Config, MemberCommand } from './config/config.ts'
 import { publicStatus } from './config/server-flags.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
-import { checkRights, migrate } from './db/schema.ts'
-import { checkWritable, tryWrites } from './db/trial.ts'
+import { checkWritable } from './db/trial.ts'
 import { anonymousDocuments } from './document/flags.ts'
 import type { ListenAddress } from './edge/address.ts'
 import { describeAddress, obstacle } from './edge/listen.ts'
@@ -26,6 +24,7 @@ import {
   listMeetings,
   type MemberName,
 } from './meeting/operate.ts'
+import { checkDoors, checkTables, makeTables, migrateDoors, tryDoors } from './setup.ts'
 
 /** What a command has to say, and whether it did what it was asked. */
 export type Outcome = { text: string; ok: boolean }
@@ -45,16 +44,15 @@ async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): 
   }
 }
 
-/** `plenum migrate`: brings schema plenum up to date, and makes the chat's tables where they are asked for and missing. */
+/** `plenum migrate`: brings schema plenum up to date, and makes tables of doors where they are asked for and missing. */
 export async function runMigrate(config: Config): Promise<Outcome> {
-  const { chat } = config.doors
   const { steps, made } = await withDatabase(config, async (sql) => ({
-    steps: await migrate(sql),
-    made: chat !== null && (await migrateChat(sql, chat.schema)),
+    steps: await migrateDoors(sql),
+    made: await makeTables(sql, config),
   }))
   const text =
     steps > 0 ? `schema plenum is up to date now (steps done: ${steps})` : 'schema plenum is up to date'
-  return { text: made ? `${text}; the chat's tables were made in schema ${chat?.schema}` : text, ok: true }
+  return { text: [text, ...made].join('; '), ok: true }
 }
 
 /**
@@ -62,16 +60,15 @@ export async function runMigrate(config: Config): Promise<Outcome> {
  * migrated, grants what is needed, and takes what is to be written.
  */
 export async function runCheck(config: Config, certificate: Certificate | null): Promise<Outcome> {
-  const { chat } = config.doors
   const seen = await checkPlaces(config)
   if (seen.failures.length > 0) return { text: seen.failures.join('\n'), ok: false }
   const advice = await withDatabase(config, async (sql) => {
     await checkWritable(sql)
-    await migrate(sql)
-    await checkRights(sql)
-    if (chat) await migrateChat(sql, chat.schema)
-    const advice = chat ? await checkChat(sql, chat.schema) : []
-    await tryWrites(sql, chat?.schema ?? null)
+    await migrateDoors(sql)
+    await checkDoors(sql, config)
+    await makeTables(sql, config)
+    const advice = await checkTables(sql, config)
+    await tryDoors(sql, config)
     return advice
   })
   const until = certificate ? `; the certificate is valid until ${certificate.validTo.toISOString()}` : ''

@@ -4,7 +4,6 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { MiddlewareHandler } from 'hono'
 import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
-import { checkChat, migrateChat } from './chat/schema.ts'
 import type { Config } from './config/config.ts'
 import { publicStatus } from './config/server-flags.ts'
 import { type Bulkhead, openBulkhead } from './db/contention.ts'
@@ -14,7 +13,6 @@ import { Listener } from './db/listen.ts'
 import { isUnavailable } from './db/failure.ts'
 import { describeError, openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
-import { checkRights, migrate } from './db/schema.ts'
 import { importKey } from './document/access.ts'
 import { Budget } from './document/budget.ts'
 import { anonymousDocuments, type DocumentConfig } from './document/flags.ts'
@@ -38,6 +36,7 @@ import { RecentEntries } from './edge/recent.ts'
 import { type ListenerName, Refusals } from './edge/refusals.ts'
 import type { Certificate } from './edge/tls.ts'
 import { MeetingHub } from './meeting/hub.ts'
+import { checkDoors, checkTables, makeTables, migrateDoors } from './setup.ts'
 
 const mostDatabaseConnections = 10
 /** Of these; the meetings have the others. One is for the lease and for whether the database answers. */
@@ -356,9 +355,6 @@ export async function startServer(
   }
 
   const serveChat = async ({ schema }: { schema: string }): Promise<typeof chat> => {
-    await migrateChat(control, schema)
-    for (const statement of await checkChat(control, schema))
-      log({ level: 'warn', event: 'indexRecommended', statement })
     const hub = new ChatHub({
       ...config,
       ...doors.chat,
@@ -384,9 +380,12 @@ export async function startServer(
     while (!stopping) {
       try {
         await refuseSharedSessions(control, () => openPool(config.database, { ...database, max: 1 }))
-        const steps = await migrate(control)
+        const steps = await migrateDoors(control)
         if (steps > 0) log({ level: 'info', event: 'migrated', steps })
-        await checkRights(control)
+        await checkDoors(control, config)
+        await makeTables(control, config)
+        for (const statement of await checkTables(control, config))
+          log({ level: 'warn', event: 'indexRecommended', statement })
         if (config.doors.chat) chat = await serveChat(config.doors.chat)
         lease = holdLease()
         return

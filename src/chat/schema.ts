@@ -1,6 +1,23 @@
 import type { ISql, Sql, TransactionSql } from 'postgres'
 import { codeOf } from '../db/pool.ts'
-import { chatLockSpace, lockSpace, locks, quoteName, SetupError } from '../db/schema.ts'
+import { lockSpace, locks, type Migrations, quoteName, SetupError } from '../db/schema.ts'
+import type { DoorSchema } from '../hub/door.ts'
+import type { ChatConfig } from './flags.ts'
+
+/** The first integer of the locks around new lines of one chat room: the second one is the room. */
+const chatLockSpace = lockSpace + 2
+
+const migrations: Migrations = {
+  // Lines of the chat that were stored with an id of their client's, so that one which comes again is known.
+  5: `
+  create table plenum.chat_command (
+    room integer not null,
+    id text not null,
+    done_at timestamptz not null default now(),
+    primary key (room, id)
+  );
+  create index chat_command_done on plenum.chat_command (done_at)`,
+}
 
 const columns: Readonly<Record<'sessions' | 'log', readonly string[]>> = {
   sessions: ['key', 'user', 'room'],
@@ -13,7 +30,7 @@ const signature = 'new_message(integer, timestamp with time zone, text, text)'
  * are taken as they are. Returns whether anything was made. Throws `SetupError` where the role may not, or where what is
  * there is neither.
  */
-export async function migrateChat(sql: Sql, schema: string): Promise<boolean> {
+async function migrateChat(sql: Sql, schema: string): Promise<boolean> {
   try {
     return await sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(${lockSpace}, ${locks.migration})`
@@ -101,7 +118,7 @@ const statements = (schema: string): string => `
  * Throws `SetupError` with the GRANTs that the role lacks for the chat. Returns statements that are not needed but would
  * make it faster.
  */
-export async function checkChat(sql: ISql, schema: string): Promise<string[]> {
+async function checkChat(sql: ISql, schema: string): Promise<string[]> {
   const name = quoteName(schema)
   const [found] = await sql<
     {
@@ -142,4 +159,17 @@ export async function checkChat(sql: ISql, schema: string): Promise<string[]> {
   if (grants.length > 0)
     throw new SetupError(`rights on the chat's tables are missing; as their owner run: ${grants.join(' ')}`)
   return found.indexed ? [] : [`CREATE INDEX CONCURRENTLY ON ${name}.log (room, message_id);`]
+}
+
+/** The tables of the chat: those that a nodejschat has as well, in a schema of their own, and one in ours. */
+export const chatSchema: DoorSchema<ChatConfig> = {
+  migrations,
+  make: async (sql, { schema }) =>
+    (await migrateChat(sql, schema)) ? `the chat's tables were made in schema ${schema}` : null,
+  check: (sql, { schema }) => checkChat(sql, schema),
+  trial: (_tx, attempt, { schema }) =>
+    attempt(
+      `a line of the chat (${schema}.log)`,
+      (tx) => tx`insert into ${tx(schema)}.log select * from ${tx(schema)}.log where false`,
+    ),
 }

@@ -2,6 +2,7 @@ import type { Env, Host } from '../db/conninfo.ts'
 import { nearest } from '../edge/nearest.ts'
 import { printable } from '../edge/printable.ts'
 import { doors } from '../doors.ts'
+import type { Door } from '../hub/door.ts'
 import { splitArguments } from './arguments.ts'
 import { UsageError, type Values } from './flag.ts'
 import { flags } from './flags.ts'
@@ -14,6 +15,13 @@ type DoorConfigs = {
 
 /** What the server is told. Of a door that is not served the config is null. */
 export type Config = ServerConfig & Readonly<{ doors: DoorConfigs }>
+
+/** The doors that are to be served, each with its config. */
+export function servedDoors(config: Config): readonly Readonly<{ door: Door; config: unknown }>[] {
+  return doors
+    .map((door) => ({ door, config: config.doors[door.name] }))
+    .filter(({ config }) => config !== null)
+}
 
 export type Invocation =
   | { command: 'serve' | 'migrate' | 'check' | 'health' | 'meetings'; config: Config; settings: Settings }

@@ -15,6 +15,7 @@ import type { Metrics } from '../edge/metrics.ts'
 import type { Write } from './meeting.ts'
 import { Poller } from './poller.ts'
 import { allowEntry, deleteBan, insertOperatorsBan } from './operate.ts'
+import { meetingSchema } from './schema.ts'
 import { beginReading, commit, Conflict, type Fence, readMeeting } from './store.ts'
 
 let pg: Postgres
@@ -25,7 +26,7 @@ before(async () => {
   const options = parseDatabaseUrl(pg.url('postgres'), {}, { osUser: '', home: '', readFile: () => null })
   sql = openPool(options, { max: 2, timezone: null })
   await sql.unsafe(pgeuSchema)
-  await migrate(sql)
+  await migrate(sql, [meetingSchema.migrations])
 })
 
 after(async () => {

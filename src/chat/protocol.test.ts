@@ -76,7 +76,7 @@ test('only clients that ask for ids may give them, and ping', () => {
   assert.deepEqual(understood(ping), { id: null, command: 'Invalid or no message' })
   for (const wrong of ['{"ping":1}', '{"ping":"true"}', '{"ping":false}'])
     assert.deepEqual(understood(wrong, true), { id: null, command: 'Invalid or no message' })
-  for (const id of ['q3J9', '_-', 'x'.repeat(64)]) {
+  for (const id of ['a', 'q3J9', '_-', 'x'.repeat(64)]) {
     const text = JSON.stringify({ message: 'hi', id })
     assert.deepEqual(understood(text, true), { id, command: saying('hi') })
     assert.deepEqual(understood(text), { id: null, command: saying('hi') })

@@ -142,3 +142,98 @@ test('the keys of a connection go so many at a time, those among them that were 
     [['bob', ['a', 'e']]],
   )
 })
+
+test('appends: by offset, right and length', () => {
+  const right = writer
+  const cases: [what: string, offset: number, length: number, who: Permissions, left: number, string][] = [
+    ['at the end', 10, 3, right, Infinity, 'accepted'],
+    ['nothing, at the end', 10, 0, right, 0, 'accepted'],
+    ['before the end', 9, 3, right, Infinity, 'refused'],
+    ['behind the end', 11, 3, right, Infinity, 'refused'],
+    ['at 0', 0, 3, right, Infinity, 'refused'],
+    ['beyond all numbers', Infinity, 3, right, Infinity, 'refused'],
+    ['by a reader, at the end', 10, 3, reader, Infinity, 'notPermitted'],
+    ['by a reader, elsewhere', 9, 3, reader, Infinity, 'refused'],
+    [
+      'by an admin without the right to write',
+      10,
+      3,
+      { read: true, write: false, admin: true },
+      Infinity,
+      'notPermitted',
+    ],
+    ['up to the longest', 10, 90, right, Infinity, 'accepted'],
+    ['past the longest', 10, 91, right, Infinity, 'tooLong'],
+    ['up to the quota', 10, 3, right, 3 + 128, 'accepted'],
+    ['past the quota', 10, 3, right, 2 + 128, 'full'],
+    ['past the longest and the quota', 10, 91, right, 0, 'tooLong'],
+  ]
+  for (const [what, offset, length, who, left, outcome] of cases) {
+    const view = viewOf<string>(10, [])
+    const draft = draftOf(view, left)
+    assert.equal(draft.append(append(offset, '.'.repeat(length)), who), outcome, what)
+    assert.equal(draft.length, outcome === 'accepted' ? 10 + length : 10, what)
+    assert.equal(view.length, 10, what)
+  }
+})
+
+test('keys: by version, lifetime, name and right', () => {
+  const admin: Permissions = { read: true, write: true, admin: true }
+  const stored = { name: Buffer.from('stored'), value: Buffer.from('old'), version: 5 }
+  const special = { name: Buffer.from('admin:x'), value: Buffer.from('old'), version: 1 }
+  const cases: [what: string, SetKey, Permissions, isSet: boolean][] = [
+    ['a new one', setting('new', 0, 1), writer, true],
+    ['a new one, to version 0', setting('new', 0, 0), writer, true],
+    ['a new one that is said to be known', setting('new', 1, 2), writer, false],
+    ['of the version that it has', setting('stored', 5, 6), writer, true],
+    ['back to an older version', setting('stored', 5, 1), writer, true],
+    ['to the same version', setting('stored', 5, 5), writer, true],
+    ['of an older version', setting('stored', 4, 6), writer, false],
+    ['of a newer version', setting('stored', 6, 7), writer, false],
+    ['as if it were new', setting('stored', 0, 6), writer, false],
+    ['of the other lifetime', setting('stored', 5, 6, false), writer, false],
+    ['stored, by a reader', setting('stored', 5, 6), reader, false],
+    ['of a connection, by a reader', setting('cursor', 0, 1, false), reader, true],
+    ['an admin’s, by an admin', setting('admin:x', 1, 2), admin, true],
+    ['an admin’s, by others', setting('admin:x', 1, 2), writer, false],
+    ['an admin’s of a connection, by others', setting('admin:y', 0, 1, false), writer, false],
+    ['one that only looks like it', setting('admin', 0, 1), writer, true],
+    ['one that only looks like it, too', setting('Admin:x', 0, 1), writer, true],
+    ['without a name', setting('', 0, 1), writer, true],
+    ['without a value', setting('stored', 5, 6, true, ''), writer, true],
+  ]
+  for (const [what, command, who, isSet] of cases) {
+    const draft = draftOf(viewOf<string>(0, [stored, special]))
+    const key = draft.setKey(command, who, 'ann')
+    assert.equal(key !== null && key !== 'full', isSet, what)
+    assert.equal(draft.hasKeys, isSet, what)
+    if (!key || key === 'full') continue
+    assert.deepEqual(
+      [key.name, key.value, key.version, key.owner],
+      [command.name, command.value, command.newVersion, command.stored ? null : 'ann'],
+      what,
+    )
+  }
+})
+
+test('a key as it is told: the same bytes when it was stored, set just now, and among all', () => {
+  const bytes = '00000005 00000001 6b 00000003 6f6c64'.replaceAll(' ', '')
+  const key = { name: Buffer.from('k'), value: Buffer.from('old'), version: 5 }
+  const view = viewOf<string>(0, [key, { ...key, name: Buffer.from('l') }])
+  assert.equal(view.keys.get('k')?.encoded.toString('hex'), bytes)
+  assert.deepEqual(
+    [view.keyBytes, view.keys.get('l')?.name.toString(), view.keys.get('l')?.value.toString()],
+    [8, 'l', 'old'],
+  )
+  const set = draftOf(empty()).setKey(setting('k', 0, 5, true, 'old'), writer, 'ann')
+  assert.equal(set !== null && set !== 'full' && set.encoded.toString('hex'), bytes)
+})
+
+test('names of keys are bytes, whatever they are', () => {
+  const view = empty()
+  const draft = draftOf(view)
+  for (const name of [Buffer.from([0xff]), Buffer.from([0xfe]), Buffer.from([0xc3, 0xa9]), Buffer.from([0])])
+    assert.ok(draft.setKey({ ...setting('', 0, 1), name }, writer, 'ann'))
+  draft.apply()
+  assert.equal(view.keys.size, 4)
+})

@@ -2,8 +2,31 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { readServerFrames } from '../../test/support/wire.ts'
-import { appendMessage, cut, initMessage, setKeyMessage, understand } from '../../test/support/zwibbler.ts'
-import { Cutter, encodeKeys, frameMessage, Joiner, keysHead, parseCommand, parseInit } from './protocol.ts'
+import {
+  appendMessage,
+  cut,
+  hex,
+  initMessage,
+  setKeyMessage,
+  understand,
+} from '../../test/support/zwibbler.ts'
+import {
+  appendAnswer,
+  appendHead,
+  broadcastHeadOf,
+  Cutter,
+  encodeKeys,
+  errorMessage,
+  fault,
+  faults,
+  frameMessage,
+  Joiner,
+  keysHead,
+  parseCommand,
+  parseInit,
+  parseInitHead,
+  setKeyAnswer,
+} from './protocol.ts'
 
 const megabyte = 1024 * 1024
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
@@ -156,4 +179,199 @@ test('keys are written one behind the other', () => {
       { name: 'bc', value: 'bc', version: 2 ** 32 - 2 },
     ],
   })
+})
+
+/** A frame of a client or a message of ours, as the hex that stands in docs/document.md. */
+const said = (message: Buffer): string => message.toString('hex')
+
+test('the worked examples, from the client: understood byte for byte', () => {
+  const init = { type: 'init', longest: 102_400, mode: 'openOrCreate', offset: 0, id: Buffer.from('d') }
+  assert.deepEqual(parseInit(hex('01 00 0002 00000000 00 0000000000000000 01 64')), {
+    ...init,
+    version: 2,
+    data: Buffer.alloc(0),
+  })
+  assert.deepEqual(parseInit(hex('01 00 0003 00000000 00 00000000 0000000000000000 00000001 64 6869')), {
+    ...init,
+    version: 3,
+    data: Buffer.from('hi'),
+  })
+  for (const [bytes, offset] of [
+    ['05 00 00000000 0000000000000002 616263', 2],
+    ['02 00 0000000000000002 616263', 2],
+    ['02 00 001fffffffffffff 616263', 2 ** 53 - 1],
+    ['02 00 0020000000000000 616263', Infinity],
+    ['05 00 00000007 ffffffffffffffff 616263', Infinity],
+  ] as const)
+    assert.deepEqual(parseCommand(hex(bytes)), { type: 'append', offset, data: Buffer.from('abc') })
+  const key = { type: 'setKey', request: 7, stored: true, oldVersion: 0, newVersion: 1 }
+  const texts = { name: Buffer.from('k'), value: Buffer.from('v') }
+  for (const [lifetime, stored] of [
+    ['00', false],
+    ['01', true],
+    ['02', true],
+    ['ff', true],
+  ] as const)
+    assert.deepEqual(parseCommand(hex(`03 00 0007 ${lifetime} 00000000 00000001 00000001 6b 00000001 76`)), {
+      ...key,
+      ...texts,
+      stored,
+    })
+  for (const length of ['00000001', '00000000', 'ffffffff'])
+    assert.deepEqual(parseCommand(hex(`04 00 ${length} 78`)), { type: 'broadcast', data: Buffer.from('x') })
+})
+
+test('the worked examples, from the server: byte for byte', () => {
+  const cases: [message: Buffer, bytes: string][] = [
+    [appendHead(2, 0), '02 00 0000000000000000'],
+    [appendHead(3, 2), '05 00 00000000 0000000000000002'],
+    [appendHead(2, 2 ** 53 - 1), '02 00 001fffffffffffff'],
+    [appendAnswer('accepted', 5), '81 00 0001 0000000000000005'],
+    [appendAnswer('refused', 5), '81 00 0000 0000000000000005'],
+    [appendAnswer('notPermitted', 2 ** 40), '81 00 0002 0000010000000000'],
+    [setKeyAnswer(true, 7), '83 00 0001 0007'],
+    [setKeyAnswer(false, 65_535), '83 00 0000 ffff'],
+    [broadcastHeadOf(Buffer.from('x')), '04 00 00000001'],
+    [keysHead, '82 00'],
+    [
+      encodeKeys([{ name: Buffer.from('k'), value: Buffer.from('v'), version: 1 }]),
+      '00000001 00000001 6b 00000001 76',
+    ],
+    [
+      encodeKeys([{ name: Buffer.alloc(0), value: Buffer.alloc(0), version: 2 ** 32 - 1 }]),
+      'ffffffff 00000000 00000000',
+    ],
+    [encodeKeys([]), ''],
+    [errorMessage(faults.missing), `80 00 0001 ${said(Buffer.from('does not exist'))}`],
+    [errorMessage(faults.exists), `80 00 0002 ${said(Buffer.from('already exists'))}`],
+    [errorMessage(faults.offset), `80 00 0003 ${said(Buffer.from('invalid offset'))}`],
+    [errorMessage(faults.denied), `80 00 0004 ${said(Buffer.from('access denied'))}`],
+    [errorMessage(fault('é')), '80 00 0000 c3a9'],
+  ]
+  for (const [message, bytes] of cases) assert.equal(said(message), said(hex(bytes)))
+})
+
+test('init: what is wrong is said, and creation modes beyond the known ones are the first', () => {
+  const faulty = (bytes: string): string => {
+    const init = parseInit(hex(bytes))
+    return init.type === 'fault' ? `${init.code} ${init.text}` : init.type
+  }
+  const short = '0 the message is shorter than its fields'
+  const cases: [bytes: string, why: string][] = [
+    ['02 00 0000000000000000', '0 the first message has to be init'],
+    ['ff 00', '0 the first message has to be init'],
+    ['80 00', '0 the first message has to be init'],
+    ['01 00', short],
+    ['01 00 00', short],
+    ['01 00 0000', '0 protocol versions 2 and 3 are understood'],
+    ['01 00 0001', '0 protocol versions 2 and 3 are understood'],
+    ['01 00 0004 00000000', '0 protocol versions 2 and 3 are understood'],
+    ['01 00 0302', '0 protocol versions 2 and 3 are understood'],
+    ['01 00 0002 00000000 00 0000000000000000', short],
+    ['01 00 0002 00000000 00 0000000000000000 02 64', short],
+    ['01 00 0003 00000000 00 00000000 0000000000000000 00000002 64', short],
+    ['01 00 0002 00000000 00 0000000000000000 00', '0 an id has 1 to 255 bytes in version 2'],
+    ['01 00 0003 00000000 00 00000000 0000000000000000 00000000', '0 an id has 1 to 1024 bytes in version 3'],
+    ['01 00 0003 00000000 00 00000000 0000000000000000 00000401', '0 an id has 1 to 1024 bytes in version 3'],
+    [
+      '01 00 0003 00000000 00 00000000 0000000000000000 ffffffff 64',
+      '0 an id has 1 to 1024 bytes in version 3',
+    ],
+  ]
+  for (const [bytes, why] of cases) assert.equal(faulty(bytes), why, bytes)
+  for (const [mode, meaning] of [
+    ['00', 'openOrCreate'],
+    ['01', 'open'],
+    ['02', 'create'],
+    ['03', 'openOrCreate'],
+    ['ff', 'openOrCreate'],
+  ]) {
+    const init = parseInit(hex(`01 00 0002 00000000 ${mode} 0000000000000000 01 64`))
+    assert.equal(init.type === 'init' && init.mode, meaning, mode)
+  }
+  const longest = initMessage('x'.repeat(1024))
+  const init = parseInit(longest)
+  assert.equal(init.type === 'init' && init.id.length, 1024)
+})
+
+test('the beginning of init is understood as soon as its id is there, and its data is not waited for', () => {
+  for (const version of [2, 3]) {
+    const message = initMessage('doc', { version, data: 'the data of it' })
+    const end = message.length - 'the data of it'.length
+    for (let length = 0; length < end; length++)
+      assert.equal(parseInitHead(message.subarray(0, length)), null, String(length))
+    for (const length of [end, end + 3, message.length]) {
+      const head = parseInitHead(message.subarray(0, length))
+      assert.ok(head?.type === 'init')
+      assert.deepEqual([head.id.toString(), head.length, 'data' in head], ['doc', end, false])
+    }
+  }
+})
+
+test('commands: what is too short for its fields, unknown, or out of place', () => {
+  const short = 'the message is shorter than its fields'
+  const unknown = 'a message of an unknown type'
+  const cases: [bytes: string, why: string][] = [
+    ['02 00 00000000000000', short],
+    ['05 00 00000000 00000000000000', short],
+    ['05 00 0000000000000000', short],
+    ['04 00 000000', short],
+    ['03 00 0007 01 00000000 00000001 000000', short],
+    ['03 00 0007 01 00000000 00000001 00000002 6b', short],
+    ['03 00 0007 01 00000000 00000001 00000001 6b 00000002 76', short],
+    ['03 00 0007 01 00000000 00000001 ffffffff 6b 00000001 76', short],
+    ['03 00 0007 01 00000000 00000001 00000001 6b ffffffff 76', short],
+    ['01 00 0002 00000000 00 0000000000000000 01 64', 'the document is open already'],
+    ['00 00', unknown],
+    ['06 00', unknown],
+    ['80 00 0000', unknown],
+    ['81 00 0001 0000000000000005', unknown],
+    ['82 00', unknown],
+    ['', unknown],
+  ]
+  for (const [bytes, text] of cases)
+    assert.deepEqual(parseCommand(hex(bytes)), { type: 'fault', code: 0, text }, bytes)
+})
+
+test('a broadcast has 64 KiB at most, whatever other messages may have', () => {
+  const joiner = new Joiner(megabyte)
+  const full = Buffer.concat([hex('04 00 00010000'), Buffer.alloc(64 * 1024)])
+  assert.equal(joiner.push(full).type, 'message')
+  const more = Buffer.concat([full, Buffer.alloc(1)])
+  assert.deepEqual(joiner.push(more), { type: 'tooLong', kind: 4, limit: 64 * 1024 + 6 })
+  const frames = cut(more, 1000)
+  assert.deepEqual(frames.map((frame) => joiner.push(frame)).at(-1), {
+    type: 'tooLong',
+    kind: 4,
+    limit: 64 * 1024 + 6,
+  })
+  assert.deepEqual(new Joiner(100).push(full), { type: 'tooLong', kind: 4, limit: 100 })
+})
+
+test('a frame that comes in parts is that frame, wherever it was parted', () => {
+  const message = setKeyMessage({ old: 1, version: 2, name: 'name', value: 'value' })
+  for (let first = 0; first <= message.length; first++)
+    for (const second of [0, 1, 5]) {
+      const joiner = new Joiner(megabyte)
+      const end = Math.min(message.length, first + second)
+      assert.equal(joiner.part(message.subarray(0, first)), null)
+      assert.equal(joiner.part(message.subarray(first, end)), null)
+      const joined = joiner.push(message.subarray(end))
+      assert.ok(joined.type === 'message', `${first} ${second}: ${joined.type}`)
+      assert.deepEqual(joined.bytes, message)
+    }
+})
+
+test('parts too are refused that break the rules, and what is given up is kept no more', () => {
+  assert.equal(new Joiner(megabyte).part(hex('ff 00 64'))?.text, 'a continuation of no message')
+  const joiner = new Joiner(megabyte)
+  joiner.push(hex('02 01 00'))
+  assert.equal(joiner.part(hex('04'))?.text, undefined)
+  assert.equal(joiner.part(hex('00'))?.text, 'a message began before the last one had ended')
+  const held = new Joiner(megabyte)
+  held.push(Buffer.concat([hex('02 01'), Buffer.alloc(5000)]))
+  assert.ok(held.heldBytes >= 5000)
+  assert.equal(held.begun.length, 5002)
+  held.clear()
+  assert.equal(held.heldBytes, 0)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Quota } from './quota.ts'
+import { costOf, Quota } from './quota.ts'
 
 test('what is taken is settled: stored, given back, or in doubt until it is counted anew', async () => {
   const quota = new Quota(1000)
@@ -49,3 +49,6 @@ test('more than may be, as after a smaller limit was set, leaves nothing', async
   assert.equal(quota.take(1), false)
   assert.equal(quota.take(-10), true)
 })
+
+test('a document costs 1 KiB, and what is in it 128 bytes more than its length', () =>
+  assert.deepEqual([0, 1, 1000].map(costOf), [1024, 1153, 2152]))

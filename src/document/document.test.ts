@@ -237,3 +237,21 @@ test('names of keys are bytes, whatever they are', () => {
   draft.apply()
   assert.equal(view.keys.size, 4)
 })
+
+test('keys up to the last byte and the last piece of the quota, and again what those had that are gone', () => {
+  const megabyte = 1024 * 1024
+  const whole = draftOf(empty())
+  assert.ok(whole.setKey(setting('k', 0, 1, true, '.'.repeat(megabyte - 1)), writer, 'ann'))
+  assert.equal(whole.setKey(setting('l', 0, 1, true, ''), writer, 'ann'), null)
+  const costs = rowCosts.key + 2
+  assert.equal(draftOf(empty(), costs - 1).setKey(setting('k', 0, 1), writer, 'ann'), 'full')
+  const full = draftOf(empty(), costs)
+  assert.ok(full.setKey(setting('k', 0, 1), writer, 'ann'))
+  assert.ok(full.setKey(setting('k', 1, 2, true, 'w'), writer, 'ann'))
+  assert.equal(full.setKey(setting('k', 2, 3, true, 'vv'), writer, 'ann'), 'full')
+  const many = draftOf(empty())
+  for (let n = 0; n < 10_000; n++) many.setKey(setting(String(n), 0, 1, n > 0), writer, 'ann')
+  assert.equal(many.setKey(setting('more', 0, 1), writer, 'bob'), null)
+  assert.equal(many.leave('ann').gone.length, 1)
+  assert.ok(many.setKey(setting('more', 0, 1), writer, 'bob'))
+})

@@ -24,6 +24,7 @@ const knownLicences: Readonly<Record<string, RegExp>> = {
   'Apache-2.0': /Apache License\s+Version 2\.0, January 2004/,
   'BSD-2-Clause': /Redistribution and use in source and binary forms/,
   'BSD-3-Clause': /Redistribution and use in source and binary forms.*Neither the name/s,
+  'BlueOak-1.0.0': /Blue Oak Model License\s.*Version 1\.0\.0\s.*Each contributor licenses you/s,
   ISC: /Permission to use, copy, modify, and\/or distribute this software/,
   Unlicense: /free and unencumbered software released into the public domain/,
 }

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import { codeOf } from '../db/pool.ts'
 import type { Socket } from '../edge/socket.ts'
 import { turn } from '../edge/turns.ts'
@@ -88,19 +89,29 @@ export class Tail {
  * milliseconds that never go back; null where what is read never changes.
  */
 export class PageCache {
-  /** Those used last are at the end. */
-  readonly #pages = new Map<string, { page: Promise<Page>; bytes: number; at: number }>()
-  readonly #clock: (() => number) | null
-  #bytes = 0
-  #willExpire = false
+  readonly #pages: LRUCache<string, Page, () => Promise<Page>>
 
   constructor(clock: (() => number) | null) {
-    this.#clock = clock
+    this.#pages = new LRUCache({
+      maxSize: maxCachedBytes,
+      // A page that can grow is not kept: nothing may be larger than all.
+      sizeCalculation: ({ frame, full }) => (full ? frame.length : maxCachedBytes + 1),
+      // Whoever waits for a page that makes room for others gets it none the less.
+      ignoreFetchAbort: true,
+      async fetchMethod(_key, _old, { options, context: read }) {
+        if (!clock) return await read()
+        const begun = clock()
+        const page = await read()
+        options.ttl = Math.max(1, Math.round(servedMs - (clock() - begun)))
+        return page
+      },
+      ...(clock && { ttl: servedMs, ttlAutopurge: true, ttlResolution: 0, perf: { now: clock } }),
+    })
   }
 
   /** Of the pages that are kept. */
   get bytes(): number {
-    return this.#bytes
+    return this.#pages.calculatedSize
   }
 
   /**
@@ -108,60 +119,7 @@ export class PageCache {
    * second gets what the first one's `read` brings. Rejects as that does; the next one reads again.
    */
   get(key: string, read: () => Promise<Page>): Promise<Page> {
-    const now = this.#clock?.() ?? 0
-    const known = this.#pages.get(key)
-    if (known) {
-      this.#pages.delete(key)
-      if (now - known.at < servedMs) {
-        this.#pages.set(key, known)
-        return known.page
-      }
-      this.#bytes -= known.bytes
-    }
-    const entry = { page: read(), bytes: 0, at: now }
-    this.#pages.set(key, entry)
-    entry.page.then(
-      ({ frame, full }) => {
-        if (this.#pages.get(key) !== entry) return
-        if (full) this.#keep(entry, frame.length)
-        else this.#pages.delete(key)
-      },
-      () => {
-        if (this.#pages.get(key) === entry) this.#pages.delete(key)
-      },
-    )
-    return entry.page
-  }
-
-  #keep(entry: { bytes: number }, bytes: number): void {
-    entry.bytes = bytes
-    this.#bytes += bytes
-    this.#expireLater()
-    for (const [oldest, { bytes }] of this.#pages) {
-      if (this.#bytes <= maxCachedBytes) return
-      // What is still being read has no size yet.
-      if (bytes === 0) continue
-      this.#pages.delete(oldest)
-      this.#bytes -= bytes
-    }
-  }
-
-  /** What nobody will be told any more is to take no memory. */
-  #expireLater(): void {
-    if (!this.#clock || this.#willExpire) return
-    this.#willExpire = true
-    setTimeout(() => this.#expire(), servedMs).unref()
-  }
-
-  #expire(): void {
-    this.#willExpire = false
-    const now = this.#clock?.() ?? 0
-    for (const [key, { bytes, at }] of this.#pages) {
-      if (bytes === 0 || now - at < servedMs) continue
-      this.#pages.delete(key)
-      this.#bytes -= bytes
-    }
-    if (this.#bytes > 0) this.#expireLater()
+    return this.#pages.forceFetch(key, { context: read })
   }
 }
 

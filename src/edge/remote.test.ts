@@ -32,6 +32,9 @@ test('ports and brackets are taken off', () => {
 test('an IPv4 address is shown as one, however the socket saw it', () => {
   assert.equal(clientAddress('::ffff:192.0.2.1', undefined, proxied), '192.0.2.1')
   assert.equal(clientAddress('127.0.0.1', '::FFFF:192.0.2.1', proxied), '192.0.2.1')
+  for (const same of ['::ffff:c000:201', '0:0:0:0:0:FFFF:C000:0201', '[::ffff:c000:201]:1234'])
+    assert.equal(clientAddress('127.0.0.1', same, proxied), '192.0.2.1', same)
+  assert.equal(clientAddress('127.0.0.1', '64:ff9b::192.0.2.1', proxied), '64:ff9b::192.0.2.1')
 })
 
 test('what is not an address is not repeated', () => {
@@ -61,10 +64,14 @@ test('a client is an IPv4 address or an IPv6 network, and this machine is none',
     ['192.0.2.1', '192.0.2.1'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
     ['2001:db8:1:2::', '2001:db8:1:2::/64'],
-    ['2001:0db8::9', '2001:db8:0:0::/64'],
+    ['2001:0db8::9', '2001:db8::/64'],
     ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
-    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-    ['::9', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80::/64'],
+    ['::9', '::/64'],
+    ['2001:DB8:1:2:3:4:5.6.7.8', '2001:db8:1:2::/64'],
+    ['64:ff9b::192.0.2.1', '64:ff9b::/64'],
+    ['2001:db8::1%eth0', '2001:db8::/64'],
+    ['0:0:0:0:0:0:0:1', null],
     ['127.0.0.1', null],
     ['::1', null],
     ['unix', null],

@@ -1,4 +1,11 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import {
+  convertIPv4BinaryToString,
+  convertIPv4MappedIPv6ToIPv4,
+  convertIPv6BinaryToString,
+  convertIPv6ToBinary,
+  isIPv4MappedIPv6,
+} from 'hono/utils/ipaddr'
 
 /** Who has sent a request, and by which id the log knows it. */
 export type Caller = { address: string; request: string }
@@ -11,6 +18,7 @@ export type ProxyTrust = Readonly<{
 
 // An IPv6 address with an IPv4 tail has 45 characters; the rest is room for a zone and a port.
 const longestEntry = 64
+const loopback = 1n
 
 /**
  * Gives the client's address for logs, for the status page and for slowing down guesses, never for admission:
@@ -32,18 +40,10 @@ export function clientAddress(
  * subscriber has all. Null for this machine and for what is no address.
  */
 export function clientNetwork(address: string): string | null {
-  if (isIP(address) === 0 || address.startsWith('127.') || address === '::1') return null
-  if (!address.includes(':')) return address
-  const [head = '', tail] = (address.split('%')[0] ?? '').split('::')
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))
-  const known = groups(head)
-  // Eight groups of 16 bits, of which `::` stands for as many zeros as are missing.
-  const zeros = tail === undefined ? 0 : 8 - known.length - groups(tail).length
-  const all = [...known, ...Array.from({ length: Math.max(0, zeros) }, () => '0'), ...groups(tail ?? '')]
-  return `${all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`
+  if (isIPv4(address)) return address.startsWith('127.') ? null : address
+  if (!isIPv6(address)) return null
+  const bits = bitsOf(address)
+  return bits === loopback ? null : `${convertIPv6BinaryToString((bits >> 64n) << 64n)}/64`
 }
 
 function parseAddress(entry: string | undefined): string | null {
@@ -53,8 +53,14 @@ function parseAddress(entry: string | undefined): string | null {
   return isIP(bare) === 0 ? null : unmapped(bare.toLowerCase())
 }
 
-/** A dual-stack listener shows IPv4 clients as `::ffff:1.2.3.4`. */
+/** A dual-stack listener shows IPv4 clients as `::ffff:1.2.3.4`, which others write `::ffff:102:304`. */
 function unmapped(address: string): string {
-  const tail = /^::ffff:([\d.]+)$/.exec(address)?.[1]
-  return tail ?? address
+  if (isIPv4(address)) return address
+  const bits = bitsOf(address)
+  return isIPv4MappedIPv6(bits) ? convertIPv4BinaryToString(convertIPv4MappedIPv6ToIPv4(bits)) : address
+}
+
+/** Of an IPv6 address, without its zone. */
+function bitsOf(address: string): bigint {
+  return convertIPv6ToBinary(address.split('%')[0] ?? '')
 }

@@ -16,7 +16,7 @@ import type { House } from './support/house.ts'
 import { rawConnection } from './support/raw.ts'
 import type { Answer, Plenum } from './support/server.ts'
 import { until } from './support/until.ts'
-import { patience } from './support/patience.ts'
+import { patience, slowness } from './support/patience.ts'
 
 // The permanent record as a page and as files; how the page looks is in record-browser.test.ts.
 
@@ -359,7 +359,7 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
       for (const cell of row)
         for (const part of [cell, ...cell.split(/[;\t\r\n]/)])
           assert.ok(!/^ ?["']?[=+\-@＝\t\r]/.test(part) || part.startsWith("'"), JSON.stringify(part))
-    assert.ok(performance.now() - begun < 10_000, 'a long run of line breaks costs much')
+    assert.ok(performance.now() - begun < patience(10_000), 'a long run of line breaks costs much')
   })
 
   test('headers: private, unscripted, not kept, and no key in them or in what is shown', async (t) => {
@@ -471,7 +471,7 @@ suite('who may read the record', { concurrency: 3 }, () => {
     }
     const early: number[] = []
     for (let n = 0; n < 10; n++) early.push(await guess())
-    assert.ok(Math.max(...early) < 900, early.join())
+    assert.ok(Math.max(...early) < 900 * slowness(), early.join())
     assert.ok((await guess()) >= 990)
     const begun = performance.now()
     await house.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
@@ -481,7 +481,7 @@ suite('who may read the record', { concurrency: 3 }, () => {
     const now = performance.now()
     assert.equal((await plenum.get(pathOf(meeting, 'record'), headers)).status, 200)
     assert.equal((await plenum.get(`/meeting/1/${newKey()}/record`, elsewhere().headers)).status, 404)
-    assert.ok(performance.now() - now < 900)
+    assert.ok(performance.now() - now < 900 * slowness())
   })
 })
 
@@ -544,9 +544,7 @@ suite('a record of 20,000 lines', () => {
     // Whole they would be 210 MB and more. A reader holds a page, and what the kernel takes is not the process's.
     assert.ok(grown < 140, `${grown} MB`)
     // They hold nobody up.
-    const begun = performance.now()
     assert.equal((await json(plenum, meeting)).lines.length, count + 1)
-    assert.ok(performance.now() - begun < 10_000)
     for (const response of stalled) response.destroy()
   })
 

@@ -451,11 +451,16 @@ suite('what each role may do in each state of a meeting', { concurrency: 8 }, ()
     const knock = (): Promise<Member> => join(plenum, meeting.id, meeting.key(barred), { headers })
     // From the eleventh refusal of a minute on they come a second late.
     for (const early of await Promise.all(Array.from({ length: 10 }, knock))) await farewell(early)
-    const last = await knock()
-    for (const command of Object.values(commands)) last.send(command(meeting))
-    await last.caughtUp()
-    assert.ok(!last.isClosed, 'the commands have come before the refusal')
-    await farewell(last)
+    // On a busy machine the second may be over before the commands have come: then it is tried again.
+    let isInTime = false
+    for (let tries = 0; !isInTime && tries < 10; tries++) {
+      const last = await knock()
+      for (const command of Object.values(commands)) last.send(command(meeting))
+      await last.caughtUp()
+      isInTime = !last.isClosed
+      await farewell(last)
+    }
+    assert.ok(isInTime, 'the commands have come before the refusal')
     await fence(watcher, 'open')
     assert.deepEqual(toldSince(watcher, from, 1, 'open'), [])
     assert.deepEqual(await readStored(meeting), before)

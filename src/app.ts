@@ -11,6 +11,7 @@ import type { Budget } from './document/budget.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import type { MetricsRegistry } from './edge/metrics.ts'
+import { refuseRequest } from './edge/notice.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
 import { createWebSockets, isUpgrade, type WebSocketTerms } from './edge/websocket.ts'
@@ -116,11 +117,11 @@ export function createApps(deps: AppDeps): {
   admin.route('/', operators)
 
   for (const each of new Set([app, admin])) {
-    each.notFound((c) => c.text('not found\n', 404))
+    each.notFound((c) => refuseRequest(c, 404, 'not found'))
     each.onError((error, c) => {
       const { request } = callerOf(c)
       log({ level: 'error', event: 'unexpected', where: 'request', error: stackOf(error), request })
-      return c.text('internal error\n', 500)
+      return refuseRequest(c, 500, 'internal error')
     })
   }
   return { app, admin, attach }

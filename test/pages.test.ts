@@ -44,6 +44,19 @@ suite('the meeting page is served', () => {
     })
   }
 
+  test('whoever follows a link that leads nowhere is told so in their language, a program in a word', async () => {
+    const cut = path.slice(0, -5)
+    const asked = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', 'accept-language': 'sv-SE,de;q=0.5' }
+    const { status, headers, body } = await ask(cut, asked)
+    assert.equal(status, 404)
+    assert.equal(headers['content-language'], 'sv')
+    assert.match(String(headers['content-security-policy']), /^default-src 'none'/)
+    assert.match(body.toString(), /<html lang="sv">.*Här finns ingen sida.*avklippt/s)
+    assert.ok(!body.includes(cut))
+    assert.equal((await ask(cut)).body.toString(), 'not found\n')
+    assert.equal((await ask(cut, asked, 'POST')).body.toString(), 'not found\n')
+  })
+
   test('compressed as it is asked for, the same document each time, below 60 KB', async () => {
     const plain = await ask(path)
     const br = await ask(path, { 'accept-encoding': 'gzip, deflate, br, zstd' })

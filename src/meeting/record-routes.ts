@@ -10,6 +10,7 @@ import { streamOf } from '../edge/body.ts'
 import { documentHeaders, privateHeaders } from '../edge/document.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
+import { refuseRequest } from '../edge/notice.ts'
 import type { Caller } from '../edge/remote.ts'
 import { type MeetingRecord, openRecord } from './record.ts'
 import { recordData } from './record-data.ts'
@@ -104,7 +105,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       if (!found) {
         if (await guesses.refused(callerOf(c).address)) return refuse(404, words.refusedTitle, words.refused)
         c.header('retry-after', '60')
-        return c.text('too many wrong keys come from this address: wait a minute\n', 429, fileHeaders)
+        return refuseRequest(c, 429, 'too many wrong keys come from this address: wait a minute', fileHeaders)
       }
       const { socket, httpVersion } = (c.env as HttpBindings).incoming
       const body = streamOf(write(found, words), {

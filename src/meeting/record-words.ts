@@ -1,3 +1,4 @@
+import { preferredLanguage } from '../edge/language.ts'
 import type { PollEnding } from './poll.ts'
 
 /** The page's own words in one language; what the record says stays as it was said. */
@@ -232,20 +233,8 @@ const swedish: Words = {
   unreadable: 'Mötenas databas lämnar inte ut det här protokollet. Säg till arrangörerna.',
 }
 
-const languages = new Map([english, german, french, swedish].map((words) => [words.language, words]))
+const words = { en: english, de: german, fr: french, sv: swedish }
 
-/** The words that an Accept-Language prefers (RFC 9110, 12.5.4) of those that there are; English where it has none. */
-export function chooseWords(accepted: string): Words {
-  let best = english
-  let bestWeight = 0
-  for (const item of accepted.split(',')) {
-    const [range = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase())
-    const words = languages.get(range.split('-')[0] ?? '')
-    const weight = Number(parameters.find((part) => part.startsWith('q='))?.slice(2) ?? '1')
-    // Of two that are wanted alike the first one counts.
-    if (!words || !(weight > bestWeight)) continue
-    best = words
-    bestWeight = weight
-  }
-  return best
-}
+/** The words that an Accept-Language prefers of those that there are; English where it has none. */
+export const chooseWords = (accepted: string): Words =>
+  words[preferredLanguage(accepted, ['en', 'de', 'fr', 'sv'])]

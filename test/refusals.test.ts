@@ -267,6 +267,54 @@ suite('what the database refuses of one', () => {
   })
 })
 
+suite('what a trigger leaves out of the chat', () => {
+  test('is told to its speaker, not remembered as said, and the lines of others are stored', async (t) => {
+    const enter = async (name: string): Promise<Chatter> => {
+      const chatter = new Chatter(plenum, await invite(sql, name, 7), { query: 'ids=1' })
+      t.after(() => chatter.leave())
+      return await chatter.entered()
+    }
+    const [bad, good] = [await enter('Ada'), await enter('Bea')]
+    const allowLines = await leaveOutRows(sql, 'insert on chat.log', `new."user" = 'Ada'`)
+    t.after(allowLines)
+    const held = await hold(db.url, (tx) => tx`lock chat.log in exclusive mode`)
+    good.say('first', 'first')
+    await held.waitedFor()
+    for (const n of [1, 2, 3]) {
+      bad.say(`left out ${n}`, `bad ${n}`)
+      bad.ws.ping()
+      await once(bad.ws, 'pong')
+      good.say(`kept ${n}`, `good ${n}`)
+      good.ws.ping()
+      await once(good.ws, 'pong')
+    }
+    await held.commit()
+    await until('all are answered', () => good.acks.length === 4 && bad.errors.length === 3)
+    assert.deepEqual([new Set(bad.errors), bad.acks], [new Set([refused]), []])
+    assert.ok(bad.frames.every(({ again }) => again === undefined))
+    const known = await sql`select from plenum.chat_command where room = 7`
+    assert.equal(known.length, 4)
+    await allowLines()
+    bad.say('left out no more', 'bad 1')
+    await good.hears('left out no more')
+
+    const allowIds = await leaveOutRows(sql, 'insert on plenum.chat_command')
+    t.after(allowIds)
+    bad.say('not remembered', 'new')
+    await until('it is refused', () => bad.errors.length === 4)
+    await allowIds()
+    bad.say('remembered', 'new')
+    bad.say('remembered', 'new')
+    await until('it is known', () => bad.acks.filter((id) => id === 'new').length === 2)
+    assert.deepEqual(
+      (await sql`select message from chat.log where room = 7 order by message_id`).map(({ message }) =>
+        String(message),
+      ),
+      ['first', 'kept 1', 'kept 2', 'kept 3', 'left out no more', 'remembered'],
+    )
+  })
+})
+
 suite('what the database refuses of a document', () => {
   let last = 0
   const newId = (): string => `refused-${++last}`

@@ -17,6 +17,28 @@ const migrations: Migrations = {
     primary key (room, id)
   );
   create index chat_command_done on plenum.chat_command (done_at)`,
+  // What "new_message" has stored is seen by another statement alone, as each of a function is. Where a chat has that
+  // function from elsewhere, lines that others write to the room in this moment are counted, too.
+  9: `
+  create function plenum.begin_lines(log regclass, room integer) returns bigint language plpgsql volatile as $$
+  declare
+    last bigint;
+  begin
+    perform pg_advisory_xact_lock(${chatLockSpace}, room);
+    execute format('select coalesce(max(message_id), 0) from %s', log) into last;
+    return last;
+  end $$;
+  create function plenum.require_lines(log regclass, in_room integer, after bigint, wanted bigint, ids text[])
+  returns boolean language plpgsql volatile as $$
+  declare
+    stored bigint;
+  begin
+    execute format('select count(*) from %s where room = $1 and message_id > $2', log)
+      into stored using in_room, after;
+    perform plenum.require_rows(log::text, stored, wanted);
+    select count(*) into stored from plenum.chat_command where room = in_room and id = any(ids);
+    return plenum.require_rows('plenum.chat_command', stored, cardinality(ids));
+  end $$`,
 }
 
 const columns: Readonly<Record<'sessions' | 'log', readonly string[]>> = {

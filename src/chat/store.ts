@@ -36,7 +36,8 @@ export async function readSessions(
 
 /**
  * Writes lines of one room, in their order and in one commit, and notifies of each. Of those with an id each is written
- * once, however often and to whichever process it comes. An old `new_message` writes times in the zone of its session, and
+ * once, however often and to whichever process it comes. Where a trigger leaves out one of them, or its id, nothing is
+ * written, and it is a refusal (`leftOutState`). An old `new_message` writes times in the zone of its session, and
  * finds its table by the search path.
  */
 export async function appendLines(
@@ -52,6 +53,7 @@ export async function appendLines(
     return { user, message, name }
   })
   const texts = (of: 'user' | 'message' | 'name') => drafts.map((draft) => draft[of]) as string[]
+  const log = `${quoteName(schema)}.log`
   // What is new is settled first: whoever waits there for another process must not hold the room.
   await sql`
     with fresh as (
@@ -61,14 +63,20 @@ export async function appendLines(
     settings as materialized (
       select set_config('timezone', 'UTC', true),
         set_config('search_path', ${quoteName(schema)} || ', ' || current_setting('search_path'), true),
-        array(select id from fresh) fresh)
-    select ${sql(`${schema}.new_message`)}(${room}::int, clock_timestamp(), line."user", line.message)
-    from settings, (
-      select "user", message, name
-      from unnest(${texts('user')}::text[], ${texts('message')}::text[], ${texts('name')}::text[])
-        with ordinality line("user", message, name, n)
-      order by n) line
-    where name is null or name = any(fresh)`
+        array(select id from fresh) fresh),
+    begun as materialized (
+      select fresh, plenum.begin_lines(${log}::text::regclass, ${room}::int) last from settings),
+    written as materialized (
+      select ${sql(`${schema}.new_message`)}(${room}::int, clock_timestamp(), line."user", line.message)
+      from begun, (
+        select "user", message, name
+        from unnest(${texts('user')}::text[], ${texts('message')}::text[], ${texts('name')}::text[])
+          with ordinality line("user", message, name, n)
+        order by n) line
+      where name is null or name = any(fresh))
+    select plenum.require_lines(${log}::text::regclass, ${room}::int, begun.last, (select count(*) from written),
+      ${Array.from(known)}::text[])
+    from begun`
 }
 
 /** A line's id as it is stored: one of this speaker's, and short. */

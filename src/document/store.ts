@@ -36,7 +36,7 @@ async function createWithin(
   quotaBytes: number | null,
 ): Promise<boolean> {
   const part = data.subarray(0, partBytes)
-  const [row] = await sql<{ number: string | null }[]>`
+  const [row] = await sql<{ number: string }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     made as (
       insert into plenum.document (id, length, quota_bytes)
@@ -44,28 +44,41 @@ async function createWithin(
       on conflict (id) do nothing returning number),
     part as (
       insert into plenum.document_part (document, at, data)
-      select number, 0, ${part}::bytea from made where ${data.length}::bigint > 0)
-    select (select number::text from made) number`
-  const number = row?.number ?? null
-  if (number !== null) await writeParts(sql, number, 0, data)
-  return number !== null
+      select number, 0, ${part}::bytea from made where ${data.length}::bigint > 0 returning at)
+    select number::text from made
+    where plenum.require_rows('plenum.document_part', (select count(*) from part), ${Number(data.length > 0)})`
+  if (row) await writeParts(sql, row.number, 0, data)
+  // There is one, or nothing has been made.
+  else
+    await sql`
+      select plenum.require_rows('plenum.document', count(*), 1) from plenum.document where id = ${id}`
+  return row !== undefined
 }
 
 /** Stores what comes behind the first part of `data`, which begins at `at`. */
 async function writeParts(sql: ISql, number: string, at: number, data: Buffer): Promise<void> {
   for (let from = partBytes; from < data.length; from += partBytes)
     await sql`
-      insert into plenum.document_part (document, at, data)
-      values (${number}::bigint, ${at + from}::bigint, ${data.subarray(from, from + partBytes)}::bytea)`
+      with part as (
+        insert into plenum.document_part (document, at, data)
+        values (${number}::bigint, ${at + from}::bigint, ${data.subarray(from, from + partBytes)}::bytea) returning at)
+      select plenum.require_rows('plenum.document_part', count(*), 1) from part`
 }
 
 /** Reads a document that is opened, which is an access; null where there is none. */
 export async function openDocument({ sql, epoch }: Store, id: string): Promise<StoredDocument | null> {
-  const [row] = await sql<{ number: string; length: string; counted: boolean }[]>`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    update plenum.document set accessed_at = now() where id = ${id} and (select ok from fenced)
-    returning number::text, length::text, quota_bytes is not null counted`
-  if (!row) return null
+  const [row] = await sql<
+    { number: string; length: string; counted: boolean }[] | { number: null; length: null; counted: null }[]
+  >`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    opened as (
+      update plenum.document set accessed_at = now() where id = ${id} and (select ok from fenced)
+      returning number::text, length::text, quota_bytes is not null counted),
+    found as materialized (
+      select plenum.require_rows('plenum.document', (select count(*) from opened), count(*))
+      from plenum.document where id = ${id})
+    select opened.* from found left join opened on true`
+  if (!row || row.number === null) return null
   const { number } = row
   const keys = await sql<{ name: Buffer; value: Buffer; version: string }[]>`
     select name, value, version::text from plenum.document_key where document = ${number}::bigint order by name`
@@ -112,16 +125,24 @@ async function writeWithin(
       where number = ${number}::bigint and length = ${length}::bigint and (select ok from fenced) returning number),
     part as (
       insert into plenum.document_part (document, at, data)
-      select number, ${length}::bigint, ${part}::bytea from grown where ${data.length}::bigint > 0),
+      select number, ${length}::bigint, ${part}::bytea from grown where ${data.length}::bigint > 0 returning at),
     keys as (
       insert into plenum.document_key (document, name, value, version)
       select number, decode(key.name, 'hex'), decode(key.value, 'hex'), key.version
       from grown, unnest(${keys.map(({ name }) => hex(name))}::text[], ${keys.map(({ value }) => hex(value))}::text[],
         ${keys.map(({ version }) => version)}::bigint[]) key(name, value, version)
-      on conflict (document, name) do update set value = excluded.value, version = excluded.version)
-    select exists (select from grown) done`
-  if (row?.done) await writeParts(sql, number, length, data)
-  return row?.done ?? false
+      on conflict (document, name) do update set value = excluded.value, version = excluded.version returning name)
+    select
+      plenum.require_rows('plenum.document_part', (select count(*) from part), ${Number(data.length > 0)})
+      and plenum.require_rows('plenum.document_key', (select count(*) from keys), ${keys.length}) done
+    from grown`
+  if (row) await writeParts(sql, number, length, data)
+  // It has changed or is gone, or its row was left as it is.
+  else
+    await sql`
+      select plenum.require_rows('plenum.document', 0, count(*)) from plenum.document
+      where number = ${number}::bigint and length = ${length}::bigint`
+  return row !== undefined
 }
 
 /** Reads the bytes from `from` up to `to`; fewer where the document ends before. */
@@ -146,10 +167,15 @@ export async function countQuota(sql: ISql): Promise<number> {
 
 /** Deletes a document with all that belongs to it; it need not be there. Returns what it counted for the quota. */
 export async function deleteDocument({ sql, epoch }: Store, id: string): Promise<number> {
-  const [row] = await sql<{ freed: string }[]>`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    delete from plenum.document where id = ${id} and (select ok from fenced)
-    returning coalesce(quota_bytes, 0)::text freed`
+  const [row] = await sql<{ freed: string | null }[]>`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    gone as (
+      delete from plenum.document where id = ${id} and (select ok from fenced)
+      returning coalesce(quota_bytes, 0)::text freed),
+    found as materialized (
+      select plenum.require_rows('plenum.document', (select count(*) from gone), count(*))
+      from plenum.document where id = ${id})
+    select freed from found left join gone on true`
   return Number(row?.freed ?? 0)
 }
 
@@ -203,7 +229,12 @@ export async function addToken({ sql, epoch }: Store, draft: TokenDraft): Promis
       on conflict (hash) do update set document = excluded.document, user_id = excluded.user_id,
         permissions = excluded.permissions, expires_at = excluded.expires_at
       where known.expires_at <= now()`
-      if (added.count === 0) return false
+      if (added.count === 0) {
+        await tx`
+          select plenum.require_rows('plenum.document_token', count(*), 1) from plenum.document_token
+          where hash = ${hashOf(draft.token)} and expires_at > now()`
+        return false
+      }
       if (contents === null) return true
       return await createWithin(tx, epoch, document, contents, null).then((isNew) => {
         if (!isNew) throw new NothingAdded()
@@ -226,9 +257,13 @@ export async function updateUser({ sql, epoch }: Store, user: string, permission
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     tokens as (
       update plenum.document_token set permissions = ${permissions}
-      where user_id = ${user} and (select ok from fenced))
-    insert into plenum.document_user as known (id, permissions) select ${user}, ${permissions} from fenced where ok
-    on conflict (id) do update set permissions = excluded.permissions, changed_at = now()`
+      where user_id = ${user} and (select ok from fenced) returning hash),
+    users as (
+      insert into plenum.document_user as known (id, permissions) select ${user}, ${permissions} from fenced where ok
+      on conflict (id) do update set permissions = excluded.permissions, changed_at = now() returning id)
+    select plenum.require_rows('plenum.document_user', (select count(*) from users), 1),
+      plenum.require_rows('plenum.document_token', (select count(*) from tokens), count(*))
+    from plenum.document_token where user_id = ${user}`
 }
 
 export type StoredToken = {

@@ -7,6 +7,7 @@ import { suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { openHouse } from './support/house.ts'
 import { manage } from './support/manage.ts'
+import { refuseWrites } from './support/refuse.ts'
 import { runPlenum } from './support/server.ts'
 import type { Plenum } from './support/server.ts'
 import { until } from './support/until.ts'
@@ -99,6 +100,10 @@ suite('the life of a document', { concurrency: true }, () => {
     const [ann, bob, cid] = [await open(plenum, used), await open(plenum, left), await open(plenum, written)]
     bob.send(setKeyMessage({ old: 0, version: 1, name: 'k', value: 'v' }))
     await bob.hears('keyAnswer')
+    // One that cannot be deleted holds up no other.
+    const kept = newId()
+    const allow = await refuseWrites(sql, 'delete on plenum.document', `old.id = '${kept}'`)
+    ;(await open(plenum, kept)).leave()
     bob.leave()
     cid.leave()
     const known = async (): Promise<string[]> =>
@@ -109,7 +114,10 @@ suite('the life of a document', { concurrency: true }, () => {
       again.leave()
     }
     await until('it is gone', async () => !(await known()).includes(left))
-    assert.deepEqual((await known()).sort(), [used, written].sort())
+    assert.deepEqual((await known()).sort(), [used, written, kept].sort())
+    const { error } = await plenum.logged(({ event }) => event === 'documentPurgeRefused')
+    assert.match(String(error), /^P0001/)
+    await allow()
     assert.equal((await sql`select from plenum.document_key`).length, 0)
     ann.send(appendMessage(0, 'x'))
     assert.equal((await ann.hears('answer')).status, 1)

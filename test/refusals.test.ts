@@ -315,6 +315,86 @@ suite('what a trigger leaves out of the chat', () => {
   })
 })
 
+suite('history that cannot be read', () => {
+  const unexpected = (): number => plenum.logs.filter(({ event }) => event === 'unexpected').length
+
+  test('of a meeting is told to who enters, who is out then; others stay, and it is asked for once', async (t) => {
+    const meeting = await gather(sql, plenum, 4, open)
+    const chair = await meeting.enter(0)
+    await sql`
+      insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
+      select now() + interval '1 second', 'by one who has no name', ${meeting.id}, ${meeting.user(3)}`
+    // What is read from the database is what the tail in memory does not have: so after a new view.
+    await sql`update plenum.lease set epoch = epoch + 1 where door = ${`meeting ${meeting.id}`}`
+    chair.say('again')
+    await chair.line('again')
+    await sql.unsafe(`
+      alter table membership_member rename to stored_member;
+      create view membership_member as
+        select user_id, repeat(fullname, 1 / (user_id - ${meeting.user(3)})::int / 1000 + 1)::varchar fullname
+        from stored_member`)
+    let isRestored = false
+    const restore = async (): Promise<void> => {
+      if (isRestored) return
+      isRestored = true
+      await sql.unsafe('drop view membership_member; alter table stored_member rename to membership_member')
+    }
+    t.after(restore)
+    const late = await meeting.connect(1, elsewhere())
+    assert.equal(await farewell(late), keptOut)
+    const withCode = await meeting.connect(2, newer)
+    assert.equal((await withCode.next('disconnect')).data.message, keptOut)
+    assert.equal((await withCode.closed).code, 4507)
+    await settle(chair)
+    const failed = plenum.logs.filter(({ event, meeting: id }) => event === 'readFailed' && id === meeting.id)
+    assert.match(String(failed[0]?.['error']), /^22012/)
+    await restore()
+    await (await meeting.enter(1, elsewhere())).line('by one who has no name')
+    assert.deepEqual([unexpected(), errorsOf(chair)], [0, []])
+  })
+
+  test('of the chat ends the connection with the code that says so; who needs none of it stays', async (t) => {
+    await sql`select chat.new_message(8, now(), 'Ann', 'unreadable')`
+    const [{ id } = { id: 0 }] = await sql<{ id: number }[]>`select max(message_id) id from chat.log`
+    const ann = new Chatter(plenum, await invite(sql, 'Ann', 8), { query: `ids=1&after=${id}` })
+    t.after(() => ann.leave())
+    await ann.entered()
+    await sql.unsafe(`
+      alter table chat.log rename to stored_log;
+      create view chat.log as
+        select message_id, room, "time" + interval '1 s' * (1 / (message_id - ${id}) / 1000) as "time", "user", message
+        from chat.stored_log`)
+    t.after(() => sql.unsafe('drop view chat.log; alter table chat.stored_log rename to log'))
+    const bob = new Chatter(plenum, await invite(sql, 'Bob', 8), { query: 'ids=1' })
+    assert.equal(await bob.ended(), 4500)
+    const { error } = await plenum.logged(({ event, room }) => event === 'chatReadFailed' && room === 8)
+    assert.match(String(error), /^22012/)
+    assert.deepEqual([ann.closeCode, unexpected()], [null, 0])
+  })
+
+  test('of a document, where bytes of it are missing, is said, and ends no other connection', async (t) => {
+    const id = 'bytes-are-missing'
+    const enter = async (fields: object): Promise<Zwibbler> => {
+      const client = await new Zwibbler(plenum).opened()
+      t.after(() => client.leave())
+      client.send(initMessage(id, fields))
+      return client
+    }
+    const ann = await enter({})
+    await ann.hears('append')
+    ann.send(appendMessage(0, 'what is there'))
+    await ann.hears('answer')
+    ann.leave()
+    await sql`delete from plenum.document_part`
+    const bob = await enter({ offset: 13 })
+    await bob.hears('append')
+    const late = await enter({})
+    assert.deepEqual(await late.hears('error'), { type: 'error', code: 0, text: unopened })
+    assert.equal(await late.ended(), 1006)
+    assert.deepEqual([bob.closeCode, unexpected()], [null, 0])
+  })
+})
+
 suite('what the database refuses of a document', () => {
   let last = 0
   const newId = (): string => `refused-${++last}`

@@ -23,9 +23,11 @@ export const documentEvents = {
   documentRequestFailed: warn({ error: 'text', address: 'text', request: 'text' }),
   documentsPurged: info({ documents: 'number', tokens: 'number' }),
   documentPurgeFailed: warn({ error: 'text' }),
+  documentPurgeRefused: warn({ count: 'number', error: 'text' }),
   webhookFailed: warn({ attempt: 'number', error: 'text' }),
   webhookGivenUp: warn({ attempt: 'number', error: 'text' }),
   webhookNotRead: warn({ error: 'text' }),
+  webhookNotStored: warn({ count: 'number', error: 'text' }),
 } as const satisfies EventTable
 
 export type DocumentEntry = EntryOf<typeof documentEvents>

@@ -8,9 +8,10 @@ import { fencedState } from '../db/schema.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
 import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { Portion } from '../hub/portion.ts'
+import { doInPortions, Portion } from '../hub/portion.ts'
 import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
 import { type Fault, faults } from './protocol.ts'
@@ -22,6 +23,8 @@ import {
   countQuota,
   createDocument,
   findDocument,
+  findExpiredDocuments,
+  findExpiredTokens,
   purgeDocuments,
   purgeTokens,
   readBytes,
@@ -64,6 +67,12 @@ const longestPurgeMs = 60_000
 const shortestPurgeMs = 1000
 /** For so long an expired token is known as one, and not taken for a document's id. */
 const tokensKnownDays = 366
+/** So many at once: a deletion is not to hold up others for long. */
+const mostPurged = 1000
+/** For so long it is not tried again to delete what the database refuses to. */
+const skippedForMs = 3_600_000
+/** A document's number, not a token's hash. */
+const isNumber = (name: string): boolean => /^\d{1,19}$/.test(name)
 const dumpBytes = 1024 * 1024
 const retryMs = 1000
 
@@ -87,6 +96,9 @@ export class DocumentHub {
   readonly #quota: Quota
   /** Resolves when what there is has been counted. */
   readonly #counted: Promise<void>
+  readonly #refusals: Seldom
+  readonly #unpurgeable = new Set<string>()
+  #skippedSince = -Infinity
   #timer: NodeJS.Timeout | null = null
   #closed = false
 
@@ -97,6 +109,7 @@ export class DocumentHub {
     this.#retry = deps.retrier()
     this.#retryReading = deps.retrier()
     this.#quota = new Quota(deps.maxTotal)
+    this.#refusals = new Seldom(refusalEveryMs, deps.clock)
     this.#counted = this.#count()
     const onFailed = (error: unknown): void => this.#failed(error)
     this.#webhook =
@@ -337,17 +350,29 @@ export class DocumentHub {
   }
 
   async #purge(): Promise<void> {
-    const { expirationMs, log } = this.#deps
+    const { sql, expirationMs, log } = this.#deps
     try {
-      const tokens = await this.#retry(() => purgeTokens(this.#store, tokensKnownDays))
-      let documents = 0
+      const skipped = this.#skipped()
+      let [documents, tokens] = [0, 0]
+      await this.#purgeWith(
+        () => findExpiredTokens(sql, tokensKnownDays, Array.from(skipped), mostPurged),
+        async (hashes) => void (tokens += await purgeTokens(this.#store, hashes)),
+      )
       if (expirationMs !== null) {
-        await this.#retry(() => touchDocuments(this.#store, this.#numbers()))
-        const purged = await this.#retry(() =>
-          purgeDocuments(this.#store, expirationMs, Array.from(this.#rooms.keys())),
+        const touch = (numbers: readonly string[]): Promise<void> =>
+          this.#retry(() => touchDocuments(this.#store, numbers))
+        await doInPortions(this.#numbers(), touch, (_, error) => this.#unpurged(error))
+        // Who opens one meanwhile has a room, or has used it.
+        const expiry = { olderThanMs: expirationMs, used: Array.from(this.#rooms.keys()) }
+        await this.#purgeWith(
+          () => findExpiredDocuments(sql, expiry, Array.from(skipped).filter(isNumber), mostPurged),
+          async (numbers) => {
+            const used = Array.from(this.#rooms.keys())
+            const purged = await purgeDocuments(this.#store, numbers, { ...expiry, used })
+            documents += purged.documents
+            this.#quota.gone(purged.freed)
+          },
         )
-        documents = purged.documents
-        this.#quota.gone(purged.freed)
       }
       if (documents + tokens > 0) log({ level: 'info', event: 'documentsPurged', documents, tokens })
       if (this.#quota.doubtful) await this.#quota.recount(() => countQuota(this.#deps.sql))
@@ -357,6 +382,43 @@ export class DocumentHub {
       this.#failed(error)
       log({ level: 'warn', event: 'documentPurgeFailed', error: describeError(error) })
     }
+  }
+
+  /** Deletes by `remove` what `find` gives, until that is little. What the database refuses to delete holds up nothing else. */
+  async #purgeWith(
+    find: () => Promise<string[]>,
+    remove: (names: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    for (let found = mostPurged; found === mostPurged && !this.#closed;) {
+      const skipped = this.#skipped()
+      if (skipped.size >= mostPurged) return
+      const names = await this.#retry(find)
+      found = names.length
+      await doInPortions(
+        names,
+        (part) => this.#retry(() => remove(part)),
+        (name, error) => {
+          skipped.add(name)
+          this.#unpurged(error)
+        },
+      )
+    }
+  }
+
+  /** What the database has refused to delete within the last hour: it is not tried again before. */
+  #skipped(): Set<string> {
+    const now = this.#deps.clock()
+    if (now - this.#skippedSince >= skippedForMs) {
+      this.#unpurgeable.clear()
+      this.#skippedSince = now
+    }
+    return this.#unpurgeable
+  }
+
+  #unpurged(error: unknown): void {
+    const count = this.#refusals.happened()
+    if (count !== null)
+      this.#deps.log({ level: 'warn', event: 'documentPurgeRefused', count, error: describeError(error) })
   }
 
   async #find(id: string): ReturnType<typeof findDocument> {

@@ -380,6 +380,7 @@ export class DocumentRoom implements SessionRoom {
         const page = await this.#read(document, seat.position)
         await turn()
         if (!isHere()) return
+        if (page === 'unreadable') return this.dismiss(seat.session, faults.unreadable)
         if (page) seat.send(page)
         else await wait(retryMs)
         await seat.socket.drained()
@@ -420,7 +421,7 @@ export class DocumentRoom implements SessionRoom {
    * The bytes from `from` on, as many as a page has; null where they could not be read now. Rejects where the database refuses
    * to give them.
    */
-  async #read({ number, view }: OpenDocument, from: number): Promise<Buffer | null> {
+  async #read({ number, view }: OpenDocument, from: number): Promise<Buffer | 'unreadable' | null> {
     const { store, retryReading, pages, log } = this.#deps
     const begin = from - (from % pageBytes)
     // What the database has beyond is about to be told by itself.
@@ -433,6 +434,12 @@ export class DocumentRoom implements SessionRoom {
       }))
       this.#readsFail = false
       if (frame.length === end - begin) return frame.subarray(from - begin)
+      const found = await retryReading(() => findDocument(store.sql, this.id))
+      // It is what it was, and lacks bytes: whoever came back would find no more.
+      if (found?.number === number && found.length >= end) {
+        log({ level: 'warn', event: 'documentReadFailed', error: 'bytes of it are missing' })
+        return 'unreadable'
+      }
       await this.#closeWhereGone()
       return null
     } catch (error) {

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { openPostgres } from '../../demo/postgres.ts'
 import type { Postgres } from '../../demo/postgres.ts'
-import { leaveOutRows } from '../../test/support/refuse.ts'
+import { leaveOutRows, refuseWrites } from '../../test/support/refuse.ts'
 import { parseDatabaseUrl } from '../db/conninfo.ts'
 import { isRefused } from '../db/failure.ts'
 import { codeOf, openPool } from '../db/pool.ts'
@@ -16,13 +20,19 @@ import {
   addToken,
   createDocument,
   deleteDocument,
+  endSessions,
+  findExpiredDocuments,
   findDocument,
   openDocument,
+  purgeDocuments,
   readBytes,
   type Store,
+  touchDocuments,
   updateUser,
   writeDocument,
+  writeSessions,
 } from './store.ts'
+import { Webhook } from './webhook.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plenum-documents-'))
 let pg: Postgres
@@ -109,4 +119,82 @@ test('so is what it leaves out of tokens and of what users may do', async () => 
   await isRefusedWhole('insert on plenum.document_user', change)
   await isRefusedWhole('update on plenum.document_token', change)
   await change()
+})
+
+test('so is what it leaves out of a purge, of what is used, and of who is to be called', async () => {
+  await createDocument(store, 'old', Buffer.alloc(0), 7)
+  await createDocument(store, 'used', Buffer.alloc(0), null)
+  const expiry = { olderThanMs: -1000, used: ['used', 'b'] }
+  const { number = '' } = (await openDocument(store, 'old')) ?? {}
+  await isRefusedWhole('update on plenum.document', () => touchDocuments(store, [number]))
+  assert.deepEqual(await findExpiredDocuments(sql, expiry, [], 5), [number])
+  assert.deepEqual(await findExpiredDocuments(sql, expiry, [number], 5), [])
+  await isRefusedWhole('insert on plenum.document_session', () =>
+    writeSessions(store, { used: [number], idle: [] }),
+  )
+  await writeSessions(store, { used: [number], idle: [] })
+  await isRefusedWhole('update on plenum.document_session', () => endSessions(store, [number]))
+  await isRefusedWhole(
+    'delete on plenum.document',
+    () => purgeDocuments(store, [number], expiry),
+    'old.number > 0',
+  )
+  assert.deepEqual(await purgeDocuments(store, [number], expiry), { documents: 1, freed: 7 })
+  assert.deepEqual(await purgeDocuments(store, [number], expiry), { documents: 0, freed: 0 })
+  await deleteDocument(store, 'used')
+})
+
+test('an application is called once for a document of which the database takes no note, and for all others', async (t) => {
+  const calls: string[] = []
+  const application = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      calls.push(new URLSearchParams(body).get('documentID') ?? '')
+      response.end()
+    })
+  }).listen(0, '127.0.0.1')
+  await once(application, 'listening')
+  t.after(() => application.close())
+  const add = async (id: string): Promise<string> => {
+    await createDocument(store, id, Buffer.alloc(0), null)
+    return (await openDocument(store, id))?.number ?? ''
+  }
+  const [bad, good, refused] = [await add('bad'), await add('good'), await add('refused')]
+  await writeSessions(store, { used: [], idle: [bad] })
+  await sql`update plenum.document_session set due_at = now() - interval '1 s'`
+  t.after(await refuseWrites(sql, 'insert on plenum.document_session', `new.document = ${refused}`))
+  const allow = await refuseWrites(sql, 'delete on plenum.document_session', `old.document = ${bad}`)
+  let now = 0
+  const logged: string[] = []
+  const { port } = application.address() as AddressInfo
+  const terms = { url: `http://127.0.0.1:${port}`, user: '', password: '' }
+  const webhook = new Webhook(terms, {
+    store,
+    retry: (work) => work(),
+    clock: () => now,
+    log: ({ event }) => logged.push(event),
+    onFailed: () => {},
+  })
+  t.after(() => webhook.close())
+  // In one batch with one that is refused.
+  for (const number of [refused, good]) webhook.use(number, false)
+  await webhook.flushed()
+  const until = async (what: string, look: () => boolean | Promise<boolean>): Promise<void> => {
+    for (const end = performance.now() + 30_000; !(await look()); await wait(20))
+      assert.ok(performance.now() < end, `not within 30 s: ${what}`)
+  }
+  const due = async (): Promise<string[]> =>
+    (
+      await sql<{ number: string }[]>`select document::text as number from plenum.document_session order by 1`
+    ).map(({ number }) => number)
+  assert.deepEqual(await due(), [bad, good])
+  await until('it is called', () => calls.length === 1)
+  await sql`update plenum.document_session set due_at = now() - interval '1 s' where document = ${good}`
+  await until('the other is called, and forgotten', async () => (await due()).length === 1)
+  assert.deepEqual([calls, logged], [['bad', 'good'], ['webhookNotStored']])
+  await allow()
+  now += 11_000
+  await until('note is taken', async () => (await due()).length === 0)
+  assert.deepEqual(calls, ['bad', 'good'])
 })

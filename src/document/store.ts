@@ -182,25 +182,50 @@ export async function deleteDocument({ sql, epoch }: Store, id: string): Promise
 /** These documents are being used. */
 export async function touchDocuments({ sql, epoch }: Store, numbers: readonly string[]): Promise<void> {
   await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    update plenum.document set accessed_at = now()
-    where number = any(${numbers as string[]}::bigint[]) and (select ok from fenced)`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    touched as (
+      update plenum.document set accessed_at = now()
+      where number = any(${numbers as string[]}::bigint[]) and (select ok from fenced) returning number)
+    select plenum.require_rows('plenum.document', (select count(*) from touched), count(*))
+    from plenum.document where number = any(${numbers as string[]}::bigint[])`
 }
 
-/** Deletes documents without access for so long, but for those of the ids in `used`. Returns how many, and what they counted. */
+/** What is to be deleted once it is old: how old, and which it is not to be, by number or id or hash. */
+type Expiry = Readonly<{ olderThanMs: number; used: readonly string[] }>
+
+const isExpired = (sql: ISql, { olderThanMs, used }: Expiry) => sql`
+  accessed_at < now() - ${olderThanMs} * interval '1 ms' and id <> all(${used as string[]}::text[])`
+
+/** The numbers of documents that nobody has used for so long, the oldest first, without those in `skipped`. */
+export async function findExpiredDocuments(
+  sql: ISql,
+  expiry: Expiry,
+  skipped: readonly string[],
+  limit: number,
+): Promise<string[]> {
+  const rows = await sql<{ number: string }[]>`
+    select number::text from plenum.document
+    where ${isExpired(sql, expiry)} and number <> all(${skipped as string[]}::bigint[])
+    order by accessed_at limit ${limit}`
+  return rows.map(({ number }) => number)
+}
+
+/** Deletes those of these documents that have expired still: all or none. Returns how many, and what they counted. */
 export async function purgeDocuments(
   { sql, epoch }: Store,
-  expirationMs: number,
-  used: readonly string[],
+  numbers: readonly string[],
+  expiry: Expiry,
 ): Promise<{ documents: number; freed: number }> {
   const [row] = await sql<{ documents: number; freed: string }[]>`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
     gone as (
       delete from plenum.document
-      where accessed_at < now() - ${expirationMs} * interval '1 ms' and id <> all(${used as string[]}::text[])
-        and (select ok from fenced)
-      returning quota_bytes)
-    select count(*)::int documents, coalesce(sum(quota_bytes), 0)::text freed from gone`
+      where number = any(${numbers as string[]}::bigint[]) and ${isExpired(sql, expiry)} and (select ok from fenced)
+      returning quota_bytes),
+    found as materialized (
+      select plenum.require_rows('plenum.document', (select count(*) from gone), count(*)) from plenum.document
+      where number = any(${numbers as string[]}::bigint[]) and ${isExpired(sql, expiry)})
+    select count(gone.*)::int documents, coalesce(sum(quota_bytes), 0)::text freed from found left join gone on true`
   return { documents: row?.documents ?? 0, freed: Number(row?.freed ?? 0) }
 }
 
@@ -293,13 +318,33 @@ export async function findUsers(sql: ISql, ids: readonly string[]): Promise<Map<
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** Deletes tokens that expired so long ago. Returns how many. */
-export async function purgeTokens({ sql, epoch }: Store, olderThanDays: number): Promise<number> {
-  const rows = await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    delete from plenum.document_token
-    where expires_at < now() - ${olderThanDays} * interval '1 day' and (select ok from fenced)`
-  return rows.count
+/** The hashes of tokens that expired so long ago, without those in `skipped`. */
+export async function findExpiredTokens(
+  sql: ISql,
+  olderThanDays: number,
+  skipped: readonly string[],
+  limit: number,
+): Promise<string[]> {
+  const rows = await sql<{ hash: string }[]>`
+    select hash from plenum.document_token
+    where expires_at < now() - ${olderThanDays} * interval '1 day' and hash <> all(${skipped as string[]}::text[])
+    order by expires_at limit ${limit}`
+  return rows.map(({ hash }) => hash)
+}
+
+/** Deletes those of these tokens that have expired still: all or none. Returns how many. */
+export async function purgeTokens({ sql, epoch }: Store, hashes: readonly string[]): Promise<number> {
+  const [row] = await sql<{ tokens: number }[]>`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    gone as (
+      delete from plenum.document_token
+      where hash = any(${hashes as string[]}::text[]) and expires_at < now() and (select ok from fenced)
+      returning hash),
+    found as materialized (
+      select plenum.require_rows('plenum.document_token', (select count(*) from gone), count(*))
+      from plenum.document_token where hash = any(${hashes as string[]}::text[]) and expires_at < now())
+    select count(gone.*)::int tokens from found left join gone on true`
+  return row?.tokens ?? 0
 }
 
 /** A document whose application is to hear that nobody uses it. */
@@ -313,27 +358,46 @@ export async function writeSessions(
   { used, idle }: { used: readonly string[]; idle: readonly string[] },
 ): Promise<void> {
   await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    insert into plenum.document_session (document, due_at)
-    select number, case when number = any(${idle as string[]}::bigint[]) then now() + ${idleMs} * interval '1 ms' end
-    from plenum.document, fenced
-    where ok and number = any(${[...used, ...idle]}::bigint[])
-    on conflict (document) do update set due_at = excluded.due_at, failures = 0`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    stored as (
+      insert into plenum.document_session (document, due_at)
+      select number, case when number = any(${idle as string[]}::bigint[]) then now() + ${idleMs} * interval '1 ms' end
+      from plenum.document, fenced
+      where ok and number = any(${[...used, ...idle]}::bigint[])
+      on conflict (document) do update set due_at = excluded.due_at, failures = 0 returning document)
+    select plenum.require_rows('plenum.document_session', (select count(*) from stored), count(*))
+    from plenum.document where number = any(${[...used, ...idle]}::bigint[])`
 }
 
-/** All who used a document when the last process ended have lost their connections. */
-export async function endSessions({ sql, epoch }: Store): Promise<void> {
+/** The numbers of documents that are being used, as far as is stored. */
+export async function findUsedSessions(sql: ISql): Promise<string[]> {
+  const rows = await sql<{ number: string }[]>`
+    select document::text as number from plenum.document_session where due_at is null`
+  return rows.map(({ number }) => number)
+}
+
+/** All who used these documents when the last process ended have lost their connections. */
+export async function endSessions({ sql, epoch }: Store, numbers: readonly string[]): Promise<void> {
   await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-    update plenum.document_session set due_at = now() + ${idleMs} * interval '1 ms'
-    where due_at is null and (select ok from fenced)`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
+    ended as (
+      update plenum.document_session set due_at = now() + ${idleMs} * interval '1 ms'
+      where document = any(${numbers as string[]}::bigint[]) and due_at is null and (select ok from fenced)
+      returning document)
+    select plenum.require_rows('plenum.document_session', (select count(*) from ended), count(*))
+    from plenum.document_session where document = any(${numbers as string[]}::bigint[]) and due_at is null`
 }
 
-export async function findIdleSessions(sql: ISql, limit: number): Promise<IdleSession[]> {
+/** The documents whose application is to be called now, without those in `skipped`. */
+export async function findIdleSessions(
+  sql: ISql,
+  skipped: readonly string[],
+  limit: number,
+): Promise<IdleSession[]> {
   return await sql<IdleSession[]>`
     select d.number::text, d.id, s.failures, s.due_at::text as "dueAt"
     from plenum.document_session s join plenum.document d on d.number = s.document
-    where s.due_at <= now() order by s.due_at limit ${limit}`
+    where s.due_at <= now() and d.number <> all(${skipped as string[]}::bigint[]) order by s.due_at limit ${limit}`
 }
 
 /**
@@ -345,15 +409,15 @@ export async function finishSession(
   { number, dueAt }: IdleSession,
   retryMs: number | null,
 ): Promise<void> {
-  if (retryMs === null)
-    await sql`
-      with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-      delete from plenum.document_session
-      where document = ${number}::bigint and due_at = ${dueAt}::text::timestamptz and (select ok from fenced)`
-  else
-    await sql`
-      with fenced as materialized (select plenum.fence(${epoch}::bigint) ok)
-      update plenum.document_session
-      set due_at = now() + ${retryMs} * interval '1 ms', failures = failures + 1
-      where document = ${number}::bigint and due_at = ${dueAt}::text::timestamptz and (select ok from fenced)`
+  const isThis = sql`document = ${number}::bigint and due_at = ${dueAt}::text::timestamptz`
+  const noted =
+    retryMs === null
+      ? sql`delete from plenum.document_session where ${isThis} and (select ok from fenced) returning document`
+      : sql`
+        update plenum.document_session set due_at = now() + ${retryMs} * interval '1 ms', failures = failures + 1
+        where ${isThis} and (select ok from fenced) returning document`
+  await sql`
+    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok), noted as (${noted})
+    select plenum.require_rows('plenum.document_session', (select count(*) from noted), count(*))
+    from plenum.document_session where ${isThis}`
 }

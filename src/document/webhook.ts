@@ -1,10 +1,14 @@
 import type { Retry } from '../db/contention.ts'
+import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import { type Log, stackOf } from '../edge/log.ts'
+import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import { Mailbox } from '../hub/mailbox.ts'
+import { doInPortions } from '../hub/portion.ts'
 import {
   endSessions,
   findIdleSessions,
+  findUsedSessions,
   finishSession,
   type IdleSession,
   type Store,
@@ -13,13 +17,24 @@ import {
 
 export type WebhookTerms = Readonly<{ url: string; user: string; password: string }>
 
-type WebhookDeps = { store: Store; retry: Retry; log: Log; onFailed: (error: unknown) => void }
+type WebhookDeps = {
+  store: Store
+  retry: Retry
+  clock: () => number
+  log: Log
+  onFailed: (error: unknown) => void
+}
+
+/** A call of which the database refuses to take note, and when that is next tried; `Infinity` is never. */
+type Unsettled = { session: IdleSession; retryMs: number | null; tries: number; at: number }
 
 const lookEveryMs = 1000
 const answerWithinMs = 10_000
 const retriesMs = [10_000, 60_000, 600_000]
 const mostAtOnce = 20
 const mostQueued = 100_000
+/** Where the database takes no note of so many calls, there are no more. */
+const mostUnsettled = 10_000
 
 /**
  * Tells the application which documents nobody uses any more. What is to be told are rows in the database, so that it
@@ -29,6 +44,9 @@ export class Webhook {
   readonly #terms: WebhookTerms
   readonly #deps: WebhookDeps
   readonly #uses: Mailbox<{ number: string; used: boolean }>
+  /** By the document's number. What stands here is called no more, until somebody has used it. */
+  readonly #unsettled = new Map<string, Unsettled>()
+  readonly #refusals: Seldom
   #timer: NodeJS.Timeout | null = null
   #begun: Promise<void> | null = null
   #closed = false
@@ -36,6 +54,7 @@ export class Webhook {
   constructor(terms: WebhookTerms, deps: WebhookDeps) {
     this.#terms = terms
     this.#deps = deps
+    this.#refusals = new Seldom(refusalEveryMs, deps.clock)
     this.#uses = new Mailbox({
       consume: (jobs) => this.#write([...jobs]),
       onError: (error) =>
@@ -47,6 +66,7 @@ export class Webhook {
 
   /** Somebody has come to a document, or the last one has gone. */
   use(number: string, used: boolean): void {
+    this.#unsettled.delete(number)
     this.#uses.push({ number, used })
   }
 
@@ -61,12 +81,18 @@ export class Webhook {
 
   async #write(jobs: readonly { number: string; used: boolean }[]): Promise<number> {
     const last = new Map(jobs.map(({ number, used }) => [number, used]))
-    const numbersOf = (wanted: boolean): string[] =>
-      Array.from(last).flatMap(([number, used]) => (used === wanted ? [number] : []))
+    const { store, retry } = this.#deps
     try {
       await this.#begin()
-      const { store, retry } = this.#deps
-      await retry(() => writeSessions(store, { used: numbersOf(true), idle: numbersOf(false) }))
+      await doInPortions(
+        Array.from(last),
+        (part) => {
+          const numbersOf = (wanted: boolean): string[] =>
+            part.flatMap(([number, used]) => (used === wanted ? [number] : []))
+          return retry(() => writeSessions(store, { used: numbersOf(true), idle: numbersOf(false) }))
+        },
+        (_, error) => this.#logRefused(error),
+      )
     } catch (error) {
       this.#fail(error)
     }
@@ -78,12 +104,21 @@ export class Webhook {
    * two ask for it at the same time: the second time would take away what has been used since.
    */
   #begin(): Promise<void> {
-    const { store, retry } = this.#deps
-    this.#begun ??= retry(() => endSessions(store)).catch((error: unknown) => {
+    this.#begun ??= this.#endUsed().catch((error: unknown) => {
       this.#begun = null
       throw error
     })
     return this.#begun
+  }
+
+  async #endUsed(): Promise<void> {
+    const { store, retry } = this.#deps
+    const numbers = await retry(() => findUsedSessions(store.sql))
+    await doInPortions(
+      numbers,
+      (part) => retry(() => endSessions(store, part)),
+      (_, error) => this.#logRefused(error),
+    )
   }
 
   #schedule(): void {
@@ -98,7 +133,12 @@ export class Webhook {
     const { store, retry } = this.#deps
     try {
       await this.#begin()
-      const sessions = await retry(() => findIdleSessions(store.sql, mostAtOnce))
+      const now = this.#deps.clock()
+      const again = Array.from(this.#unsettled.values()).filter(({ at }) => at <= now)
+      for (const unsettled of again.slice(0, mostAtOnce)) await this.#settle(unsettled)
+      if (this.#unsettled.size >= mostUnsettled) return
+      const skipped = Array.from(this.#unsettled.keys())
+      const sessions = await retry(() => findIdleSessions(store.sql, skipped, mostAtOnce))
       await Promise.all(sessions.map((session) => this.#call(session)))
     } catch (error) {
       this.#fail(error)
@@ -106,13 +146,38 @@ export class Webhook {
   }
 
   async #call(session: IdleSession): Promise<void> {
-    const { store, retry, log } = this.#deps
+    const { log } = this.#deps
     const error = await this.#post(session.id)
-    if (error === null) return await retry(() => finishSession(store, session, null))
-    const retryMs = retriesMs[session.failures] ?? null
-    await retry(() => finishSession(store, session, retryMs))
+    const retryMs = error === null ? null : (retriesMs[session.failures] ?? null)
+    await this.#settle({ session, retryMs, tries: 0, at: 0 })
+    if (error === null) return
     const event = retryMs === null ? 'webhookGivenUp' : 'webhookFailed'
     log({ level: 'warn', event, attempt: session.failures + 1, error })
+  }
+
+  /**
+   * Takes note of a call. Where the database refuses that, the note is tried again as often as a call, and the call is not: it
+   * would be made each second. Then it is given up.
+   */
+  async #settle({ session, retryMs, tries }: Unsettled): Promise<void> {
+    const { store, retry, clock } = this.#deps
+    const { number } = session
+    try {
+      await retry(() => finishSession(store, session, retryMs))
+      this.#unsettled.delete(number)
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      this.#logRefused(error)
+      const at = clock() + (retriesMs[tries] ?? Infinity)
+      this.#unsettled.set(number, { session, retryMs, tries: tries + 1, at })
+    }
+  }
+
+  #logRefused(error: unknown): void {
+    this.#deps.onFailed(error)
+    const count = this.#refusals.happened()
+    if (count !== null)
+      this.#deps.log({ level: 'warn', event: 'webhookNotStored', count, error: describeError(error) })
   }
 
   /** Null where it was taken, else why not: in words without the address, which may hold a secret. */

@@ -1,3 +1,30 @@
+import { isRefused, isSchemaFault } from '../db/failure.ts'
+
+/**
+ * Does `work` with all of `items` in their order, in one go unless the database refuses that; `onRefused` is called for each
+ * that it refuses alone. Rejects with any other error, and with what concerns all of them (`isSchemaFault`).
+ */
+export async function doInPortions<Item>(
+  items: readonly Item[],
+  work: (part: readonly Item[]) => Promise<void>,
+  onRefused: (item: Item, error: unknown) => void,
+): Promise<void> {
+  const portion = new Portion()
+  let rest = items
+  while (rest.length > 0) {
+    const part = portion.of(rest)
+    try {
+      await work(part)
+      portion.done()
+    } catch (error) {
+      if (!isRefused(error) || isSchemaFault(error)) throw error
+      if (portion.refused(part.length)) continue
+      for (const item of part) onRefused(item, error)
+    }
+    rest = rest.slice(part.length)
+  }
+}
+
 /**
  * How much of what waits is done at once: all of it, until the database refuses that. Then halves are tried until the one
  * that it refuses stands alone, so that the others are done all the same, in their order; and what follows is taken in

@@ -196,8 +196,16 @@ export class ChatHub {
     try {
       while (!this.#closed && (await this.#retryKeys(() => forgetCommands(this.#store))));
       this.#forgotAt = now
-    } catch {
-      // As above; it is tried again at the next look.
+    } catch (error) {
+      // As above; it is tried again at the next look, but what is refused in an hour.
+      if (!isRefused(error)) return
+      this.#forgotAt = now
+      this.#deps.log({
+        level: 'warn',
+        event: 'commandsNotForgotten',
+        door: 'chat',
+        error: describeError(error),
+      })
     }
   }
 }

@@ -68,6 +68,7 @@ export const serverEvents = {
   indexRecommended: warn({ statement: 'text' }),
   databaseLost: warn({ door: 'text', error: 'text' }),
   databaseBack: info({ door: 'text' }),
+  commandsNotForgotten: warn({ door: 'text', error: 'text' }),
   entryFailed: warn({ error: 'text' }),
   reloaded: info({ settings: 'settings', certificate: 'text?' }),
   nothingToReload: info({ reason: 'text' }),

@@ -124,9 +124,15 @@ export class Poller {
 
   /** Once an hour, and at the beginning: of meetings too that nobody reads any more. */
   async #forget(): Promise<void> {
-    const { sql, retry, clock } = this.#deps
+    const { sql, retry, clock, log } = this.#deps
     if (clock() - this.#forgotAt < forgetEveryMs) return
-    while (!this.#closed && (await retry(() => forgetCommands(sql))));
+    try {
+      while (!this.#closed && (await retry(() => forgetCommands(sql))));
+    } catch (error) {
+      // The database answers, and meetings are followed all the same.
+      if (!isRefused(error)) throw error
+      log({ level: 'warn', event: 'commandsNotForgotten', door: 'meetings', error: describeError(error) })
+    }
     this.#forgotAt = clock()
   }
 }

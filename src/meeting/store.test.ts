@@ -7,7 +7,7 @@ import type { Postgres } from '../../demo/postgres.ts'
 import { createCluster } from '../../test/support/database.ts'
 import { parseDatabaseUrl } from '../db/conninfo.ts'
 import { createAssociation } from '../../test/support/database.ts'
-import { leaveOutRows } from '../../test/support/refuse.ts'
+import { leaveOutRows, refuseWrites } from '../../test/support/refuse.ts'
 import { isRefused } from '../db/failure.ts'
 import { codeOf, openPool } from '../db/pool.ts'
 import { leftOutState, migrate } from '../db/schema.ts'
@@ -75,11 +75,12 @@ test('the ids of commands are forgotten at the beginning and every hour, of meet
   await add('59 minutes', 'young')
   let now = 0
   let looks = 0
+  const logged: string[] = []
   const poller = new Poller({
     sql,
     retry: (work) => work(),
     clock: () => now,
-    log: () => {},
+    log: ({ event }) => logged.push(event),
     metrics: { databaseFailed: () => assert.fail('the database answers') } as unknown as Metrics,
     pollMs: 10,
     rooms: () => new Map(),
@@ -100,6 +101,16 @@ test('the ids of commands are forgotten at the beginning and every hour, of meet
   now += 3_600_000
   await until(async () => (await ids()).length === 1)
   assert.deepEqual(await ids(), ['young'])
+  // Where that is refused the database is not lost: meetings are followed.
+  const allow = await refuseWrites(sql, 'delete on plenum.command', 'true')
+  await add('61 minutes', 'kept')
+  now += 3_600_000
+  await until(() => logged.length > 0)
+  const since = looks
+  await until(() => looks > since + 3)
+  assert.deepEqual([logged, poller.failing], [['commandsNotForgotten'], false])
+  await allow()
+  await sql`delete from plenum.command`
 })
 
 suite('what a trigger of the site leaves out without an error', () => {

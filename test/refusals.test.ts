@@ -281,10 +281,10 @@ suite('what a trigger leaves out of the chat', () => {
     good.say('first', 'first')
     await held.waitedFor()
     for (const n of [1, 2, 3]) {
-      bad.say(`left out ${n}`, `bad ${n}`)
+      bad.say(`left out ${n}`, `bad-${n}`)
       bad.ws.ping()
       await once(bad.ws, 'pong')
-      good.say(`kept ${n}`, `good ${n}`)
+      good.say(`kept ${n}`, `good-${n}`)
       good.ws.ping()
       await once(good.ws, 'pong')
     }
@@ -295,7 +295,7 @@ suite('what a trigger leaves out of the chat', () => {
     const known = await sql`select from plenum.chat_command where room = 7`
     assert.equal(known.length, 4)
     await allowLines()
-    bad.say('left out no more', 'bad 1')
+    bad.say('left out no more', 'bad-1')
     await good.hears('left out no more')
 
     const allowIds = await leaveOutRows(sql, 'insert on plenum.chat_command')

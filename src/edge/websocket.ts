@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events'
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { HttpBindings, ServerType } from '@hono/node-server'
 import { createNodeWebSocket } from '@hono/node-ws'
 import type { Context, Hono } from 'hono'
 import { WebSocket, type WebSocketServer } from 'ws'
 import { type Log, stackOf } from './log.ts'
+import { plainReader, wantsWebSocket } from './reread.ts'
 import { Connection } from './socket.ts'
 import { turn } from './turns.ts'
 
@@ -56,6 +57,7 @@ export function createWebSockets(
   return {
     upgradeWebSocket: adapter.upgradeWebSocket,
     attach(server) {
+      const rereadPlain = plainReader(server as Server)
       let upgrade: Upgrade | null = null
       const catcher = {
         on: (_event: 'upgrade', listener: Upgrade) => {
@@ -66,6 +68,7 @@ export function createWebSockets(
       server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         // A peer that resets while it is being answered: an 'error' that nobody listens for ends the process.
         socket.on('error', destroy)
+        if (!wantsWebSocket(request)) return rereadPlain(request, socket, head)
         const status = guard(request, subprotocols)
         if (status !== null) {
           refused(status === 400 ? 'malformed' : 'no websocket', request.socket.remoteAddress ?? 'unix')
@@ -129,9 +132,11 @@ function guard(request: IncomingMessage, subprotocols: ReadonlySet<string>): 400
   // Only a path: of an absolute target, or one with two slashes, the adapter would take host and password for its own.
   if (!url || !/^\/(?!\/)/.test(url) || !URL.canParse(url, 'http://localhost')) return 400
   if (headers.host === undefined) return 400
-  if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return 426
+  if (method !== 'GET') return 426
   if (headers['sec-websocket-version'] !== '13') return 426
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) return 400
+  // Of a list `ws` would see none.
+  headers.upgrade = 'websocket'
   // An unreadable offer would be refused by `ws`, and of a readable one it would take the first.
   const offers = headers['sec-websocket-protocol']?.split(',') ?? []
   const spoken = offers.map((offer) => offer.trim()).find((offer) => subprotocols.has(offer))

@@ -19,7 +19,7 @@ import { anonymousDocuments, type DocumentConfig } from './document/flags.ts'
 import { DocumentHub } from './document/hub.ts'
 import { allOrNone } from './hub/all-or-none.ts'
 import { doors as allDoors } from './doors.ts'
-import { Admission } from './edge/admission.ts'
+import { Admission, type Progress } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import { ownHosts, ownNames } from './edge/host.ts'
@@ -112,7 +112,9 @@ export async function startServer(
     documents: openDoor(connectionsFor.documents),
   }
   const keepalive = new Keepalive({ pingMs: config.pingMs, clock })
-  const admission = new Admission(config, clock)
+  const admission = new Admission(config, clock, (reason, peer) =>
+    refusals.refused(reason, { listener: 'listen', peer }),
+  )
   let lease: Lease | null = null
   let hub: MeetingHub | null = null
   const heldByClients = new Budget(mostHeldBytes)
@@ -266,7 +268,7 @@ export async function startServer(
     // Of TLS too this is the TCP connection, before its handshake.
     server.on('connection', (socket) => admission.connected(socket))
     server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-      admission.requested(request.socket, () => request.complete && !response.headersSent),
+      admission.requested(request.socket, () => progressOf(request, response)),
     )
     server.on('upgrade', ({ socket }: IncomingMessage) => admission.requested(socket))
     // Admission cuts who does not go on; a long body that comes steadily may take its time.
@@ -434,6 +436,12 @@ export async function startServer(
       log({ level: 'info', event: 'stopped' })
     },
   }
+}
+
+function progressOf(request: IncomingMessage, response: ServerResponse): Progress {
+  if (!request.complete) return 'asking'
+  if (!response.headersSent) return 'owed'
+  return response.writableFinished ? 'answered' : 'asking'
 }
 
 function describePlaces(places: readonly Place[]): string {

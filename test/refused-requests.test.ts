@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
-import { after, test } from 'node:test'
+import { after, suite, test, type TestContext } from 'node:test'
 import { freePort } from '../demo/port.ts'
 import { createDatabase } from './support/database.ts'
 import { gather } from './support/gathering.ts'
@@ -32,16 +32,21 @@ after(async () => {
 const secret = randomBytes(30).toString('base64url')
 const cookies = (kibibytes: number): string => `sso=${secret}${'x'.repeat(kibibytes * 1024)}`
 
+function connection(address: string, text: string): Socket {
+  const [host = '', port] = address.split(':')
+  const socket = connect({ host, port: Number(port) })
+  socket.on('error', () => undefined)
+  socket.write(text)
+  return socket
+}
+
 /** Sends these bytes and gives what comes back until the end, or until nothing more comes. */
 function exchange(address: string, text: string): Promise<string> {
-  const [host = '', port] = address.split(':')
+  const socket = connection(address, text)
   return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(port) })
     let answer = ''
     socket.on('data', (data) => (answer += String(data)))
-    socket.on('error', () => undefined)
     socket.on('close', () => resolve(answer))
-    socket.write(text)
   })
 }
 
@@ -124,7 +129,7 @@ test('so is an upgrade that no door gets to see', async () => {
     [400, upgrade(`Upgrade: websocket\r\n${version}\r\nSec-WebSocket-Key: ${secret}`)],
     [400, `GET http://[/ HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n`],
     [426, upgrade('Upgrade: websocket\r\nSec-WebSocket-Version: 8')],
-    [426, upgrade('Upgrade: h2c')],
+    [426, upgrade(`Upgrade: h2c, WebSocket\r\nSec-WebSocket-Version: 8`)],
   ] as const)
     assert.match(await exchange(listen, request), new RegExp(`^HTTP/1.1 ${status} `), request)
   const grown = await counts()
@@ -135,6 +140,84 @@ test('so is an upgrade that no door gets to see', async () => {
   const [logged, ...more] = plenum.logs.filter(({ reason }) => reason === 'no websocket')
   assert.deepEqual([logged?.level, logged?.['listener'], logged?.['peer']], ['info', 'listen', '127.0.0.1'])
   assert.deepEqual(more, [])
+})
+
+suite('what a limit cuts is counted and logged once, without what it held', () => {
+  const cut = async (
+    t: TestContext,
+    flags: string[],
+    play: (listen: string) => Promise<unknown>,
+  ): Promise<Record<string, unknown>[]> => {
+    const listen = `127.0.0.1:${await freePort()}`
+    // Another one serves the meetings.
+    const server = await startPlenum({ database: db.url, listen, flags, ready: false })
+    t.after(() => server.kill())
+    await server.logged(({ event }) => event === 'started')
+    await play(listen)
+    await server.stop()
+    for (const line of server.stderr) assert.ok(!line.includes(secret), line)
+    return server.logs
+      .filter(({ event }) => event === 'requestRefused')
+      .map(({ level, reason, listener, peer, times }) => ({ level, reason, listener, peer, times }))
+  }
+  const common = { level: 'info', listener: 'listen', peer: '127.0.0.1' }
+  const get = `GET /${secret} HTTP/1.1\r\nHost: localhost\r\n`
+
+  test('-requesttimeout: a request that does not end, and silence; not who has been answered', async (t) => {
+    const told = await cut(t, ['-requesttimeout', '0.5'], (address) =>
+      Promise.all([get, '', `${get}\r\n`].map((text) => exchange(address, text))),
+    )
+    assert.deepEqual(told, [
+      { ...common, reason: 'too slow', times: 1 },
+      { ...common, reason: 'too slow', times: 1 },
+    ])
+  })
+
+  test('-maxpending', async (t) => {
+    const told = await cut(t, ['-requesttimeout', '60', '-maxpending', '2'], async (address) => {
+      const [first, second] = [exchange(address, get), exchange(address, get)]
+      const others = [get, get].map((text) => connection(address, text))
+      await Promise.all([first, second])
+      for (const socket of others) socket.destroy()
+    })
+    assert.deepEqual(told, [
+      { ...common, reason: 'too many pending', times: 1 },
+      { ...common, reason: 'too many pending', times: 1 },
+    ])
+  })
+
+  test('more requests at once than are answered', async (t) => {
+    const told = await cut(t, [], (address) => exchange(address, `${get}\r\n`.repeat(40)))
+    assert.deepEqual(told, [{ ...common, reason: 'too many at once', times: 1 }])
+  })
+})
+
+test('an upgrade to anything else is as if it were not asked for', async () => {
+  const before = await counts()
+  const meeting = await gather(db.sql, plenum, 1)
+  const offer = (path: string, more = ''): string =>
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings${more}\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n`
+  const page = `/meeting/${meeting.id}/${meeting.key(0)}`
+  for (const path of [page, `${page}/record`, `${page}/record.json`, '/chat', '/document/demo', '/socket'])
+    assert.match(await exchange(listen, offer(path, ', close')), /^HTTP\/1\.1 200 /, path)
+  assert.match(await exchange(adminlisten, offer('/readyz', ', close')), /^HTTP\/1\.1 200 /)
+  assert.match(await exchange(profilelisten, offer('/', ', close')), /^HTTP\/1\.1 200 /)
+  assert.match(await exchange(listen, offer('/ws/chat', ', close')), /^HTTP\/1\.1 426 /)
+  // What follows on the connection is answered too, in its order, and a body is read.
+  const body = 'method=checkDocument'
+  const post = `POST /socket HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const answers = await exchange(listen, offer('/chat') + post + offer(`/${secret}`, ', close'))
+  const statuses = Array.from(answers.matchAll(/^HTTP\/1\.1 (\d+)/gm), ([, status]) => status)
+  assert.deepEqual(statuses, ['200', '401', '404'])
+  assert.deepEqual(await counts(), before)
+  const socket = new WebSocket(plenum.socketUrl('/ws/chat?session_key=x'), {
+    headers: { upgrade: 'h2c, WebSocket' },
+  })
+  await new Promise((resolve, reject) => {
+    socket.on('open', resolve)
+    socket.on('error', reject)
+  })
+  socket.terminate()
 })
 
 test('a connection that ends without a request is none that was refused', async () => {

@@ -2,8 +2,14 @@ import type { Socket as NetSocket } from 'node:net'
 import { transportOf } from './tls.ts'
 import { clientAddress, clientNetwork, type ProxyTrust } from './remote.ts'
 
-/** `asking` is what has sent a request: with TLS not the connection itself. `owed`: it waits for our answer. */
-type Pending = { since: number; network: string | null; asking: NetSocket; owed: () => boolean }
+/** Where a connection stands: it has to ask, or to go on asking or reading; waits for our answer; has read it whole. */
+export type Progress = 'asking' | 'owed' | 'answered'
+
+/** `asking` is what has sent a request: with TLS not the connection itself. */
+type Pending = { since: number; network: string | null; asking: NetSocket; progress: () => Progress }
+
+/** Why a connection was cut. */
+type Cut = 'too slow' | 'too many pending' | 'too many pending from this address'
 
 /**
  * So many times the usual who still has something to read: the kernel holds megabytes for a slow reader, and says nothing
@@ -30,6 +36,7 @@ export class Admission {
   readonly #proxy: ProxyTrust
   #limits: AdmissionLimits
   readonly #clock: () => number
+  readonly #onCut: (reason: Cut, peer: string) => void
   /** By the time of their beginning, or of their last request: the oldest first. */
   readonly #pending = new Map<NetSocket, Pending>()
   readonly #pendingPerNetwork = new Map<string, number>()
@@ -37,10 +44,16 @@ export class Admission {
   #connections = 0
   #timer: NodeJS.Timeout
 
-  constructor(limits: AdmissionLimits & ProxyTrust, clock: () => number) {
+  /** `onCut` hears of each connection that is cut, and who had connected; not of one that has nothing to ask any more. */
+  constructor(
+    limits: AdmissionLimits & ProxyTrust,
+    clock: () => number,
+    onCut: (reason: Cut, peer: string) => void,
+  ) {
     this.#proxy = limits
     this.#limits = limits
     this.#clock = clock
+    this.#onCut = onCut
     this.#timer = this.#sweeping()
   }
 
@@ -56,12 +69,14 @@ export class Admission {
    * that has kept us waiting for longest.
    */
   connected(socket: NetSocket): void {
+    // One that asked for something else than a websocket is read once more.
+    if (this.#pending.has(socket)) return
     const { maxPending, maxPerAddress } = this.#limits
     // What a proxy passes on is counted when it has said for whom.
     const network = this.#proxy.behindProxy
       ? null
       : clientNetwork(clientAddress(socket.remoteAddress, undefined, this.#proxy))
-    this.#pending.set(socket, { since: this.#clock(), network, asking: socket, owed: never })
+    this.#pending.set(socket, { since: this.#clock(), network, asking: socket, progress: asking })
     count(this.#pendingPerNetwork, network, 1)
     const ofClient = (): number => (network === null ? 0 : (this.#pendingPerNetwork.get(network) ?? 0))
     const tooMany = (): boolean =>
@@ -70,19 +85,25 @@ export class Admission {
     this.#forgetEnded()
     if (!tooMany()) return
     const [oldest = socket] = this.#pending.keys()
-    this.#cut(this.#pending.size > maxPending ? oldest : socket)
+    if (this.#pending.size > maxPending) this.#cut(oldest, 'too many pending')
+    else this.#cut(socket, 'too many pending from this address')
   }
 
   /**
-   * It has sent a request or a part of one, or reads what it asked for: it may take its time for the next anew. `owed` tells
-   * whether it has said all, and waits for an answer that has not begun.
+   * It has sent a request or a part of one, or reads what it asked for: it may take its time for the next anew. `progress`
+   * tells from then on where it stands.
    */
-  requested(asking: NetSocket, owed?: () => boolean): void {
+  requested(asking: NetSocket, progress?: () => Progress): void {
     const socket = transportOf(asking)
     const pending = this.#pending.get(socket)
     if (!pending) return
     this.#pending.delete(socket)
-    this.#pending.set(socket, { ...pending, since: this.#clock(), asking, owed: owed ?? pending.owed })
+    this.#pending.set(socket, {
+      ...pending,
+      since: this.#clock(),
+      asking,
+      progress: progress ?? pending.progress,
+    })
   }
 
   /** Why one more websocket from `address` cannot be: too many in all, or from there; null if it can. */
@@ -140,21 +161,24 @@ export class Admission {
     this.#forgetEnded()
     const now = this.#clock()
     const { requestTimeoutMs } = this.#limits
-    for (const [socket, { since, asking, owed }] of this.#pending) {
+    for (const [socket, { since, asking, progress }] of this.#pending) {
       if (now - since < requestTimeoutMs) return
-      if (owed()) continue
+      if (progress() === 'owed') continue
       if (asking.writableLength === 0 || now - since >= patienceWithReaders * requestTimeoutMs)
-        this.#cut(socket)
+        this.#cut(socket, 'too slow')
     }
   }
 
-  #cut(socket: NetSocket): void {
+  #cut(socket: NetSocket, reason: Cut): void {
+    // A browser keeps a connection for a while that it may have no more use for.
+    if (this.#pending.get(socket)?.progress() !== 'answered')
+      this.#onCut(reason, socket.remoteAddress ?? 'unix')
     this.#forget(socket)
     socket.destroy()
   }
 }
 
-const never = (): boolean => false
+const asking = (): Progress => 'asking'
 
 function count(counts: Map<string, number>, network: string | null, change: 1 | -1): void {
   if (network === null) return

@@ -27,9 +27,12 @@ export function createHttpServer(
   const listening = getRequestListener(app.fetch, { errorHandler })
   // HTTP/1.0 has no Host: load balancers' own checks ask so (HAProxy's httpchk). The name goes into a URL and nowhere else.
   const withoutHost = getRequestListener(app.fetch, { errorHandler, hostname: 'localhost' })
-  const handle = limitPipelining((request, response) => {
-    void (request.httpVersion === '1.0' ? withoutHost : listening)(request, response)
-  })
+  const handle = limitPipelining(
+    (request, response) => {
+      void (request.httpVersion === '1.0' ? withoutHost : listening)(request, response)
+    },
+    (peer) => refusals.refused('too many at once', { listener, peer }),
+  )
   const options = {
     maxHeaderSize: maxHeaderBytes,
     // The adapter refuses it, so that it is heard of.

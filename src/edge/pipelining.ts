@@ -12,9 +12,9 @@ const mostIgnored = 1000
 /**
  * Hands on what a server is asked, but for those of more than 32 requests that one connection sends in one go (RFC 9112,
  * 9.3.2), which would all be answered in one turn of the event loop: 64 KiB hold 1,300. The next one gets 429, and the
- * connection ends once what came before has been answered.
+ * connection ends once what came before has been answered; `onRefused` hears of it.
  */
-export function limitPipelining(listener: Listener): Listener {
+export function limitPipelining(listener: Listener, onRefused: (peer: string) => void): Listener {
   /** How many have come in this turn, or since one was refused. */
   const counts = new WeakMap<Socket, number>()
   return function limited(request, response) {
@@ -28,6 +28,7 @@ export function limitPipelining(listener: Listener): Listener {
     if (count <= mostAtOnce) return listener(request, response)
     if (count > mostIgnored) socket.destroy()
     if (count > mostAtOnce + 1) return
+    onRefused(socket.remoteAddress ?? 'unix')
     response.writeHead(429, { connection: 'close', 'content-type': 'text/plain; charset=utf-8' })
     response.end('too many requests at once: wait for the answers\n')
     socket.pause()

@@ -12,6 +12,9 @@ export const refusalReasons = [
   'malformed',
   'no websocket',
   'too slow',
+  'too many pending',
+  'too many pending from this address',
+  'too many at once',
   'no TLS',
   'foreign host',
   'foreign page',
@@ -36,11 +39,14 @@ const usual: ReadonlySet<RefusalReason> = new Set<RefusalReason>([
   'malformed',
   'no websocket',
   'too slow',
+  'too many pending',
+  'too many pending from this address',
+  'too many at once',
   'no TLS',
 ])
 
 /**
- * Counts and logs what is refused before any route has seen it, by the runtime or for its Host. The first of its kind is
+ * Counts and logs what is refused before any route has seen it, by the runtime, for its Host or by a limit. The first of its kind is
  * logged at once, those of the following minute in one line at its end.
  */
 export class Refusals {

@@ -4,6 +4,7 @@ import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
 import type { Config, MemberCommand } from './config/config.ts'
 import { publicStatus } from './config/server-flags.ts'
+import { withAdvice } from './db/advice.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
@@ -39,6 +40,8 @@ async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): 
   try {
     await refuseSharedSessions(sql, open)
     return await work(sql)
+  } catch (error) {
+    throw withAdvice(error, config.database)
   } finally {
     await sql.end({ timeout: 1 })
   }

@@ -6,6 +6,7 @@ import { createApps } from './app.ts'
 import { ChatHub, channel } from './chat/hub.ts'
 import type { Config } from './config/config.ts'
 import { publicStatus } from './config/server-flags.ts'
+import { withAdvice } from './db/advice.ts'
 import { type Bulkhead, openBulkhead } from './db/contention.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { Lease } from './db/lease.ts'
@@ -392,7 +393,7 @@ export async function startServer(
         lease = holdLease()
         return
       } catch (error) {
-        if (!isUnavailable(error)) throw error
+        if (!isUnavailable(error)) throw withAdvice(error, config.database)
         const reason = `the database does not answer: ${describeError(error)}`
         if (reason !== waitsFor) log({ level: 'warn', event: 'waiting', reason })
         waitsFor = reason

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
@@ -157,6 +157,46 @@ suite('command line', { concurrency: 4 }, () => {
     })
     assert.equal(code, 1)
     assert.match(stderr, /^plenum: .*ECONNREFUSED/)
+  })
+
+  test('every command says in one line which database cannot be reached, and what to do', async (t) => {
+    const house = await openHouse(t)
+    const port = await freePort()
+    const mute = createServer((socket) => socket.on('error', () => undefined).destroy())
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+    t.after(() => mute.close())
+    const other = (mute.address() as AddressInfo).port
+    const wrong = new URL(house.db.url)
+    wrong.password = 's3cret'
+    const members = ['kick', 'admit', 'unban'].map((command) => [command, '1', '2'])
+    const commands = [['check', '-origin', '*'], ['migrate'], ['meetings'], ...members]
+    for (const [dburl, said] of [
+      [`postgres://u:s3cret@127.0.0.1:${port}/d`, `nobody listens at 127.0.0.1:${port} (ECONNREFUSED): is`],
+      [`postgres://u:s3cret@localhost:${port}/d`, `nobody listens at localhost:${port} (ECONNREFUSED): is`],
+      ['postgres://u:s3cret@no.such.invalid/d', 'the name no.such.invalid is not known here (ENOTFOUND): is'],
+      [
+        `postgres://u:s3cret@127.0.0.1:${other}/d`,
+        `127.0.0.1:${other} ended the connection (ECONNRESET): is`,
+      ],
+      [
+        `postgres://u:s3cret@127.0.0.1:${other}/d?sslmode=disable`,
+        `(database d as user u at 127.0.0.1:${other}): is it PostgreSQL that listens there`,
+      ],
+      [wrong.href, `at ${wrong.host}): give the right password`],
+      [
+        'host=/nowhere user=u password=s3cret dbname=d',
+        'there is no socket /nowhere/.s.PGSQL.5432 (ENOENT): is',
+      ],
+    ] as const)
+      await Promise.all(
+        commands.slice(0, dburl === wrong.href ? undefined : 1).map(async (command) => {
+          const { code, stderr } = await runPlenum([...command, '-dburl', dburl])
+          assert.equal(code, 1)
+          assert.match(stderr, /^plenum: [^\n]*$/)
+          assert.ok(stderr.includes(said), stderr)
+          assert.ok(!stderr.includes('s3cret'), stderr)
+        }),
+      )
   })
 
   test('no password is ever said', async (t) => {

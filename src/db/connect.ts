@@ -57,7 +57,10 @@ class Deadline {
   #over = false
 
   constructor(seconds: number, place: DatabaseHost) {
-    this.#error = new ConnectError('CONNECT_TIMEOUT', `${describePlace(place)} does not answer`)
+    this.#error = new ConnectError(
+      'CONNECT_TIMEOUT',
+      `${describePlace(place)} does not answer in time: is that machine up, and does a firewall let this one through?`,
+    )
     if (seconds > 0) this.#timer = setTimeout(() => this.#end(), seconds * 1000)
   }
 
@@ -82,7 +85,7 @@ async function openSocket(place: DatabaseHost, deadline: Deadline): Promise<Sock
   // Between our last listener and the driver's first one an error must not end the process.
   socket.on('error', () => {})
   await until(deadline.watch(socket), 'connect', place).catch((error: unknown) => {
-    throw isSocket(place) ? explained(error, place) : error
+    throw isSocket(place) ? explained(error, place) : unreachable(error, place)
   })
   return socket
 }
@@ -115,11 +118,30 @@ function explained(error: unknown, place: DatabaseHost): unknown {
   }
 }
 
+/** Of host and port: what they are, and what to do. The runtimes name an address only, or nothing. */
+function unreachable(error: unknown, place: DatabaseHost): unknown {
+  const code = codeOf(error)
+  const where = describePlace(place)
+  const words: Readonly<Record<string, string>> = {
+    ECONNREFUSED: `nobody listens at ${where} (ECONNREFUSED): is PostgreSQL up, on this port, and does it listen there (listen_addresses)?`,
+    ENOTFOUND: `the name ${place.host} is not known here (ENOTFOUND): is it written right, and does this machine resolve it?`,
+    EAI_AGAIN: `the name ${place.host} cannot be resolved now (EAI_AGAIN): does this machine's DNS answer?`,
+    ETIMEDOUT: `${where} does not answer (ETIMEDOUT): is that machine up, and does a firewall let this one through?`,
+    EHOSTUNREACH: `there is no way to ${where} (EHOSTUNREACH): is that machine up, and does a firewall let this one through?`,
+    ENETUNREACH: `there is no way to ${where} (ENETUNREACH): has this machine an address and a route of that network?`,
+    ECONNRESET: `${where} ended the connection (ECONNRESET): is it PostgreSQL that listens there, and what does its log say?`,
+  }
+  const text = typeof code === 'string' ? words[code] : undefined
+  return text === undefined ? error : new ConnectError(code as string, text, { cause: error })
+}
+
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : null)
 
 async function offersTls(socket: Socket, place: DatabaseHost): Promise<boolean> {
   socket.write(sslRequest)
-  const answer = await until(socket, 'data', place)
+  const answer = await until(socket, 'data', place).catch((error: unknown) => {
+    throw unreachable(error, place)
+  })
   const text = Buffer.isBuffer(answer) ? answer.toString('latin1') : ''
   if (text === 'S' || text === 'N') return text === 'S'
   // More than the one byte would be somebody in between who wants it to be taken for what comes after TLS.
@@ -172,7 +194,7 @@ function until(socket: Socket, event: string, place: DatabaseHost): Promise<unkn
       reject(error)
     }
     const closed = (): void => {
-      failed(new ConnectError('ECONNRESET', `${describePlace(place)} closed the connection`))
+      failed(unreachable(new ConnectError('ECONNRESET', 'closed'), place) as Error)
     }
     socket.on(event, happened)
     socket.on('error', failed)

@@ -30,7 +30,7 @@ const mostMs = 20
 /** Any attempt may have compiled code or tidied up memory in one of its turns: what the most of five say counts. */
 const majority = 3
 
-async function holdsUp(what: string, attack: () => Promise<void>): Promise<void> {
+async function holdsUp(what: string, attack: () => Promise<void>, most = mostMs): Promise<void> {
   await attack()
   const longest: number[] = []
   let [short, long] = [0, 0]
@@ -39,7 +39,7 @@ async function holdsUp(what: string, attack: () => Promise<void>): Promise<void>
     await attack()
     const { longestMs } = await loop()
     longest.push(longestMs)
-    if (longestMs < mostMs) short++
+    if (longestMs < most) short++
     else long++
   }
   const figures = longest.map((ms) => ms.toFixed(1)).join(', ')
@@ -214,6 +214,29 @@ suite('plain requests', () => {
       ['escapes of an application', post(`method=x&a=${'%41'.repeat(2_000_000)}`, { known: true }), '400'],
     ] as const)
       await holdsUp(what, async () => assert.match(await ask(request), new RegExp(`^HTTP/1.1 ${answer}`)))
+  })
+
+  test('bodies in chunks of a byte, to whom they are for and to others', async () => {
+    const authorization = `authorization: Basic ${Buffer.from(`app:${password}`).toString('base64')}\r\n`
+    const chunks = Buffer.from('1\r\na\r\n'.repeat(200_000))
+    for (const [what, request, answer] of [
+      ['to no path', 'POST /nowhere', '404'],
+      ['to a page', `GET ${page}`, '200'],
+      ['to status', 'POST /__meetingstatus', '404'],
+      ['to documents, of nobody', 'POST /socket', '401'],
+      ['to documents, of an application', 'POST /socket', '400'],
+    ] as const)
+      // A whole read of them takes Node's parser 11 to 14 ms before anybody sees one.
+      await holdsUp(
+        `chunks ${what}`,
+        async () => {
+          const known = answer === '400' ? authorization : ''
+          const head = `${request} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n${known}\r\n`
+          const answered = await ask(Buffer.concat([Buffer.from(head), chunks, Buffer.from('0\r\n\r\n')]))
+          assert.match(answered, new RegExp(`^HTTP/1.1 ${answer} `))
+        },
+        answer === '400' ? 1.5 * mostMs : mostMs,
+      )
   })
 
   test('documents that an application makes, alone and with a token', async () => {

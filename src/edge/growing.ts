@@ -1,4 +1,5 @@
 const least = 1024
+const small = 16
 
 /**
  * Joins bytes that come in parts in one buffer that grows: a part costs what it has, however small it is. Kept as a list
@@ -37,7 +38,10 @@ export class GrowingBuffer {
       this.view.copy(bytes)
       this.#bytes = bytes
     }
-    this.#bytes.set(part, this.#length)
+    // Of a few bytes `set` costs many times as much.
+    if (part.length <= small)
+      for (let at = 0; at < part.length; at++) this.#bytes[this.#length + at] = part[at] as number
+    else this.#bytes.set(part, this.#length)
     this.#length = length
   }
 

@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { limitPipelining } from './pipelining.ts'
 import { type ListenerName, maxHeaderBytes, type Refusals } from './refusals.ts'
 import { type Certificate, tlsTerms } from './tls.ts'
+import { boundBody } from './unread.ts'
 
 /**
  * A server for `app`, over TLS with a certificate, that does not listen yet. What it refuses by itself, before the app has
@@ -29,6 +30,7 @@ export function createHttpServer(
   const withoutHost = getRequestListener(app.fetch, { errorHandler, hostname: 'localhost' })
   const handle = limitPipelining(
     (request, response) => {
+      boundBody(request, response)
       void (request.httpVersion === '1.0' ? withoutHost : listening)(request, response)
     },
     (peer) => refusals.refused('too many at once', { listener, peer }),

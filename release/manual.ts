@@ -1,32 +1,6 @@
-import { type Command, commands } from '../src/config/config.ts'
+import { commands } from '../src/config/commands.ts'
 import { flags } from '../src/config/flags.ts'
 import { databaseVariables } from '../src/db/conninfo.ts'
-
-/** What stands behind the command's name, and what it does. A new command stops the type check until it is here. */
-const commandTexts: Readonly<Record<Command, readonly [args: string, text: string]>> = {
-  serve: ['', 'Serves meetings. This is what is done without a command.'],
-  migrate: [
-    '',
-    "Creates the schema plenum in the database, or brings it up to date. With -chat it also makes the chat's tables where there are none.",
-  ],
-  check: [
-    '',
-    'Does the same, then checks configuration, folders of sockets, database and rights, and writes to each table in a transaction that is rolled back. What is missing is printed as statements to run.',
-  ],
-  health: ['', 'Asks the server at -adminlisten, or else -listen, whether it is ready.'],
-  meetings: ['', 'Lists the meetings on the web with their ids and states, and who is in them.'],
-  kick: [
-    'MEETING MEMBER',
-    'Disconnects a member from a meeting, without return, as an admin of the meeting can. It takes the id of the meeting, and the id (user id) or the name of the member. A running server does it within seconds.',
-  ],
-  unban: ['MEETING MEMBER', 'Lets in again who was kicked without return. It takes the same.'],
-  admit: [
-    'MEETING MEMBER',
-    "Lets a member into an open meeting who was not there when it was opened. It takes the same, and sets the member's allowrejoin on the site.",
-  ],
-  version: ['', 'Says which version it is.'],
-  help: ['', 'Says how it is used.'],
-}
 
 const files: readonly (readonly [string, string])[] = [
   ['/etc/default/plenum', 'Settings of the service, one environment variable for each flag.'],
@@ -115,10 +89,7 @@ schema of its own, plenum. Of several servers on one database one serves; the ot
       'The log goes to standard error, one JSON object a line. It has neither keys nor passwords nor what members say.',
     ),
     '.SH COMMANDS',
-    ...commands.flatMap((name) => {
-      const [args, text] = commandTexts[name]
-      return entry(signature(name, args), text)
-    }),
+    ...commands.flatMap(({ name, args, manual }) => entry(signature(name, args), manual)),
     '.SH OPTIONS',
     prose('Flags take one dash or two, and their value after a space or =.'),
     ...flags.flatMap(({ name, value, default: normal, env, help }) =>
@@ -157,8 +128,7 @@ schema of its own, plenum. Of several servers on one database one serves; the ot
 }
 
 function synopsis(): string[] {
-  const lines = commands.map((name) => {
-    const [args] = commandTexts[name]
+  const lines = commands.map(({ name, args }) => {
     const flagsToo = name === 'version' || name === 'help' ? '' : ' [\\fIflags\\fR]'
     const word = name === 'serve' ? '[\\fBserve\\fR]' : `\\fB${name}\\fR`
     return `\\fBplenum\\fR ${word}${args ? ` \\fI${literal(args)}\\fR` : ''}${flagsToo}`

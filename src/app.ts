@@ -2,12 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
-import type { ChatHub } from './chat/hub.ts'
-import { chatRoutes } from './chat/routes.ts'
-import type { DocumentConfig } from './document/flags.ts'
-import type { DocumentHub } from './document/hub.ts'
-import { documentPath, documentRoutes } from './document/routes.ts'
-import type { Budget } from './document/budget.ts'
+import type { EntranceDeps } from './edge/entrance.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import type { MetricsRegistry } from './edge/metrics.ts'
@@ -15,30 +10,20 @@ import { refuseRequest } from './edge/notice.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
 import { createWebSockets, isUpgrade, type WebSocketTerms } from './edge/websocket.ts'
-import type { MeetingStatus } from './meeting/hub.ts'
-import { subprotocol } from './meeting/protocol.ts'
-import { type RecordRouteDeps, recordRoutes } from './meeting/record-routes.ts'
-import { type MeetingRouteDeps, meetingRoutes } from './meeting/routes.ts'
-import type { StatusReport } from './page/client/status/report.ts'
-import { type MemberPage, pageRoutes, statusPageRoutes } from './page/routes.ts'
+import type { About } from './hub/door.ts'
+import { servePage, statusPageRoutes } from './page/routes.ts'
+import type { ServedDoor, Serving } from './serving.ts'
 
-export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upgradeWebSocket'> & {
+export type AppDeps = Omit<EntranceDeps, 'callerOf' | 'upgradeWebSocket'> & {
+  about: About
+  doors: readonly ServedDoor[]
+  serving: Serving
   proxy: ProxyTrust
   registry: MetricsRegistry
   readiness: Readiness
   /** Null where it does, else why not. */
   databaseAnswers: () => Promise<string | null>
-  status: () => {
-    upsince: string
-    timestamp: string
-    runtime: Record<string, string>
-    meetings: MeetingStatus[]
-  }
-  report: () => StatusReport
-  /** Null where there is no chat; its hub is null as long as it is not served. */
-  chat: { hub: () => ChatHub | null } | null
-  /** Null where no documents are served; their hub is null as long as it is another process that serves them. */
-  document: (DocumentConfig & { hub: () => DocumentHub | null; budget: Budget }) | null
+  report: () => unknown
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
   /** Refuses there who does not mean it. */
@@ -47,8 +32,7 @@ export type AppDeps = Omit<MeetingRouteDeps & RecordRouteDeps, 'callerOf' | 'upg
   upgradeRefused: WebSocketTerms['refused']
 }
 
-/** A message that is a little too long is answered; one that is much longer ends its connection. */
-const frameSlack = 64 * 1024
+type CallerOf = (c: Context) => Caller
 
 /** What the listeners serve: `app` with its websockets, to be attached to its server, and `admin` beside it. */
 export function createApps(deps: AppDeps): {
@@ -56,73 +40,88 @@ export function createApps(deps: AppDeps): {
   admin: Hono
   attach: ReturnType<typeof createWebSockets>['attach']
 } {
-  const { log } = deps
+  const { doors, log } = deps
   const app = new Hono()
   const admin = deps.adminApart ? new Hono() : app
   const { upgradeWebSocket, attach } = createWebSockets(app, log, {
-    subprotocols: new Set([subprotocol]),
-    maxFrames: new Map(deps.document ? [[documentPath, deps.document.maxMessage + frameSlack]] : []),
+    subprotocols: new Set(doors.flatMap(({ door }) => door.subprotocols ?? [])),
+    maxFrames: new Map(doors.flatMap(({ door, config }) => Object.entries(door.maxFrames?.(config) ?? {}))),
     refused: deps.upgradeRefused,
   })
-
-  const callerOf = (c: Context): Caller => {
+  const callerOf: CallerOf = (c) => {
     const { remoteAddress } = (c.env as HttpBindings).incoming.socket
     const address = clientAddress(remoteAddress, c.req.header('x-forwarded-for'), deps.proxy)
     return { address, request: c.get('requestId') }
   }
-  for (const each of new Set([app, admin])) {
-    // A proxy that gives its requests an id finds them here under the same.
-    each.use(
-      requestId({
-        headerName: deps.proxy.behindProxy ? 'X-Request-Id' : '',
-        limitLength: 64,
-        generator: () => randomBytes(6).toString('base64url'),
-      }),
+  for (const each of new Set([app, admin])) answerInOrder(each, callerOf, deps)
+  routeDoors(app, { ...deps, callerOf, upgradeWebSocket })
+  routeOperators(admin, deps)
+  return { app, admin, attach }
+}
+
+/** What is done with every request: an id, a line of the log, and words where nothing or something else is found. */
+function answerInOrder(app: Hono, callerOf: CallerOf, { log, clock, proxy }: AppDeps): void {
+  // A proxy that gives its requests an id finds them here under the same.
+  app.use(
+    requestId({
+      headerName: proxy.behindProxy ? 'X-Request-Id' : '',
+      limitLength: 64,
+      generator: () => randomBytes(6).toString('base64url'),
+    }),
+  )
+  app.use(async function logged(c, next) {
+    const begun = clock()
+    await next()
+    if (isUpgrade(c) && c.res.ok) return
+    const ms = Math.round(clock() - begun)
+    const { method, path } = c.req
+    const { status } = c.res
+    log({ level: 'debug', event: 'request', method, path: shortPath(path), status, ms, ...callerOf(c) })
+  })
+  app.use(async function literalPath(c, next) {
+    if (!isLiteralPath((c.env as HttpBindings).incoming.url ?? '')) return c.notFound()
+    return await next()
+  })
+  app.notFound((c) => refuseRequest(c, 404, 'not found'))
+  app.onError((error, c) => {
+    const { request } = callerOf(c)
+    log({ level: 'error', event: 'unexpected', where: 'request', error: stackOf(error), request })
+    return refuseRequest(c, 500, 'internal error')
+  })
+}
+
+function routeDoors(app: Hono, deps: AppDeps & EntranceDeps): void {
+  const { doors, serving, databaseAnswers } = deps
+  const { origins, keepalive, admission, callerOf, upgradeWebSocket } = deps
+  for (const { door, config, node } of doors) {
+    const edge = {
+      ...node,
+      ...{ origins, keepalive, admission, callerOf, upgradeWebSocket },
+      prepared: () => serving.prepared,
+      databaseAnswers: async () => (await databaseAnswers()) === null,
+      page: servePage,
+    }
+    app.route(
+      '/',
+      door.routes(edge, config, () => serving.openHub(door.name)),
     )
-    each.use(async function logged(c, next) {
-      const begun = deps.clock()
-      await next()
-      if (isUpgrade(c) && c.res.ok) return
-      const ms = Math.round(deps.clock() - begun)
-      const { method, path } = c.req
-      const { status } = c.res
-      log({ level: 'debug', event: 'request', method, path: shortPath(path), status, ms, ...callerOf(c) })
-    })
-    each.use(async function literalPath(c, next) {
-      if (!isLiteralPath((c.env as HttpBindings).incoming.url ?? '')) return c.notFound()
-      return await next()
-    })
   }
-  const entrance = { ...deps, callerOf, upgradeWebSocket }
-  app.route('/', meetingRoutes(entrance))
-  app.route('/', recordRoutes(entrance))
-  if (deps.chat) app.route('/', chatRoutes({ ...entrance, ...deps.chat }))
-  if (deps.document) {
-    const { origins, ...document } = deps.document
-    const databaseAnswers = async (): Promise<boolean> => (await deps.databaseAnswers()) === null
-    app.route('/', documentRoutes({ ...entrance, ...document, origins: () => origins, databaseAnswers }))
-  }
-  const pages: MemberPage[] = ['meeting']
-  if (deps.chat) pages.push('chat')
-  if (deps.document) pages.push('sketch')
-  app.route('/', pageRoutes(pages))
+}
+
+function routeOperators(admin: Hono, deps: AppDeps): void {
+  const { doors, serving, about } = deps
   const operators = new Hono()
   operators.route('/', healthRoutes(deps.readiness))
   operators.route('/', deps.registry.routes())
-  operators.get('/__meetingstatus', (c) => c.json(deps.status()))
+  for (const { door } of doors)
+    if (door.operatorRoutes)
+      operators.route(
+        '/',
+        door.operatorRoutes(about, () => serving.hub(door.name)),
+      )
   operators.get('/status.json', (c) => c.json(deps.report(), 200, { 'cache-control': 'no-store' }))
   operators.route('/', statusPageRoutes())
   for (const path of deps.adminApart ? ['*'] : new Set(operators.routes.map(({ path }) => path)))
     admin.use(path, deps.ownHost)
   admin.route('/', operators)
-
-  for (const each of new Set([app, admin])) {
-    each.notFound((c) => refuseRequest(c, 404, 'not found'))
-    each.onError((error, c) => {
-      const { request } = callerOf(c)
-      log({ level: 'error', event: 'unexpected', where: 'request', error: stackOf(error), request })
-      return refuseRequest(c, 500, 'internal error')
-    })
-  }
-  return { app, admin, attach }
 }

@@ -2,39 +2,23 @@ import { X509Certificate } from 'node:crypto'
 import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import type { Sql } from 'postgres'
-import type { Config, MemberCommand } from './config/config.ts'
+import { type Config, servedDoors } from './config/config.ts'
 import { publicStatus } from './config/server-flags.ts'
 import { withAdvice } from './db/advice.ts'
 import { describeDatabase } from './db/conninfo.ts'
 import { openPool } from './db/pool.ts'
 import { refuseSharedSessions } from './db/pooler.ts'
 import { checkWritable } from './db/trial.ts'
-import { anonymousDocuments } from './document/flags.ts'
 import type { ListenAddress } from './edge/address.ts'
 import { describeAddress, obstacle } from './edge/listen.ts'
 import type { Certificate } from './edge/tls.ts'
-import { printable } from './edge/printable.ts'
-import type { MeetingState } from './meeting/meeting.ts'
-import {
-  allowEntry,
-  type Candidate,
-  deleteBan,
-  findMeeting,
-  findMembers,
-  insertOperatorsBan,
-  listMeetings,
-  type MemberName,
-} from './meeting/operate.ts'
+import type { Outcome } from './hub/door.ts'
 import { checkDoors, checkTables, makeTables, migrateDoors, tryDoors } from './setup.ts'
 
-/** What a command has to say, and whether it did what it was asked. */
-export type Outcome = { text: string; ok: boolean }
-
 const healthTimeoutMs = 5000
-/** Of members that a name may mean. */
-const mostCandidates = 20
 
-async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): Promise<T> {
+/** Opens one connection for `work`. */
+export async function withDatabase<T>(config: Config, work: (sql: Sql) => Promise<T>): Promise<T> {
   const open = (): Sql => openPool(config.database, { timezone: config.timezone, max: 1 })
   const sql = open()
   try {
@@ -81,7 +65,7 @@ export async function runCheck(config: Config, certificate: Certificate | null):
   const notes = [...seen.notes, ...noteOrigins(config, certificate)].map((note) => `\n${note}`).join('')
   const warned = [
     publicStatus({ ...config, adminApart: config.adminListen !== null }),
-    anonymousDocuments(config.doors.document),
+    ...servedDoors(config).map(({ door, config: own }) => door.exposure?.(own)?.reason ?? null),
   ]
     .map((exposure) => (exposure === null ? '' : `\nbut ${exposure}`))
     .join('')
@@ -129,81 +113,6 @@ function noteOrigins({ origins }: Config, certificate: Certificate | null): stri
   )
   return [`pages may connect from ${shown.join(', ')}: that has to be the address in members' browsers`]
 }
-
-/** `plenum meetings`: which there are, how they stand, and who is in them. */
-export async function runMeetings(config: Config): Promise<Outcome> {
-  const meetings = await withDatabase(config, listMeetings)
-  const width = Math.max(...meetings.map(({ id }) => String(id).length))
-  const lines = meetings.flatMap(({ id, name, state, at, people }) => [
-    `${String(id).padStart(width)}  ${state.padEnd(8)}  ${at}  ${printable(name)}  ${people.length === 1 ? '1 person' : `${people.length} people`}`,
-    ...people.map(
-      (person) =>
-        `${' '.repeat(width)}    ${person.id} ${printable(person.name)}${person.admin ? ' (admin)' : ''}`,
-    ),
-  ])
-  return { text: lines.length > 0 ? lines.join('\n') : 'there is no meeting on the web', ok: true }
-}
-
-/** `plenum unban`, `plenum kick` and `plenum admit`: what is done to a member of a meeting, by id or by name. */
-export async function runMemberCommand(
-  config: Config,
-  { command, meeting, member }: { command: MemberCommand; meeting: number; member: MemberName },
-): Promise<Outcome> {
-  return await withDatabase(config, async (sql) => {
-    const found = await findMeeting(sql, meeting)
-    if (!found)
-      return { text: `there is no meeting ${meeting} on the web: "plenum meetings" lists them`, ok: false }
-    const [one, ...others] = await findMembers(sql, meeting, member)
-    const asked = typeof member === 'number' ? `the id ${member}` : `the name ${printable(member)}`
-    if (!one) return { text: `no member with ${asked} has a key of meeting ${meeting}`, ok: false }
-    if (others.length > 0) {
-      const shown = [one, ...others]
-        .slice(0, mostCandidates)
-        .map(({ id, name }) => `${id} ${printable(name)}`)
-      const more = others.length >= mostCandidates ? ', and more' : ''
-      return {
-        text: `several members go by ${asked}, give the id of one: ${shown.join(', ')}${more}`,
-        ok: false,
-      }
-    }
-    return await memberCommands[command](sql, { id: meeting, ...found }, one)
-  })
-}
-
-type Meeting = { id: number; name: string; state: MeetingState }
-
-const memberCommands: Record<
-  MemberCommand,
-  (sql: Sql, meeting: Meeting, member: Candidate) => Promise<Outcome>
-> = {
-  async unban(sql, meeting, member) {
-    return (await deleteBan(sql, meeting.id, member.id))
-      ? { text: `${nameOf(member)} may enter meeting ${meeting.id} again`, ok: true }
-      : { text: `${nameOf(member)} is not banned from meeting ${meeting.id}`, ok: false }
-  },
-  async kick(sql, meeting, member) {
-    if (!(await insertOperatorsBan(sql, meeting.id, member.id)))
-      return { text: `${nameOf(member)} is banned from meeting ${meeting.id} already`, ok: false }
-    const end = member.present ? '; who is in is disconnected within seconds' : ''
-    return {
-      text: `${nameOf(member)} may enter meeting ${meeting.id} no more (plenum unban undoes it)${end}`,
-      ok: true,
-    }
-  },
-  async admit(sql, { id, state }, member) {
-    const no = (text: string): Outcome => ({ text: `${nameOf(member)} ${text}`, ok: false })
-    if (member.banned) return no(`is banned from meeting ${id}: "plenum unban" lets them in again`)
-    if (state === 'closed') return no(`cannot enter meeting ${id}: it is closed, for good`)
-    if (state === 'finished')
-      return no(`cannot enter meeting ${id}: it is finished, and only admins can enter it`)
-    if (state === 'pending') return no(`needs no admission to meeting ${id}: it is not open yet`)
-    if (member.allowRejoin) return no(`may enter meeting ${id} as it is`)
-    await allowEntry(sql, id, member.id)
-    return { text: `${nameOf(member)} may enter meeting ${id} now`, ok: true }
-  },
-}
-
-const nameOf = ({ id, name }: Candidate): string => `${printable(name)}, member ${id}`
 
 /** `plenum health`: asks the server that listens at the configured address whether it is ready. */
 export async function runHealth(config: Config): Promise<Outcome> {

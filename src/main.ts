@@ -2,7 +2,7 @@ import { fstatSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import process from 'node:process'
 import { isatty } from 'node:tty'
-import { type Outcome, runCheck, runHealth, runMeetings, runMemberCommand, runMigrate } from './commands.ts'
+import { runCheck, runHealth, runMigrate, withDatabase } from './commands.ts'
 import { type Config, type Invocation, parseInvocation, usage } from './config/config.ts'
 import { UsageError } from './config/flag.ts'
 import type { Settings } from './config/settings.ts'
@@ -17,7 +17,8 @@ import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
 import { leaveLostTerminals, terminals } from './edge/terminal.ts'
 import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
 import { createReload } from './reload.ts'
-import { startServer } from './server.ts'
+import type { Outcome } from './hub/door.ts'
+import { startNode } from './node.ts'
 
 /** Set by the build. */
 declare const PLENUM_VERSION: string
@@ -128,7 +129,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   }
   let asked = false
   process.on('SIGHUP', () => reload())
-  const running = await startServer(config, {
+  const running = await startNode(config, {
     version: PLENUM_VERSION,
     runtime: runtimeName(),
     passed,
@@ -190,16 +191,14 @@ async function run(prepared: Prepared): Promise<void> {
       return await finish(runCheck(invocation.config, certificate))
     case 'health':
       return await finish(runHealth(invocation.config))
-    case 'meetings':
-      return await finish(runMeetings(invocation.config))
-    case 'kick':
-    case 'unban':
-    case 'admit':
-      return await finish(runMemberCommand(invocation.config, invocation))
     case 'version':
       return say(`plenum ${PLENUM_VERSION} (${runtimeName()})\n`)
     case 'help':
       return say(usage())
+    default: {
+      const { command, input, config } = invocation
+      return await finish(withDatabase(config, (sql) => command.run(sql, input)))
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Metafile } from 'esbuild'
 import { bundledPackages } from '../release/packages.ts'
-import { commands } from '../src/config/config.ts'
+import { commands } from '../src/config/commands.ts'
 import { flags } from '../src/config/flags.ts'
 import { Machine, noMachine } from './support/machine.ts'
 import { builtBundle, currentRuntime } from './support/server.ts'
@@ -216,7 +216,7 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
       'EXAMPLES',
       'SEE ALSO',
     ])
-    for (const name of commands) assert.match(page, new RegExp(`^\\.TP\n\\\\fB${name}\\\\fR`, 'm'))
+    for (const { name } of commands) assert.match(page, new RegExp(`^\\.TP\n\\\\fB${name}\\\\fR`, 'm'))
     const { stdout: usage } = await run(process.execPath, [builtBundle, '--help'])
     const named = Array.from(usage.matchAll(/^ {2}-([\w-]+)/gm), ([, name]) => name)
     assert.deepEqual(

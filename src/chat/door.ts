@@ -1,13 +1,53 @@
-import type { Door } from '../hub/door.ts'
-import { chatEvents, chatMetrics } from './events.ts'
-import { chatFlags } from './flags.ts'
+import { Hono } from 'hono'
+import { Listener } from '../db/listen.ts'
+import type { Door, DoorHub } from '../hub/door.ts'
+import { chatEvents, chatMetrics, type ChatStats } from './events.ts'
+import { type ChatConfig, chatFlags } from './flags.ts'
+import { channel, ChatHub } from './hub.ts'
+import { chatRoutes } from './routes.ts'
 import { chatSchema } from './schema.ts'
+
+type Hub = DoorHub<ChatStats> & { readonly chat: ChatHub }
 
 /** Rooms with session keys, for the clients of nodejschat and others. */
 export const chatDoor = {
   name: 'chat',
+  title: 'the chat',
   flags: chatFlags,
   schema: chatSchema,
   events: chatEvents,
   metrics: chatMetrics,
-} as const satisfies Door
+  connections: { pool: 2, listening: 1 },
+  serving: 'every node',
+
+  async open(node, config) {
+    const { log, database } = node
+    const chat = new ChatHub({ ...node, ...config })
+    const listener = new Listener(database.options, database.pool, channel, {
+      listening() {
+        log({ level: 'info', event: 'listening', channel })
+        chat.listening()
+      },
+      notified: (payload) => chat.notified(payload),
+      lost: (reason) => log({ level: 'warn', event: 'listenLost', channel, reason }),
+    })
+    return {
+      chat,
+      stats: () => chat.census(),
+      trouble: () => (chat.databaseFails ? 'the chat cannot read its log' : null),
+      announce: () => log({ level: 'info', event: 'chatServing', schema: config.schema }),
+      drain: () => chat.drain(),
+      close: () => listener.close(),
+    }
+  },
+
+  routes(edge, _config, hub) {
+    const app = new Hono()
+    app.route('/', chatRoutes({ ...edge, hub: () => hub()?.chat ?? null }))
+    // Its key is in the query, which the page takes out of the address.
+    app.get('/chat', edge.page('chat'))
+    return app
+  },
+
+  figures: (stats) => ({ chat: stats }),
+} as const satisfies Door<ChatConfig, ChatStats, Hub>

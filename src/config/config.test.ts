@@ -242,8 +242,9 @@ test('unban takes a meeting and a member, before or after the flags', () => {
     ['--', '12', '34'],
   ]) {
     const invocation = parse(['unban', ...args])
-    assert.ok(invocation.command === 'unban')
-    assert.deepEqual([invocation.meeting, invocation.member], [12, 34])
+    assert.ok('input' in invocation)
+    assert.equal(invocation.command.name, 'unban')
+    assert.deepEqual(invocation.input, { meeting: 12, member: 34 })
   }
   for (const args of [
     [],
@@ -257,8 +258,9 @@ test('unban takes a meeting and a member, before or after the flags', () => {
     assert.match(refusal(['unban', ...args]), /^unban takes MEETING/)
   for (const command of ['kick', 'unban', 'admit'] as const) {
     const invocation = parse([command, '12', 'Ada', 'Lovelace'])
-    assert.ok(invocation.command === command)
-    assert.deepEqual([invocation.meeting, invocation.member], [12, 'Ada Lovelace'])
+    assert.ok('input' in invocation)
+    assert.equal(invocation.command.name, command)
+    assert.deepEqual(invocation.input, { meeting: 12, member: 'Ada Lovelace' })
   }
 })
 

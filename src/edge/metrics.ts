@@ -137,7 +137,7 @@ export class MetricsRegistry {
     for (const [name, read] of Object.entries(table.series ?? {}))
       this.#pulse.reads(name, () => read(stats()))
     this.#tables.push(table)
-    return this.#metrics
+    return this.metrics
   }
 
   /** Counts what the log is told. */
@@ -175,7 +175,8 @@ export class MetricsRegistry {
     this.#loop.disable()
   }
 
-  readonly #metrics: Metrics = {
+  /** For whoever counts what the doors count. */
+  readonly metrics: Metrics = {
     committed: (milliseconds, stored) => {
       this.#commits.observe(milliseconds / 1000)
       this.#pulse.committed(milliseconds)

@@ -13,31 +13,8 @@ type BuiltPage = {
   gzip: string
 }
 
-/** Each folder of `client/` that has a main.tsx. */
-type PageName = 'meeting' | 'status' | 'chat' | 'sketch'
-
-/** Those for everyone but the operator. */
-export type MemberPage = Exclude<PageName, 'status'>
-
-declare const PLENUM_PAGES: Record<PageName, BuiltPage>
-
-const paths: Readonly<Record<MemberPage, string>> = {
-  meeting: '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}',
-  // Its key is in the query, which the page takes out of the address.
-  chat: '/chat',
-  // Which sketch is behind the # of its address.
-  sketch: '/document/demo',
-}
-
-/**
- * The members' pages of those in `names`. A page is one document for everyone: whose key the address holds is found out
- * when its websocket enters, so that nothing is looked up here and no address tells more than another.
- */
-export function pageRoutes(names: readonly MemberPage[]): Hono {
-  const app = new Hono()
-  for (const name of names) app.get(paths[name], servePage(name))
-  return app
-}
+/** By the folders of `client/` that have a main.tsx. */
+declare const PLENUM_PAGES: Readonly<Record<string, BuiltPage>>
 
 /** The page for the operator: to be served where status and health are. */
 export function statusPageRoutes(): Hono {
@@ -48,8 +25,11 @@ export function statusPageRoutes(): Hono {
 
 type Encoding = 'br' | 'gzip' | 'identity'
 
-function servePage(name: PageName): (c: Context) => Response {
-  const { policy, tag, size, brotli, gzip } = PLENUM_PAGES[name]
+/** Serves a built page, of which there is one document for everyone, by the name of its folder. */
+export function servePage(name: string): (c: Context) => Response {
+  const built = PLENUM_PAGES[name]
+  if (!built) throw new Error(`there is no page ${name}`)
+  const { policy, tag, size, brotli, gzip } = built
   const bodies: { [E in Exclude<Encoding, 'identity'>]: Uint8Array<ArrayBuffer> } = {
     br: Uint8Array.from(Buffer.from(brotli, 'base64')),
     gzip: Uint8Array.from(Buffer.from(gzip, 'base64')),

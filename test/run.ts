@@ -24,7 +24,10 @@ const playedOnDeno = (
 ).split(' ')
 
 /** These begin first, the longest before the others, so that in the end nobody waits for one of them alone. */
-const lengthy = ['soak', 'page', 'nginx', 'polls', 'adversary', 'kill', 'process', 'model', 'document-life']
+const lengthy = (
+  'soak kill page nginx process polls fuzz document-page release acknowledged model document-cost commands page-browsers ' +
+  'page-habits page-connections cost adversary database document-life conformance bundle container chat restart'
+).split(' ')
 
 /** What --quick plays beside the unit tests. */
 const quickFiles = [join('test', 'doors.test.ts')]

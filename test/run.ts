@@ -128,7 +128,7 @@ function readArguments(): Options {
   const { quick, long, faults: faultsOnly } = values
   const runtimes = (['node', 'deno'] as const).filter((name) => (values.runtime ?? name) === name)
   if (runtimes.length === 0) throw new Error('--runtime takes node or deno')
-  let concurrency = { least: 2, most: 6 }
+  let concurrency = { least: 3, most: 6 }
   if (values.concurrency !== undefined) {
     const given = Number(values.concurrency)
     if (!Number.isInteger(given) || given < 1) throw new Error('--concurrency takes a number')

@@ -30,3 +30,11 @@ test('the steps of the schema are numbered from 1 without a gap, and those that 
   )
   assert.deepEqual(hashes.slice(0, released.length), released)
 })
+
+test('no two doors take one version of the schema', () => {
+  const taken = [ownMigrations, ...doors.map(({ schema }) => schema.migrations)]
+    .flatMap((steps) => Object.keys(steps).map(Number))
+    // The first is as old as the lease and the meetings.
+    .filter((version) => version > 1)
+  assert.deepEqual([...new Set(taken)], taken)
+})

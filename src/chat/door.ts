@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { Listener } from '../db/listen.ts'
 import type { Door, DoorHub } from '../hub/door.ts'
-import { chatEvents, chatMetrics, type ChatStats } from './events.ts'
+import { chatEvents, chatMetrics, type ChatStats, type Log } from './events.ts'
 import { type ChatConfig, chatFlags } from './flags.ts'
 import { channel, ChatHub } from './hub.ts'
 import { chatRoutes } from './routes.ts'
@@ -21,7 +21,8 @@ export const chatDoor = {
   serving: 'every node',
 
   async open(node, config) {
-    const { log, database } = node
+    const { database } = node
+    const log: Log = node.log
     const chat = new ChatHub({ ...node, ...config })
     const listener = new Listener(database.options, database.pool, channel, {
       listening() {

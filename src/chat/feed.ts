@@ -1,7 +1,7 @@
 import type { Retry } from '../db/contention.ts'
 import { describeError } from '../db/pool.ts'
-import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import type { Log } from './events.ts'
 import { type Line, readNews, readTop, type Store } from './store.ts'
 
 /** A room with people in it, as what is new reaches it. */

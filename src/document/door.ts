@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import type { Door, DoorHub } from '../hub/door.ts'
 import { importKey } from './access.ts'
 import { Budget } from './budget.ts'
-import { documentEvents, documentMetrics, type DocumentStats } from './events.ts'
+import { documentEvents, documentMetrics, type DocumentStats, type Log } from './events.ts'
 import { anonymousDocuments, type DocumentConfig, documentFlags } from './flags.ts'
 import { DocumentHub } from './hub.ts'
 import { documentPath, documentRoutes } from './routes.ts'
@@ -31,6 +31,7 @@ export const documentDoor = {
 
   async open(node, config, { epoch, onFenced }) {
     const { jwtKey, webhook, credentials } = config
+    const log: Log = node.log
     const documents = new DocumentHub(epoch, {
       ...node,
       ...config,
@@ -43,7 +44,7 @@ export const documentDoor = {
       documents,
       stats: () => ({ ...documents.census(), heldBytes: heldByClients.bytes }),
       trouble: () => null,
-      announce: () => node.log({ level: 'info', event: 'documentsServing' }),
+      announce: () => log({ level: 'info', event: 'documentsServing' }),
       drain: () => documents.drain(),
       close: () => documents.close(),
     }

@@ -50,6 +50,7 @@ export type Node = Bulkhead &
   Readonly<{
     version: string
     clock: () => number
+    /** A door narrows it to what its own table of events allows. */
     log: Log
     metrics: Metrics
     guesses: Guesses

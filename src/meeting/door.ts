@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Door, DoorHub } from '../hub/door.ts'
 import { meetingCommands } from './commands.ts'
-import { meetingEvents, meetingMetrics, type MeetingStats } from './events.ts'
+import { type Log, meetingEvents, meetingMetrics, type MeetingStats } from './events.ts'
 import { type MeetingConfig, meetingFlags } from './flags.ts'
 import { MeetingHub } from './hub.ts'
 import { subprotocol } from './protocol.ts'
@@ -27,6 +27,7 @@ export const meetingDoor = {
   serving: 'one owner a room',
 
   async open(node, config, { epoch, onFenced }) {
+    const log: Log = node.log
     const meetings = new MeetingHub(epoch, { ...node, ...config, onFenced })
     try {
       await meetings.ready
@@ -38,7 +39,7 @@ export const meetingDoor = {
       meetings,
       stats: () => meetings.census(),
       trouble: () => (meetings.databaseFails ? 'the database does not answer' : null),
-      announce: () => node.log({ level: 'info', event: 'serving', meetings: meetings.size }),
+      announce: () => log({ level: 'info', event: 'serving', meetings: meetings.size }),
       drain: () => meetings.drain(),
       close: () => meetings.close(),
     }

@@ -16,6 +16,7 @@ import { parseDatabaseUrl } from '../db/conninfo.ts'
 import { isRefused } from '../db/failure.ts'
 import { codeOf, openPool } from '../db/pool.ts'
 import { leftOutState, migrate } from '../db/schema.ts'
+import { documentSchema } from './schema.ts'
 import {
   addToken,
   createDocument,
@@ -44,7 +45,7 @@ before(async () => {
   const options = parseDatabaseUrl(pg.url('postgres'), {}, { osUser: '', home: '', readFile: () => null })
   sql = openPool(options, { max: 2, timezone: null })
   store = { sql, epoch: '1' }
-  await migrate(sql)
+  await migrate(sql, [documentSchema.migrations])
   await sql`insert into plenum.lease (door, epoch) values ('meetings', 1)`
 })
 

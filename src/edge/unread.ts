@@ -6,7 +6,7 @@ import { GrowingBuffer } from './growing.ts'
 const lingerMs = 1000
 
 /**
- * Has a request's body read once in a turn of the event loop, 64 KiB at most, and handed over in one piece: the runtimes
+ * Has the chunks of a request's body read once in a turn of the event loop, 64 KiB at most, and handed over in one piece: the runtimes
  * read up to 32 times as much in one go, and each chunk of it, of one byte perhaps, would go its own way through the streams.
  * A connection whose request was answered before its body had been read whole ends: nobody reads on for nothing.
  * On Node only.
@@ -15,8 +15,8 @@ export function boundBody(request: IncomingMessage, response: ServerResponse): v
   // Deno's requests do not go on after such a pause.
   if ('deno' in process.versions) return
   const { headers, socket } = request
-  const length = Number(headers['content-length'] ?? 0)
-  if (headers['transfer-encoding'] === undefined && length === 0) return
+  // A body of a known length comes in as large pieces as there are.
+  if (headers['transfer-encoding'] === undefined) return
   joinChunks(request)
   const { shouldKeepAlive } = response
   response.shouldKeepAlive = false

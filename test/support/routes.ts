@@ -12,10 +12,12 @@ export async function allRoutes(): Promise<{ everyones: Route[]; operators: Rout
     PLENUM_PAGES: { meeting: page, status: page, chat: page, sketch: page },
   })
   const { createApps } = await import('../../src/app.ts')
-  const metrics = { routes: () => new Hono().get('/metrics', (c) => c.text('')) }
+  const { doors } = await import('../../src/doors.ts')
+  const registry = { routes: () => new Hono().get('/metrics', (c) => c.text('')) }
   const ownHost: MiddlewareHandler = async (_c, next) => await next()
   const retrier = (): undefined => undefined
-  const deps = { retrier, proxy: {}, chat: {}, document: {}, metrics, adminApart: true, ownHost }
+  const served = doors.map((door) => ({ door, config: {}, node: { retrier } }))
+  const deps = { doors: served, serving: {}, about: {}, proxy: {}, registry, adminApart: true, ownHost }
   const { app, admin } = createApps(deps as unknown as AppDeps)
   const routesOf = ({ routes }: Hono): Route[] => routes.filter(({ path }) => !path.endsWith('*'))
   return { everyones: routesOf(app), operators: routesOf(admin) }

@@ -86,6 +86,12 @@ async function hold(sql: Sql, plenum: Plenum, meeting: Gathering): Promise<void>
   assert.ok(record.polls.every(({ by }) => isNumber(by.id)))
   const logged = plenum.logs.filter(({ event }) => event === 'entered')
   assert.ok(logged.every((line) => isNumber(line['meeting']) && isNumber(line['member'])))
+  assert.deepEqual(
+    plenum.logs.flatMap((line) =>
+      line['event'] === 'stateChanged' && line['meeting'] === meeting.id ? [line['state']] : [],
+    ),
+    ['open', 'finished'],
+  )
 }
 
 const distrusted = (plenum: Plenum): unknown[] =>

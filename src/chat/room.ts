@@ -5,10 +5,13 @@ import { type Log, stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import type { Ending, Socket } from '../edge/socket.ts'
-import { catchUp, type Page, type PageCache, Tail } from '../hub/history.ts'
+import type { Page, PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { Outbox, type Recipient } from '../hub/outbox.ts'
+import { Broadcaster } from '../hub/broadcaster.ts'
 import { Portion } from '../hub/portion.ts'
+import { recover } from '../hub/recovery.ts'
+import type { Format, Subscriber } from '../hub/subscriber.ts'
+import { Tail } from '../hub/tail.ts'
 import type { Feed, FeedRoom } from './feed.ts'
 import { closeCodes, lineFrames, refusals, refuse } from './protocol.ts'
 import type { HistoryWish } from './query.ts'
@@ -45,7 +48,7 @@ type Audience = 'readers'
 const audiences = { reads: ['readers'], lags: [] } as const satisfies Record<string, readonly Audience[]>
 
 /** A connection of somebody who is in the room. */
-class Seat implements Recipient<Audience> {
+class Seat implements Subscriber<Audience> {
   readonly session: ChatSession
   behind: number | null
   /** What pages have left out because it was missing, up to `behind` and in the page that is being read. */
@@ -62,8 +65,8 @@ class Seat implements Recipient<Audience> {
     return this.session.socket
   }
 
-  get newer(): boolean {
-    return this.session.wish.ids
+  get format(): Format {
+    return this.session.wish.ids ? 'v1' : 'stock'
   }
 
   get audiences(): readonly Audience[] {
@@ -82,7 +85,7 @@ class Seat implements Recipient<Audience> {
     if (id > (this.behind ?? 0)) this.#appeared.set(id, json)
     else {
       this.#hidden.delete(id)
-      this.socket.write([lineFrames([json], this.newer)])
+      this.socket.write([lineFrames([json], this.session.wish.ids)])
     }
   }
 
@@ -115,12 +118,12 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   readonly id: number
   readonly #deps: ChatRoomDeps
   readonly #mailbox: Mailbox<Job>
-  readonly #outbox: Outbox<Audience>
+  readonly #broadcaster: Broadcaster<Audience>
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
   /** Those who still lack older lines. */
   readonly #lagging = new Set<Seat>()
-  readonly #tail: Tail
+  readonly #tail: Tail<string>
   /** How many lines share a commit. */
   readonly #portion = new Portion()
   readonly #notStored: Seldom
@@ -136,7 +139,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     this.#tail = new Tail(deps.clock)
     this.#notStored = new Seldom(refusalEveryMs, deps.clock)
     this.#tail.restart(this.#last)
-    this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) =>
+    this.#broadcaster = new Broadcaster(this.#seats, (milliseconds, deliveries) =>
       deps.metrics.fannedOut(milliseconds, deliveries),
     )
     this.#mailbox = new Mailbox<Job>({
@@ -158,7 +161,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
 
   enter(session: ChatSession, identity: Identity): void {
     this.#log('chatEntered', session)
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     session.admit(identity, this)
     const { wish, socket } = session
     const { seen } = this.#deps.feed
@@ -180,7 +183,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   ended(session: ChatSession, how: Ending): void {
     if (!this.#seats.has(session.socket.id)) return
     this.#log('chatEnded', session, how)
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     this.#seats.delete(session.socket.id)
     this.#forgetIfIdle()
   }
@@ -189,7 +192,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     const isInOrder = (lines[0]?.id ?? 0) > this.#last
     for (const { id, json } of lines) {
       for (const seat of this.#lagging) seat.takeLate(id, json)
-      this.#outbox.send('readers', lineFrames([json], false), lineFrames([json], true))
+      this.#broadcaster.send('readers', lineFrames([json], false), lineFrames([json], true))
       if (isInOrder) this.#tail.append(id, json)
       this.#last = Math.max(this.#last, id)
     }
@@ -197,7 +200,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   }
 
   fallBehind(seen: number): void {
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     this.#last = this.#deps.feed.seen
     this.#tail.restart(this.#last)
     for (const seat of this.#seats.values()) {
@@ -228,13 +231,13 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   /** Sends what is to be sent and ends all connections. */
   close(): void {
     this.#mailbox.close()
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     for (const { session } of this.#seats.values()) this.#dismiss(session, closeCodes.stopping)
   }
 
   #dismiss(session: ChatSession, code: keyof typeof dismissals): void {
     this.#log('chatEnded', session, dismissals[code])
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     this.#seats.delete(session.socket.id)
     session.end(code)
   }
@@ -278,7 +281,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     if (wanted.length === 0) return
     // Where that fails, lines are late; they are stored all the same.
     await this.#deps.feed.look().catch(() => undefined)
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     for (const { session, id } of wanted) if (id !== null && session.open) session.acknowledge(id)
   }
 
@@ -289,7 +292,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     let start = wish.limit === null && wish.since === null ? 0 : null
     this.#lagging.add(seat)
     try {
-      await catchUp(seat, {
+      await recover(seat, {
         upTo,
         tail: this.#tail,
         isHere: () => this.#seats.get(socket.id) === seat,
@@ -300,10 +303,13 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
           const late = seat.completed(page.last)
           return late.length === 0
             ? page
-            : { ...page, frame: Buffer.concat([page.frame, lineFrames(late, seat.newer)]) }
+            : { ...page, frame: Buffer.concat([page.frame, lineFrames(late, seat.session.wish.ids)]) }
         },
-        toFrame: (line) => lineFrames([line], seat.newer),
-        beforeLive: () => this.#outbox.flush(),
+        sendPage: ({ frame }) => socket.write([frame]),
+        sendTail: (lines) => {
+          this.#broadcaster.flush()
+          if (lines.length > 0) socket.write(lines.map((line) => lineFrames([line], seat.session.wish.ids)))
+        },
         onFailedRead: (error) => {
           this.#logFailedRead(error)
           if (isRefused(error) && this.#seats.get(socket.id) === seat) {
@@ -329,10 +335,10 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
       hidden: seat.hide(feed.missing(after, isHistory ? upTo : feed.seen)),
       since: isHistory ? since : null,
     }
-    const key = [this.id, after, seat.newer, range.since, range.hidden.join()].join(' ')
+    const key = [this.id, after, seat.format, range.since, range.hidden.join()].join(' ')
     return pages.get(key, async () => {
       const { lines, last, full } = await retryReading(() => readPage(store, this.id, range))
-      return { frame: lineFrames(lines, seat.newer), last, full }
+      return { frame: lineFrames(lines, seat.session.wish.ids), last, full }
     })
   }
 

@@ -11,8 +11,9 @@ import type { Ending, Socket } from '../edge/socket.ts'
 import { turn } from '../edge/turns.ts'
 import type { PageCache } from '../hub/history.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { type Entry, Outbox, type Recipient } from '../hub/outbox.ts'
+import { Broadcaster, type Entry } from '../hub/broadcaster.ts'
 import { Portion } from '../hub/portion.ts'
+import type { Format, Subscriber } from '../hub/subscriber.ts'
 import { Draft, keyId, type View, viewOf } from './document.ts'
 import {
   appendAnswer,
@@ -75,7 +76,7 @@ type Audience = 'live'
 const audiences = { live: ['live'], reads: [] } as const satisfies Record<string, readonly Audience[]>
 
 /** A connection of somebody who has the document open. */
-class Seat implements Recipient<Audience> {
+class Seat implements Subscriber<Audience> {
   readonly session: DocumentSession
   /** How far he has the document; null once he hears of all that is new. */
   position: number | null
@@ -97,8 +98,8 @@ class Seat implements Recipient<Audience> {
     return this.session.init.version
   }
 
-  get newer(): boolean {
-    return this.version === 3
+  get format(): Format {
+    return this.version === 3 ? 'v1' : 'stock'
   }
 
   get longest(): number {
@@ -164,7 +165,7 @@ export class DocumentRoom implements SessionRoom {
   readonly id: string
   readonly #deps: DocumentRoomDeps
   readonly #mailbox: Mailbox<Job>
-  readonly #outbox: Outbox<Audience>
+  readonly #broadcaster: Broadcaster<Audience>
   /** By the id of the socket. */
   readonly #seats = new Map<number, Seat>()
   readonly #instance = ++lastInstance
@@ -184,7 +185,7 @@ export class DocumentRoom implements SessionRoom {
     this.id = id
     this.#deps = deps
     this.#refusals = new Seldom(refusalEveryMs, deps.clock)
-    this.#outbox = new Outbox(this.#seats, (milliseconds, deliveries) => {
+    this.#broadcaster = new Broadcaster(this.#seats, (milliseconds, deliveries) => {
       this.#keysTold.clear()
       deps.metrics.fannedOut(milliseconds, deliveries)
     })
@@ -241,7 +242,7 @@ export class DocumentRoom implements SessionRoom {
   dismiss(session: DocumentSession, fault: Fault): void {
     const seat = this.#seats.get(session.socket.id)
     if (!seat) return session.end()
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     seat.cutShort()
     session.socket.write([binaryFrame([errorMessage(fault)])])
     this.#remove(session, fault.text)
@@ -263,7 +264,7 @@ export class DocumentRoom implements SessionRoom {
     if (this.#closed) return
     this.#closed = true
     const jobs = this.#mailbox.close()
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     for (const { session } of this.#seats.values()) {
       this.#remove(session, 'dismissed')
       session.end()
@@ -310,7 +311,7 @@ export class DocumentRoom implements SessionRoom {
         return session.fail(faults.offset)
       }
       const seat = new Seat(session, isNew ? length : offset)
-      this.#outbox.flush()
+      this.#broadcaster.flush()
       if (this.#seats.size === 0) this.#deps.onUse(document.number, true)
       this.#seats.set(session.socket.id, seat)
       session.admit(this)
@@ -398,7 +399,7 @@ export class DocumentRoom implements SessionRoom {
   #goLive(seat: Seat, { tail, view }: OpenDocument): void {
     const { socket, session } = seat
     // What is in there already is part of what he gets now.
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     seat.finish(tail.since(seat.position ?? 0))
     if (view.keys.size > 0) socket.write([this.#framesOfKeys(view, seat.longest)])
     session.live()
@@ -535,11 +536,11 @@ export class DocumentRoom implements SessionRoom {
     // When it was closed all that it had was answered.
     if (this.#closed) return
     const { socket } = session
-    this.#outbox.sendTo(socket, binaryFrame([errorMessage(fault(explainRefusal(error)))]))
+    this.#broadcaster.sendTo(socket, binaryFrame([errorMessage(fault(explainRefusal(error)))]))
     if (command.type === 'append')
-      this.#outbox.sendTo(socket, binaryFrame([appendAnswer('notPermitted', length)]))
+      this.#broadcaster.sendTo(socket, binaryFrame([appendAnswer('notPermitted', length)]))
     if (command.type === 'setKey')
-      this.#outbox.sendTo(socket, binaryFrame([setKeyAnswer(false, command.request)]))
+      this.#broadcaster.sendTo(socket, binaryFrame([setKeyAnswer(false, command.request)]))
     session.answered(cost)
   }
 
@@ -556,7 +557,7 @@ export class DocumentRoom implements SessionRoom {
 
   #decide(draft: Draft<DocumentSession>, job: CommandJob | LeaveJob): Decided {
     const { session } = job
-    const answer = (message: Buffer) => () => this.#outbox.sendTo(session.socket, binaryFrame([message]))
+    const answer = (message: Buffer) => () => this.#broadcaster.sendTo(session.socket, binaryFrame([message]))
     if (job.type === 'leave') {
       const { gone, more } = draft.leave(session, mostKeysAtOnce)
       if (gone.length === 0) return {}
@@ -628,20 +629,20 @@ export class DocumentRoom implements SessionRoom {
       this.#keysTold.delete(id)
       // Its newest value only. But that a key is gone is told before it is there again.
       if (!except) continue
-      if (earlier) this.#outbox.withdraw(earlier)
+      if (earlier) this.#broadcaster.withdraw(earlier)
       this.#keysTold.set(id, entry)
     }
   }
 
   #tell(told: Told, except: { socket: Socket; frame: Buffer | null } | null): Entry<Audience> {
     const { length } = told[2]
-    if (length <= longBytes) return this.#outbox.sendExcept('live', told[2].frame, told[3].frame, except)
+    if (length <= longBytes) return this.#broadcaster.sendExcept('live', told[2].frame, told[3].frame, except)
     for (const { socket } of this.#seats.values())
       if (socket.unsentBytes <= mostUnread) socket.allowBacklog(length)
     // By itself: joined with others it would be copied once more.
-    this.#outbox.flush()
-    const entry = this.#outbox.sendExcept('live', told[2].frame, told[3].frame, except)
-    this.#outbox.flush()
+    this.#broadcaster.flush()
+    const entry = this.#broadcaster.sendExcept('live', told[2].frame, told[3].frame, except)
+    this.#broadcaster.flush()
     return entry
   }
 
@@ -661,7 +662,7 @@ export class DocumentRoom implements SessionRoom {
   }
 
   #remove(session: DocumentSession, how: string): void {
-    this.#outbox.flush()
+    this.#broadcaster.flush()
     this.#seats.delete(session.socket.id)
     this.#log('documentEnded', session, how)
     if (this.#seats.size === 0 && this.#document) this.#deps.onUse(this.#document.number, false)

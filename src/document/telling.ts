@@ -1,5 +1,5 @@
 import { binaryFrame } from '../edge/frame.ts'
-import type { Frame } from '../hub/outbox.ts'
+import type { Frame } from '../hub/broadcaster.ts'
 import { Cutter, frameMessage, shortestFrame } from './protocol.ts'
 
 const sliceBytes = 512 * 1024

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import { UsageError } from '../config/flag.ts'
 import { printable } from '../edge/printable.ts'
 import type { DoorCommand, Outcome } from '../hub/door.ts'
-import type { MeetingState } from './meeting.ts'
+import type { MeetingState } from './rules/view.ts'
 import {
   allowEntry,
   type Candidate,

@@ -5,7 +5,7 @@ import { type Log, meetingEvents, meetingMetrics, type MeetingStats } from './ev
 import { type MeetingConfig, meetingFlags } from './flags.ts'
 import { MeetingHub } from './hub.ts'
 import { subprotocol } from './protocol.ts'
-import { recordRoutes } from './record-routes.ts'
+import { recordRoutes } from './record/routes.ts'
 import { meetingRoutes } from './routes.ts'
 import { meetingSchema } from './schema.ts'
 

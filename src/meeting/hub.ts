@@ -4,12 +4,12 @@ import type { Guesses } from '../edge/guesses.ts'
 import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/history.ts'
-import { EntryDesk, type Wish } from './entry.ts'
-import type { MeetingState } from './meeting.ts'
+import { JoinQueue, type JoinRequest } from './join-queue.ts'
+import type { MeetingState } from './rules/view.ts'
 import { Poller } from './poller.ts'
-import { closeCodes } from './rejection.ts'
-import { Room } from './room.ts'
-import type { Zone } from './store.ts'
+import { closeCodes } from './disconnects.ts'
+import { MeetingRoom } from './room.ts'
+import type { Zone } from './store/site.ts'
 
 export type HubDeps = {
   sql: Sql
@@ -52,8 +52,8 @@ export type MeetingOverview = {
 /** The meetings of this process by id, while it is the one that serves them. */
 export class MeetingHub {
   readonly #deps: HubDeps
-  readonly #rooms = new Map<number, Room>()
-  readonly #desk: EntryDesk
+  readonly #rooms = new Map<number, MeetingRoom>()
+  readonly #joins: JoinQueue
   readonly #poller: Poller
   readonly #epoch: string
   readonly #pages: PageCache
@@ -67,12 +67,12 @@ export class MeetingHub {
     this.#deps = deps
     this.#pages = new PageCache(deps.clock)
     this.#retryReading = deps.retrier()
-    this.#desk = new EntryDesk({
+    this.#joins = new JoinQueue({
       ...deps,
       retry: deps.retrier(),
       utcOffset: () => this.#zone.utcOffset,
       viewOf: (meeting) => this.#rooms.get(meeting)?.view ?? null,
-      admit: (meeting, entrants) => this.#room(meeting).enter(entrants),
+      join: (meeting, joining) => this.#room(meeting).join(joining),
     })
     // Its first look opens the rooms of the meetings that were under way when the last process ended.
     this.#poller = new Poller({
@@ -96,9 +96,9 @@ export class MeetingHub {
     return this.#poller.failing
   }
 
-  /** Lets a connection in, or tells it why not. */
-  enter(wish: Wish): void {
-    this.#desk.ask(wish)
+  /** Has a connection join a meeting, or tells it why not. */
+  join(request: JoinRequest): void {
+    this.#joins.ask(request)
   }
 
   /** How many meetings have a room here. */
@@ -150,7 +150,7 @@ export class MeetingHub {
 
   /** Does and sends what is under way, then closes. */
   async drain(): Promise<void> {
-    this.#desk.close()
+    this.#joins.close()
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
     this.close(closeCodes.stopping)
   }
@@ -158,19 +158,19 @@ export class MeetingHub {
   /** Ends all connections without a word: the stock page comes back, to whoever serves the meetings then. */
   close(code: number = closeCodes.forNow): void {
     this.#closed = true
-    this.#desk.close()
+    this.#joins.close()
     this.#poller.close()
     for (const room of this.#rooms.values()) room.close(code)
     this.#rooms.clear()
   }
 
-  #room(id: number): Room {
+  #room(id: number): MeetingRoom {
     const known = this.#rooms.get(id)
     if (known) return known
     const forget = (): void => {
       if (this.#rooms.get(id) === room) this.#rooms.delete(id)
     }
-    const room = new Room(id, {
+    const room = new MeetingRoom(id, {
       ...this.#deps,
       retry: this.#deps.retrier(),
       retryReading: this.#retryReading,

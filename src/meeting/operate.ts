@@ -1,8 +1,9 @@
 import type { Sql } from 'postgres'
-import type { MeetingState } from './meeting.ts'
-import type { MemberId } from './poll.ts'
+import type { MeetingState } from './rules/view.ts'
+import type { MemberId } from './rules/poll.ts'
 import { withoutDirections } from '../hub/text.ts'
-import { setAllowRejoin, stateOf, storeBan } from './store.ts'
+import { setAllowRejoin, storeBan } from './store/commit.ts'
+import { stateOf } from './store/states.ts'
 
 /** By whom a member is banned from the command line: no member has this id. */
 const operatorId = 0

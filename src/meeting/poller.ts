@@ -6,8 +6,9 @@ import type { Log } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { Seldom } from '../edge/seldom.ts'
 import { Portion } from '../hub/portion.ts'
-import type { Room } from './room.ts'
-import { forgetCommands, readSite, type SiteLook, type Watched, type Zone } from './store.ts'
+import type { MeetingRoom } from './room.ts'
+import { forgetCommands } from './store/forget.ts'
+import { readSite, type SiteLook, type Watched, type Zone } from './store/site.ts'
 
 const maxBackoffMs = 5000
 const forgetEveryMs = 3_600_000
@@ -21,9 +22,9 @@ type PollerDeps = {
   log: Log
   metrics: Metrics
   pollMs: number
-  rooms: () => ReadonlyMap<number, Room>
+  rooms: () => ReadonlyMap<number, MeetingRoom>
   /** Gives a meeting that has none its room. */
-  open: (meeting: number) => Room
+  open: (meeting: number) => MeetingRoom
   onZone: (zone: Zone) => void
 }
 

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ada, away, bob, eve, meetingOf, teaPoll } from '../../test/support/view.ts'
-import type { Meeting } from './meeting.ts'
+import { isRejection, reject } from '../hub/rejection.ts'
+import { closeCodeOf, closeCodes, disconnects } from './disconnects.ts'
 import {
   ackFrame,
   addUserFrame,
   disconnectFrame,
   encodeLine,
   errorFrame,
-  isRejection,
   meetingFrame,
   messageFrame,
   messagesFrame,
@@ -23,7 +23,7 @@ import {
   usersFrame,
   welcomeFrame,
 } from './protocol.ts'
-import { closeCodeOf, closeCodes, disconnects, reject } from './rejection.ts'
+import type { Meeting } from './rules/view.ts'
 
 /** An unmasked text frame in one piece (RFC 6455, 5.2) of less than 64 KiB. */
 function textFrame(text: string): Buffer {

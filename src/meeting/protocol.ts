@@ -2,9 +2,13 @@ import * as v from 'valibot'
 import { textFrame } from '../edge/frame.ts'
 import { burst } from '../hub/rate.ts'
 import { cleanText, isAtMost } from '../hub/text.ts'
-import { type Command, isReserved, type Meeting, type Person, rememberedMs } from './meeting.ts'
-import { foldText, type MemberId, type Poll, type PollDraft, type PollResult, tally } from './poll.ts'
-import { type DisconnectText, reject, type Rejection } from './rejection.ts'
+import { isRejection, reject, type Rejection } from '../hub/rejection.ts'
+import type { DisconnectText } from './disconnects.ts'
+import type { Command } from './rules/commands.ts'
+import type { MessageData } from './rules/facts.ts'
+import { isReserved } from './rules/marks.ts'
+import { foldText, type MemberId, type Poll, type PollDraft, type PollResult, tally } from './rules/poll.ts'
+import { type Meeting, type Person, rememberedMs } from './rules/view.ts'
 
 /** The subprotocol for newer clients (docs/protocol.md, plenum.v1). */
 export const subprotocol = 'plenum.v1'
@@ -146,21 +150,6 @@ function parseCommand(json: object, newer: boolean): Command | Rejection | null 
     default:
       return reject('Unknown command')
   }
-}
-
-export function isRejection(value: object | null): value is Rejection {
-  return value !== null && 'type' in value && value.type === 'rejection'
-}
-
-/** One line of the record as it goes over the wire. */
-export type MessageData = {
-  id: number
-  time: string
-  date: string
-  from: number
-  fromname: string
-  color: string
-  message: string
 }
 
 const frame = (type: string, data: unknown): Buffer => textFrame(JSON.stringify({ type, data }))

@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
 import { entrance, type EntranceDeps } from '../edge/entrance.ts'
 import type { MeetingHub } from './hub.ts'
-import { Session, type SessionDeps } from './session.ts'
+import { Client, type ClientDeps } from './client.ts'
 
 export type MeetingRouteDeps = EntranceDeps &
-  SessionDeps & {
+  ClientDeps & {
     /** The hub, while this process serves the meetings. */
     hub: () => MeetingHub | null
   }
@@ -23,11 +23,11 @@ export function meetingRoutes(deps: MeetingRouteDeps): Hono {
       enter(c) {
         const { meeting, key, first } = c.req.param() as Record<'meeting' | 'key' | 'first', string>
         return (socket) => {
-          const session = new Session(socket, deps)
+          const client = new Client(socket, deps)
           const serving = hub()
-          if (serving) serving.enter({ session, meeting: toId(meeting), key, first: toId(first) })
-          else session.end()
-          return session
+          if (serving) serving.join({ client, meeting: toId(meeting), key, first: toId(first) })
+          else client.close()
+          return client
         }
       },
     }),

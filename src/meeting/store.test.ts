@@ -12,11 +12,13 @@ import { isRefused } from '../db/failure.ts'
 import { codeOf, openPool } from '../db/pool.ts'
 import { leftOutState, migrate } from '../db/schema.ts'
 import type { Metrics } from '../edge/metrics.ts'
-import type { Write } from './meeting.ts'
+import { Conflict } from '../hub/room.ts'
 import { Poller } from './poller.ts'
 import { allowEntry, deleteBan, insertOperatorsBan } from './operate.ts'
+import type { Write } from './rules/facts.ts'
 import { meetingSchema } from './schema.ts'
-import { beginReading, commit, Conflict, type Fence, readMeeting } from './store.ts'
+import { commit } from './store/commit.ts'
+import { beginReading, type Fence, readMeeting } from './store/load.ts'
 
 let pg: Postgres
 let sql: Sql

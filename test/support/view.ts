@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict'
-import type {
-  Attendee,
-  Committed,
-  Credential,
-  Decision,
-  Event,
-  Meeting,
-  Write,
-} from '../../src/meeting/meeting.ts'
-import type { Poll } from '../../src/meeting/poll.ts'
-import type { Rejection } from '../../src/meeting/rejection.ts'
+import type { Rejection } from '../../src/hub/rejection.ts'
+import type { Credential } from '../../src/meeting/rules/attendance.ts'
+import type { Change } from '../../src/meeting/rules/facts.ts'
+import type { Poll } from '../../src/meeting/rules/poll.ts'
+import type { Attendee, Meeting } from '../../src/meeting/rules/view.ts'
 
 /** An attendee who is connected. Their name says who they are; nobody but Ada is an admin. */
 export function attendeeOf(id: number, changes: Partial<Attendee> = {}): Attendee {
@@ -21,7 +15,7 @@ export function attendeeOf(id: number, changes: Partial<Attendee> = {}): Attende
     proxyName: null,
     key: `key of ${id}`,
     remote: `192.0.2.${id}`,
-    presence: { type: 'here', socket: 100 + id },
+    presence: { type: 'here', subscriber: 100 + id },
     revision: 0,
     ...changes,
   }
@@ -59,6 +53,7 @@ export function meetingOf(
     revision: 10,
     stateRevision: 0,
     banRevision: 0,
+    followed: { fingerprint: '', revision: -1 },
     ...others,
     attendees: new Map(attendees.map((one) => [one.id, structuredClone(one)])),
     departed: new Map(
@@ -103,13 +98,10 @@ export function credentialOf(attendee: Attendee, changes: Partial<Credential> = 
   }
 }
 
-/** What a decision writes, and what is a fact once that is durable. */
-export function outcomeOf(
-  decision: Decision | Rejection | null,
-  committed: Committed = { poll: null },
-): { write: Write; events: Event[] } {
-  assert.ok(decision && 'write' in decision, `decided: ${JSON.stringify(decision)}`)
-  return { write: decision.write, events: decision.events(committed) }
+/** What was decided, which must be that something is done. */
+export function outcomeOf(decided: Change | Rejection | null): Change {
+  assert.ok(decided && 'write' in decided, `decided: ${JSON.stringify(decided)}`)
+  return decided
 }
 
 /** A line of the system. */
@@ -121,4 +113,23 @@ export function onlyLooking<Outcome>(meeting: Meeting, decide: (meeting: Meeting
   const outcome = decide(meeting)
   assert.deepEqual(meeting, before, 'a decision has changed the view')
   return outcome
+}
+
+/** The texts of unmasked text frames, one behind the other (RFC 6455, 5.2). */
+export function textsOf(bytes: Buffer): string[] {
+  const texts: string[] = []
+  for (let at = 0; at < bytes.length;) {
+    assert.equal(bytes[at], 0x81)
+    const short = bytes.readUInt8(at + 1)
+    const begin = at + (short === 127 ? 10 : short === 126 ? 4 : 2)
+    const length =
+      short === 127
+        ? Number(bytes.readBigUInt64BE(at + 2))
+        : short === 126
+          ? bytes.readUInt16BE(at + 2)
+          : short
+    at = begin + length
+    texts.push(bytes.toString('utf8', begin, at))
+  }
+  return texts
 }

@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto'
+import { Markup, markup } from '../../edge/markup.ts'
+import type { MeetingRecord, Moment, RecordHead, RecordLine, RecordPoll } from './record.ts'
+import { style } from './style.ts'
+import type { Words } from './words.ts'
+
+/** Its own style, and nothing else: no script, nothing from anywhere. */
+export const recordPolicy = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** A record as an HTML document, in pieces. */
+export async function* recordPage(record: MeetingRecord, words: Words): AsyncGenerator<string> {
+  const { head } = record
+  const formats = formatsOf(words)
+  yield beginning(words, `${words.record}: ${head.name}`)
+  yield facts(head, words, formats).text
+  yield '<main>\n'
+  if (head.opened === null) {
+    yield markup`<p class="none">${head.state === 'pending' ? words.notOpened : words.neverOpened}</p>\n`.text
+  } else {
+    yield* pollSection(record, words, formats)
+    yield* lineSection(record, words, formats)
+  }
+  yield '</main>\n'
+  if (head.opened !== null) yield markup`<footer><p>${words.keepAddress}</p></footer>\n`.text
+  yield ending
+}
+
+/** A document that says one thing, in place of a record. */
+export function notice(words: Words, title: string, text: string): string {
+  const main = markup`<main class="notice">
+<h1>${title}</h1>
+<p>${text}</p>
+</main>
+`
+  return beginning(words, title) + main.text + ending
+}
+
+const beginning = ({ language }: Words, title: string): string =>
+  markup`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(style)}</style>
+</head>
+<body>
+`.text
+
+const ending = '</body>\n</html>\n'
+
+function facts(head: RecordHead, words: Words, formats: Formats): Markup {
+  const { name, scheduled, opened, finished, final, asOf, timezone, lines, speakers } = head
+  const fact = (
+    term: string,
+    value: Markup | string,
+  ): Markup => markup`<div><dt>${term}</dt><dd>${value}</dd></div>
+`
+  const at = (moment: Moment): Markup => markup`<time datetime="${moment}">${formats.moment(moment)}</time>`
+  const contents = markup`${words.lines(formats.number(lines), formats.one(lines))}<br>${words.speakers(formats.number(speakers), formats.one(speakers))}`
+  return markup`<header>
+<p class="kind">${words.record}</p>
+<h1 lang="" dir="auto">${name}</h1>
+${opened === null || final ? null : markup`<p class="provisional">${words.notFinal(formats.moment(asOf))}</p>\n`}<dl>
+${opened === null ? null : fact(words.opened, at(opened))}${finished === null ? null : fact(words.finished, at(finished))}${
+    opened === null ? null : fact(words.contents, contents)
+  }${fact(words.scheduled, at(scheduled))}${fact(words.timezone, timezone)}</dl>
+${opened === null ? null : downloads(words)}</header>
+`
+}
+
+const downloads = (words: Words): Markup => markup`<nav aria-label="${words.downloads}"><ul>
+<li><a href="record.csv" download>${words.linesTable}</a></li>
+<li><a href="record.polls.csv" download>${words.pollsTable}</a></li>
+<li><a href="record.json" download>${words.data}</a></li>
+</ul></nav>
+`
+
+async function* pollSection(record: MeetingRecord, words: Words, formats: Formats): AsyncGenerator<string> {
+  let number = 0
+  for await (const polls of record.polls()) {
+    if (number === 0)
+      yield markup`<section aria-labelledby="polls">\n<h2 id="polls">${words.pollsTitle}</h2>\n`.text
+    for (const poll of polls) yield pollFigure(poll, ++number, words, formats).text
+  }
+  if (number > 0) yield '</section>\n'
+}
+
+function pollFigure(poll: RecordPoll, number: number, words: Words, formats: Formats): Markup {
+  const { question, tally, voters, by, opened, ended, ending } = poll
+  const [before, after] = words.startedBy
+  const from = formats.moment(opened)
+  const until =
+    ended !== null && dayOf(ended) === dayOf(opened) ? clockOf(ended) : ended && formats.moment(ended)
+  return markup`<figure>
+<figcaption><p class="number">${words.poll(formats.number(number))}</p><h3 lang="" dir="auto">${question}</h3></figcaption>
+${tally === null ? answerList(poll) : resultTable(poll, tally, words, formats)}<p class="${ending === 'aborted' ? 'aborted' : 'how'}">${words.endings[ending ?? 'underWay']}${
+    tally === null ? null : ` ${words.voters(formats.number(voters), formats.one(voters))}`
+  }</p>
+<p class="when">${until === null ? words.from(from) : words.fromTo(from, until)} ${before}<bdi>${by.name ?? words.someone}</bdi>${after}</p>
+</figure>
+`
+}
+
+const answerList = ({ answers }: RecordPoll): Markup => markup`<ul class="answers" lang="">
+${answers.map((answer) => markup`<li dir="auto">${answer}</li>\n`)}</ul>
+`
+
+/** The bars are for the eye alone: all that they say is in the cells. */
+function resultTable(
+  { answers }: RecordPoll,
+  tally: readonly number[],
+  words: Words,
+  formats: Formats,
+): Markup {
+  const all = tally.reduce((sum, votes) => sum + votes, 0)
+  const most = Math.max(...tally)
+  const rows = answers.map((answer, index) => {
+    const votes = tally[index] ?? 0
+    const share = all === 0 ? 0 : votes / all
+    const mark = votes > 0 && votes === most ? new Markup(' class="most"') : null
+    return markup`<tr${mark}><th scope="row"><span lang="" dir="auto">${answer}</span>${bar(share)}</th><td>${formats.number(votes)}</td><td>${formats.percent(share)}</td></tr>
+`
+  })
+  return markup`<table>
+<thead><tr><th scope="col">${words.answer}</th><th scope="col">${words.votes}</th><th scope="col">${words.share}</th></tr></thead>
+<tbody>
+${rows}</tbody>
+</table>
+`
+}
+
+/** Its length is an attribute: the policy allows no style of an element's own. */
+const bar = (share: number): Markup =>
+  markup`<svg viewBox="0 0 1000 1" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="1000" height="1"/><rect class="bar" width="${Math.round(share * 1000)}" height="1"/></svg>`
+
+async function* lineSection(record: MeetingRecord, words: Words, formats: Formats): AsyncGenerator<string> {
+  let day = ''
+  yield markup`<section aria-labelledby="proceedings">\n<h2 id="proceedings">${words.proceedings}</h2>\n`.text
+  for await (const lines of record.lines()) {
+    const pieces: string[] = []
+    for (const line of lines) {
+      if (dayOf(line.time) !== day) {
+        if (day !== '') pieces.push('</ol>\n')
+        day = dayOf(line.time)
+        pieces.push(
+          markup`<h3><time datetime="${day}">${formats.day(line.time)}</time></h3>\n<ol lang="">\n`.text,
+        )
+      }
+      pieces.push(lineItem(line).text)
+    }
+    yield pieces.join('')
+  }
+  if (day !== '') yield '</ol>\n'
+  yield '</section>\n'
+}
+
+function lineItem({ id, time, member, text }: RecordLine): Markup {
+  const at = markup`<time datetime="${time}">${clockOf(time)}</time>`
+  return member
+    ? markup`<li id="line-${id}">${at}<p><b><bdi>${member.name}</bdi></b> <span dir="auto">${text}</span></p></li>\n`
+    : markup`<li id="line-${id}" class="system">${at}<p dir="ltr">${text}</p></li>\n`
+}
+
+const dayOf = (moment: Moment): string => moment.slice(0, 10)
+const clockOf = (moment: Moment): string => moment.slice(11, 19)
+
+type Formats = {
+  number: (count: number) => string
+  percent: (share: number) => string
+  /** Whether the language uses the singular. */
+  one: (count: number) => boolean
+  day: (moment: Moment) => string
+  moment: (moment: Moment) => string
+}
+
+function formatsOf({ language }: Words): Formats {
+  // The day before the month, as in the other languages.
+  const locale = language === 'en' ? 'en-GB' : language
+  const numbers = new Intl.NumberFormat(locale)
+  const percents = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 })
+  const plurals = new Intl.PluralRules(locale)
+  const longDays = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeZone: 'UTC' })
+  const days = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' })
+  // The moment is in the record's zone already.
+  const dateOf = (moment: Moment): Date => new Date(`${dayOf(moment)}T00:00:00Z`)
+  return {
+    number: (count) => numbers.format(count),
+    percent: (share) => percents.format(share),
+    one: (count) => plurals.select(count) === 'one',
+    day: (moment) => longDays.format(dateOf(moment)),
+    moment: (moment) => `${days.format(dateOf(moment))}, ${clockOf(moment)}`,
+  }
+}

@@ -1,0 +1,201 @@
+import type { Millis, ReplicaRules, Telling as HubTelling } from '../../hub/replica.ts'
+import type { Tail } from '../../hub/tail.ts'
+import { type DisconnectText, disconnects } from '../disconnects.ts'
+import {
+  addUserFrame,
+  encodeLine,
+  meetingFrame,
+  messageFrame,
+  messagesFrame,
+  noPollFrame,
+  pollEndFrame,
+  pollFrame,
+  removeUserFrame,
+  statusFrame,
+  usersFrame,
+  welcomeFrame,
+} from '../protocol.ts'
+import type { Fact } from './facts.ts'
+import type { MemberId, Poll } from './poll.ts'
+import { apply, type Meeting, subscriberOf } from './view.ts'
+
+/** `readers`: everyone but those who still lack older lines. */
+export type Audience = 'readers' | 'admins' | 'members'
+
+export type Telling = HubTelling<Audience, DisconnectText>
+
+/** Somebody in the meeting, as far as it matters for what they are told. `first`: the highest id that they have. */
+export type Member = { member: MemberId; format: 'stock' | 'v1'; first: number }
+
+/** What the first frame of a client says of the server, and the clock of the wall, in milliseconds. */
+export type Server = Omit<Parameters<typeof welcomeFrame>[2], 'now'> & { wallClock: () => number }
+
+/**
+ * From this many people who come or go at once, if they are a tenth of all, one `users` frame tells it. In a large
+ * meeting the list is so long that fewer are told one by one.
+ */
+const manyPeople = 3
+
+const all = (stock: Buffer | null, v1: Buffer | null = stock): Telling => ({
+  type: 'all',
+  to: 'everyone',
+  stock,
+  v1,
+})
+
+/** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
+function tellPresence(meeting: Meeting, changes: readonly Buffer[]): Telling[] {
+  if (changes.length >= Math.max(manyPeople, meeting.attendees.size / 10)) return [all(usersFrame(meeting))]
+  return changes.map((frame) => all(frame))
+}
+
+/** What a meeting tells its listeners, and by which rules its view changes. */
+export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience, DisconnectText, Member> {
+  const { wallClock } = server
+
+  const framesOf = (poll: Poll, audience: 'admins' | 'members', now: Millis) => {
+    const wall = wallClock()
+    const times = { closesAt: wall + Math.round(poll.endsAt - now), now: wall }
+    return { stock: pollFrame(poll, audience), v1: pollFrame(poll, audience, times) }
+  }
+
+  const sums = ({ poll }: Meeting, now: Millis): Telling[] => {
+    if (!poll) return [all(noPollFrame)]
+    return (['admins', 'members'] as const).map((to) => ({ type: 'all', to, ...framesOf(poll, to, now) }))
+  }
+
+  const tellMeeting = (meeting: Meeting): Telling => all(null, meetingFrame(meeting))
+
+  const tell = (meeting: Meeting, fact: Fact, now: Millis): Telling[] => {
+    switch (fact.type) {
+      case 'joined': {
+        const { people } = fact
+        const appeared = people.filter(({ arrival }) => arrival === 'joined' || arrival === 'rejoined')
+        return [
+          ...people.flatMap(({ previous }): Telling[] =>
+            previous === null ? [] : [{ type: 'end', subscriber: previous, word: disconnects.takenOver }],
+          ),
+          ...tellPresence(meeting, appeared.map(addUserFrame)),
+          ...(people.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
+          ...people.map(({ subscriber, arrival }): Telling => ({ type: 'join', subscriber, arrival })),
+        ]
+      }
+      case 'away':
+        return ends(fact.people)
+      case 'departed': {
+        const gone = fact.people.flatMap(({ member }) => meeting.departed.get(member) ?? [])
+        return [
+          ...ends(fact.people),
+          // Who departs takes their role along.
+          ...(gone.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
+          ...tellPresence(meeting, gone.map(removeUserFrame)),
+        ]
+      }
+      case 'stateChanged':
+        return [tellMeeting(meeting), all(statusFrame(meeting))]
+      case 'renamed':
+        return [tellMeeting(meeting)]
+      case 'attendeesChanged': {
+        const { poll, attendees } = meeting
+        return [
+          tellMeeting(meeting),
+          ...fact.people.flatMap(({ member, admin }): Telling[] => {
+            const attendee = attendees.get(member)
+            const subscriber = attendee ? subscriberOf(attendee) : null
+            if (!poll || subscriber === null) return []
+            return [{ type: 'one', subscriber, ...framesOf(poll, admin ? 'admins' : 'members', now) }]
+          }),
+          ...(fact.people.some(({ isRenamed }) => isRenamed) ? [all(usersFrame(meeting))] : []),
+        ]
+      }
+      case 'pollEnded':
+        return [
+          ...(meeting.result ? [all(null, pollEndFrame(meeting.result))] : []),
+          { type: 'sums', soon: false },
+        ]
+      case 'pollOpened':
+        return [{ type: 'sums', soon: false }]
+      case 'voted':
+        return [{ type: 'sums', soon: true }]
+      case 'said':
+        return fact.lines.map((data) => {
+          const line = encodeLine(data)
+          return { type: 'line', to: 'readers', id: data.id, line, frame: messageFrame(line) }
+        })
+      case 'vanished':
+        return [{ type: 'gone' }]
+      case 'banned':
+      case 'unbanned':
+      case 'commandsDone':
+      case 'followed':
+        return []
+    }
+  }
+
+  /** Those of the same kind get the same bytes. */
+  const greeter = (meeting: Meeting, tail: Tail<string>, now: Millis) => {
+    const users = usersFrame(meeting)
+    const rests = new Map<string, { rest: Buffer; isBehind: boolean }>()
+    const restOf = ({ first, format }: Member, admin: boolean): { rest: Buffer; isBehind: boolean } => {
+      const { poll } = meeting
+      const frames = [statusFrame(meeting), noPollFrame]
+      if (poll) frames.push(framesOf(poll, admin ? 'admins' : 'members', now)[format])
+      const isBehind = !tail.covers(first)
+      if (!isBehind) frames.push(messagesFrame(tail.since(first).join(',')))
+      return { rest: Buffer.concat(frames), isBehind }
+    }
+    return (one: Member) => {
+      const { member, first, format } = one
+      const admin = meeting.attendees.get(member)?.admin === true
+      const kind = `${first} ${admin} ${format}`
+      const known = rests.get(kind) ?? restOf(one, admin)
+      rests.set(kind, known)
+      const welcome = format === 'v1' ? [welcomeFrame(meeting, member, { ...server, now: wallClock() })] : []
+      return {
+        frames: [...welcome, users, known.rest],
+        behind: known.isBehind ? Math.min(first, meeting.lastLine.id) : null,
+      }
+    }
+  }
+
+  return {
+    apply,
+    changesAudience: ({ type }) => changesAudience.has(type),
+    tell,
+    sums,
+    greeter,
+    newest: ({ lastLine }) => lastLine.id,
+    dismissal: ({ attendees, banned }, { member }) =>
+      attendees.has(member) ? undefined : banned.has(member) ? disconnects.kicked : null,
+    gone: disconnects.deleted,
+    looksSame: (before, meeting) => pictureOf(before).equals(pictureOf(meeting)),
+    reloaded: (before, meeting) => [
+      all(usersFrame(meeting)),
+      all(statusFrame(meeting)),
+      tellMeeting(meeting),
+      ...(meeting.result && meeting.result.id !== before.result?.id
+        ? [all(null, pollEndFrame(meeting.result))]
+        : []),
+      all(noPollFrame),
+      ...(meeting.poll ? [{ type: 'sums', soon: false } as const] : []),
+    ],
+  }
+}
+
+const changesAudience = new Set<Fact['type']>(['joined', 'away', 'departed', 'attendeesChanged', 'vanished'])
+
+const ends = (people: readonly { subscriber: number | null; told: DisconnectText | null }[]): Telling[] =>
+  people.flatMap(({ subscriber, told }) =>
+    subscriber === null ? [] : [{ type: 'end', subscriber, word: told }],
+  )
+
+/** What is shown of a meeting apart from its lines, and to whom. */
+function pictureOf(meeting: Meeting): Buffer {
+  const admins = Array.from(meeting.attendees.values(), ({ admin }) => Number(admin))
+  return Buffer.concat([
+    usersFrame(meeting),
+    statusFrame(meeting),
+    pollFrame(meeting.poll, 'admins'),
+    Buffer.from(admins),
+  ])
+}

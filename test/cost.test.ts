@@ -8,6 +8,7 @@ import { startWatched } from './support/loop.ts'
 import { manage } from './support/manage.ts'
 import { clientFrame, opcodes, openRaw, openRawWebSocket } from './support/wire.ts'
 import type { RawWebSocket } from './support/wire.ts'
+import { slowness } from './support/patience.ts'
 
 // The longest turn of the event loop that one client can cost: for as long all meetings stand still.
 
@@ -39,7 +40,8 @@ async function holdsUp(what: string, attack: () => Promise<void>, most = mostMs)
     await attack()
     const { longestMs } = await loop()
     longest.push(longestMs)
-    if (longestMs < most) short++
+    // On a busy machine the same work takes longer, as its caches are shared.
+    if (longestMs < most * Math.min(2, slowness())) short++
     else long++
   }
   const figures = longest.map((ms) => ms.toFixed(1)).join(', ')
@@ -235,7 +237,8 @@ suite('plain requests', () => {
           const answered = await ask(Buffer.concat([Buffer.from(head), chunks, Buffer.from('0\r\n\r\n')]))
           assert.match(answered, new RegExp(`^HTTP/1.1 ${answer} `))
         },
-        answer === '400' ? 1.5 * mostMs : mostMs,
+        // What is read for who has credentials comes on top.
+        answer === '400' ? 3 * mostMs : mostMs,
       )
   })
 

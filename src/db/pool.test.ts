@@ -234,7 +234,10 @@ test('where no host answers every statement fails at once, however many there we
   for (let attempt = 0; attempt < 5; attempt++) {
     const error = await failure(sql)
     assert.equal(isUnavailable(error), true)
-    assert.match(describeError(error), /127\.0\.0\.1:1 \(ECONNREFUSED\).*; .*\/nowhere\/.s.PGSQL.2 \(ENOENT\)/)
+    assert.match(
+      describeError(error),
+      /127\.0\.0\.1:1 \(ECONNREFUSED\).*; .*\/nowhere\/.s.PGSQL.2 \(ENOENT\)/,
+    )
   }
 })
 

@@ -133,8 +133,8 @@ async function settledCensus(): Promise<Census> {
     const { meetings } = await serverStatus(plenum)
     const present = meetings.reduce((sum, { members }) => sum + members.length, 0)
     const census = await takeCensus(profileListen)
-    if (census.Session <= present + 2) return census
-    if (deadline.isOver) assert.fail(`${present} members are there, and ${census.Session} sessions`)
+    if (census.Client <= present + 2) return census
+    if (deadline.isOver) assert.fail(`${present} members are there, and ${census.Client} clients`)
   }
 }
 

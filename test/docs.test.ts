@@ -72,7 +72,10 @@ test('docs/protocol.md explains every disconnect text of the server, and no othe
  */
 function errorTexts(): RegExp[] {
   const folder = 'src/meeting'
-  const files = readdirSync(fileURLToPath(new URL(`../${folder}`, import.meta.url)))
+  const files = readdirSync(fileURLToPath(new URL(`../${folder}`, import.meta.url)), {
+    recursive: true,
+    encoding: 'utf8',
+  })
   return files
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
     .flatMap((file) => {

@@ -10,6 +10,7 @@ import { clientFrame, opcodes, openRawWebSocket } from './support/wire.ts'
 import type { RawWebSocket } from './support/wire.ts'
 import { appendMessage, broadcastMessage, initMessage, setKeyMessage, Zwibbler } from './support/zwibbler.ts'
 import type { InitOptions } from './support/zwibbler.ts'
+import { slowness } from './support/patience.ts'
 
 const db = await createDatabase()
 const { plenum, loop } = await startWatched({ database: db.url, flags: ['-document'] })
@@ -58,7 +59,8 @@ function measure(name: string, play: () => Promise<void>): void {
     t.diagnostic(
       `${name}: longest turn ${longestMs.toFixed(1)} ms of ${cpuMs.toFixed(0)} ms in ${turns} turns`,
     )
-    assert.ok(longestMs < longestTurn, `a turn took ${longestMs} ms`)
+    // On a busy machine the same work takes longer, as its caches are shared.
+    assert.ok(longestMs < longestTurn * Math.min(2, slowness()), `a turn took ${longestMs} ms`)
   })
 }
 

@@ -72,7 +72,7 @@ before(async () => {
   shared = { meeting, company: await Company.gather(plenum, meeting, fellows.slice(0, 2), patienceMs) }
   wild = await createWildMeeting()
   quiet = await takeCensus(profileListen)
-  assert.ok(quiet.Session >= 6 && quiet.Socket >= 6, 'who is there is counted')
+  assert.ok(quiet.Client >= 6 && quiet.Socket >= 6, 'who is there is counted')
 })
 
 function createWildMeeting(): Promise<TestMeeting> {

@@ -204,15 +204,13 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     return done
   }
 
+  /** `queued` grows while it is being done: what is looked at before and after is taken from it each time. */
   async #doRun(queued: readonly (Job | null)[]): Promise<number> {
-    const wakes = queued.findIndex((job) => job !== null)
-    if (wakes !== 0) {
+    if (queued[0] === null) {
       await this.#ensureValid().catch((error: unknown) => this.#handleFailure(error, []))
-      return wakes === -1 ? queued.length : wakes
+      return 1
     }
-    const end = queued.indexOf(null)
-    const jobs = (end === -1 ? queued : queued.slice(0, end)) as readonly Job[]
-    // A copy: while it is being done more is queued.
+    const jobs = frontOf(queued)
     const run = jobs.slice(0, this.#deps.rules.batch(jobs))
     for (;;) {
       const part = this.#portion.of(run)
@@ -224,7 +222,7 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
         // What the database refuses of one must not take the others along.
         if (isRefused(error) && this.#isValid && this.#portion.refused(part.length)) continue
         // Where the view cannot be loaded, what is queued would wait for the same, one after the other.
-        const given = this.#isValid ? part : [...jobs]
+        const given = this.#isValid ? part : frontOf(queued)
         this.#handleFailure(error, given)
         return given.length
       }
@@ -382,6 +380,12 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     if (wake !== null) this.#timer = setTimeout(() => this.wake(), Math.max(0, Math.ceil(wake - now)))
     else if (this.#mailbox.size <= taken) hooks.idle()
   }
+}
+
+/** The jobs before the next look at what is due. */
+function frontOf<Job>(queued: readonly (Job | null)[]): readonly Job[] {
+  const end = queued.indexOf(null)
+  return queued.slice(0, end === -1 ? queued.length : end) as Job[]
 }
 
 const isConflict = (error: unknown): boolean => error instanceof Conflict || codeOf(error) === outdatedState

@@ -86,6 +86,8 @@ export class MeetingRoom implements ClientRoom {
   readonly #room: Room<Meeting, Job, Write, Committed, Fact, Answer>
   /** Those about whom it is not decided yet, by their connections. */
   readonly #joining = new Map<number, JoinJob>()
+  /** Those of whom the log has that they have ended, and who are in the view yet. */
+  readonly #endsLogged = new WeakSet<Client>()
   readonly #refusals: Seldom
   #readsFail = false
 
@@ -173,6 +175,8 @@ export class MeetingRoom implements ClientRoom {
     const subscriber = client.socket.id
     const joining = this.#joining.get(subscriber)
     if (joining) joining.gone = true
+    // What the end does may be stored later; that it has come is said now.
+    if (this.#replica.subscribers.has(subscriber)) this.#logEnd(client, how)
     this.#room.push({ type: 'ended', subscriber, member, how })
   }
 
@@ -215,12 +219,16 @@ export class MeetingRoom implements ClientRoom {
   }
 
   dismissed(client: Client, word: DisconnectText | null): void {
-    const { member, ending, socket } = client
-    const { remote: address, request } = socket
-    const how = word ?? ending ?? 'dismissed'
-    this.#deps.log({ level: 'info', event: 'ended', meeting: this.id, member, address, request, how })
+    if (!this.#endsLogged.delete(client)) this.#logEnd(client, word ?? client.ending ?? 'dismissed')
     if (word) client.disconnect(word, this.#deps.zone().utcOffset)
     else client.close()
+  }
+
+  #logEnd(client: Client, how: string): void {
+    const { member, ending, socket } = client
+    if (ending !== null) this.#endsLogged.add(client)
+    const { remote: address, request } = socket
+    this.#deps.log({ level: 'info', event: 'ended', meeting: this.id, member, address, request, how })
   }
 
   /** Who is here, and by which connection. */

@@ -3,7 +3,7 @@ import { currentRuntime, denoPermissions } from './server.ts'
 import type { PlenumOptions } from './server.ts'
 
 /** What stands for a connection in the server's memory: each of these is garbage when its connection has ended. */
-export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Session', 'Timeout'] as const
+export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Client', 'Timeout'] as const
 
 type Kind = (typeof kinds)[number]
 

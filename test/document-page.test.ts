@@ -282,6 +282,7 @@ suite('the page for sketches', { skip }, async () => {
     test('what is for a moment is tried again, and what is not known is told as the server says it', async (t) => {
       const fault = (text: string): Buffer => Buffer.concat([Buffer.from([0x80, 0, 0, 0]), Buffer.from(text)])
       let opened = 0
+      let sayMore = (): void => undefined
       const page = await openPage(t, browser, plenum, `/document/demo${newSketch()}`, {
         viewport: small,
         locale: 'sv-SE',
@@ -290,11 +291,12 @@ suite('the page for sketches', { skip }, async () => {
             opened++
             if (opened > 1) socket.connectToServer()
             else setTimeout(() => socket.send(fault('the server is too busy')), 100)
-            if (opened === 2) setTimeout(() => socket.send(fault('word 7 is new')), 1000)
+            if (opened === 2) sayMore = () => socket.send(fault('word 7 is new'))
           }),
       })
       await page.getByText('Servern har för mycket att göra: ett nytt försök görs strax.').waitFor()
       await page.getByText('Ansluten, ingen annan är här').waitFor()
+      sayMore()
       await page.getByText('Servern säger: word 7 is new').waitFor()
       await draw(page, [0.2, 0.2], [0.3, 0.3])
       await says(page, '1 streck av 1 person')

@@ -84,10 +84,6 @@ export class MeetingRoom implements ClientRoom {
   readonly #store: MeetingStore
   readonly #replica: Replica<Meeting, Fact, Audience, DisconnectText, Client>
   readonly #room: Room<Meeting, Job, Write, Committed, Fact, Answer>
-  /** Those about whom it is not decided yet, by their connections. */
-  readonly #joining = new Map<number, JoinJob>()
-  /** Those of whom the log has that they have ended, and who are in the view yet. */
-  readonly #endsLogged = new WeakSet<Client>()
   readonly #refusals: Seldom
   #readsFail = false
 
@@ -158,10 +154,16 @@ export class MeetingRoom implements ClientRoom {
     const jobs = joining.map(({ client, credential, first }): JoinJob => {
       const { id: subscriber, remote } = client.socket
       client.assign(this, { member: credential.id, first })
-      const job: JoinJob = { type: 'join', subscriber, credential, remote, gone: false }
-      this.#joining.set(subscriber, job)
       this.#replica.expect(client)
-      return job
+      return {
+        type: 'join',
+        subscriber,
+        credential,
+        remote,
+        get gone() {
+          return !client.open
+        },
+      }
     })
     this.#room.push(...jobs)
   }
@@ -173,8 +175,6 @@ export class MeetingRoom implements ClientRoom {
   ended(client: Client, how: Ending): void {
     const { member } = client
     const subscriber = client.socket.id
-    const joining = this.#joining.get(subscriber)
-    if (joining) joining.gone = true
     // What the end does may be stored later; that it has come is said now.
     if (this.#replica.subscribers.has(subscriber)) this.#logEnd(client, how)
     this.#room.push({ type: 'ended', subscriber, member, how })
@@ -208,25 +208,24 @@ export class MeetingRoom implements ClientRoom {
     this.#room.close()
     const { subscribers, waiting } = this.#replica.close()
     for (const client of [...waiting, ...subscribers]) client.close(code)
-    this.#joining.clear()
   }
 
   joined(client: Client, arrival: string): void {
-    const { id: subscriber, remote: address, request } = client.socket
-    this.#joining.delete(subscriber)
-    const { member } = client
+    const { member, ending, socket } = client
+    const { remote: address, request } = socket
     this.#deps.log({ level: 'info', event: 'entered', meeting: this.id, member, address, request, arrival })
+    // It has ended while that became durable.
+    if (ending !== null) this.#logEnd(client, ending)
   }
 
   dismissed(client: Client, word: DisconnectText | null): void {
-    if (!this.#endsLogged.delete(client)) this.#logEnd(client, word ?? client.ending ?? 'dismissed')
+    if (client.ending === null) this.#logEnd(client, word ?? 'dismissed')
     if (word) client.disconnect(word, this.#deps.zone().utcOffset)
     else client.close()
   }
 
   #logEnd(client: Client, how: string): void {
-    const { member, ending, socket } = client
-    if (ending !== null) this.#endsLogged.add(client)
+    const { member, socket } = client
     const { remote: address, request } = socket
     this.#deps.log({ level: 'info', event: 'ended', meeting: this.id, member, address, request, how })
   }
@@ -234,12 +233,6 @@ export class MeetingRoom implements ClientRoom {
   /** Who is here, and by which connection. */
   #here(): Map<MemberId, number> {
     return new Map(Array.from(this.#replica.subscribers, ([subscriber, { member }]) => [member, subscriber]))
-  }
-
-  /** It is decided that they do not join. */
-  #forget(subscriber: number): Client | undefined {
-    this.#joining.delete(subscriber)
-    return this.#replica.forget(subscriber)
   }
 
   #hooks(): RoomHooks<Meeting, Job, Write, Committed, Fact, Answer> {
@@ -255,7 +248,7 @@ export class MeetingRoom implements ClientRoom {
       // The page of those who wanted to join comes back by itself and asks again.
       unavailable: (jobs) => this.#giveUp(jobs, unavailable),
       dropped: (jobs) => {
-        for (const job of jobs) if (job.type === 'join') this.#forget(job.subscriber)?.close()
+        for (const job of jobs) if (job.type === 'join') this.#replica.forget(job.subscriber)?.close()
       },
       committed: (milliseconds, write, { lines }) =>
         metrics.committed(milliseconds, { lines: lines.length, votes: write.votes?.cast.length ?? 0 }),
@@ -295,7 +288,7 @@ export class MeetingRoom implements ClientRoom {
           this.#refuseJoins([answer.job], answer.text)
           break
         case 'dropped':
-          this.#forget(subscriber)
+          this.#replica.forget(subscriber)
           break
       }
     }
@@ -303,7 +296,7 @@ export class MeetingRoom implements ClientRoom {
 
   #refuseJoins(jobs: readonly Job[], text: DisconnectText): void {
     for (const job of jobs) {
-      const client = job.type === 'join' ? this.#forget(job.subscriber) : undefined
+      const client = job.type === 'join' ? this.#replica.forget(job.subscriber) : undefined
       if (client?.open) this.#refuse(client, text)
     }
   }
@@ -317,7 +310,7 @@ export class MeetingRoom implements ClientRoom {
   /** Nothing of these was done. */
   #giveUp(jobs: readonly Job[], rejection: Rejection): void {
     for (const job of jobs) {
-      if (job.type === 'join') this.#forget(job.subscriber)?.close()
+      if (job.type === 'join') this.#replica.forget(job.subscriber)?.close()
       if (job.type === 'ended') this.#replica.end(job.subscriber, null)
       if (job.type !== 'command') continue
       const client = this.#replica.subscribers.get(job.subscriber)

@@ -24,8 +24,8 @@ export type JoinJob = {
   subscriber: number
   credential: Credential
   remote: string
-  /** The connection has ended meanwhile. */
-  gone: boolean
+  /** Whether the connection has ended, or been told to. */
+  readonly gone: boolean
 }
 
 /** What a meeting is asked to do. */

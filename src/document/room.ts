@@ -14,6 +14,7 @@ import { Mailbox } from '../hub/mailbox.ts'
 import { Broadcaster, type Entry } from '../hub/broadcaster.ts'
 import { Portion } from '../hub/portion.ts'
 import type { Format, Subscriber } from '../hub/subscriber.ts'
+import { Tail } from '../hub/tail.ts'
 import { Draft, keyId, type View, viewOf } from './document.ts'
 import {
   appendAnswer,
@@ -44,7 +45,7 @@ import {
   type Store,
   writeDocument,
 } from './store.ts'
-import { Tail } from './tail.ts'
+import { bytesSince } from './tail.ts'
 import { Telling } from './telling.ts'
 
 export type DocumentRoomDeps = {
@@ -142,7 +143,7 @@ type Told = Readonly<Record<Version, Telling>>
 type Decided = { tell?: () => void; data?: Buffer; told?: Told; cost?: number }
 
 /** `counted`: its bytes count for the quota. */
-type OpenDocument = { number: string; counted: boolean; view: View<DocumentSession>; tail: Tail }
+type OpenDocument = { number: string; counted: boolean; view: View<DocumentSession>; tail: Tail<Buffer> }
 
 const maxQueued = 100_000
 const mostAtOnce = 250
@@ -363,7 +364,7 @@ export class DocumentRoom implements SessionRoom {
     const stored = await retry(() => openDocument(store, this.id))
     if (!stored) return false
     const { number, length, counted } = stored
-    this.#document = { number, counted, view: viewOf(length, stored.keys), tail: new Tail(length) }
+    this.#document = { number, counted, view: viewOf(length, stored.keys), tail: new Tail(null, length) }
     this.#keys = null
     return true
   }
@@ -400,7 +401,7 @@ export class DocumentRoom implements SessionRoom {
     const { socket, session } = seat
     // What is in there already is part of what he gets now.
     this.#broadcaster.flush()
-    seat.finish(tail.since(seat.position ?? 0))
+    seat.finish(bytesSince(tail, seat.position ?? 0, view.length))
     if (view.keys.size > 0) socket.write([this.#framesOfKeys(view, seat.longest)])
     session.live()
   }
@@ -520,7 +521,7 @@ export class DocumentRoom implements SessionRoom {
     if (this.#closed) return run.length
     if (draft?.hasKeys) this.#keys = null
     draft?.apply()
-    document?.tail.append(data)
+    document?.tail.append(document.view.length, data)
     for (const tell of tellings) tell()
     for (const job of run) if (job.type === 'command') job.session.answered(job.cost)
     return run.length

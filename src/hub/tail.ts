@@ -31,6 +31,8 @@ export class Tail<Item extends { readonly length: number }> {
 
   /** Takes up what comes after all else and ends at the position `upTo`. */
   append(upTo: number, item: Item): void {
+    // What keys alone have changed of a document, for example: it would be kept and never counted.
+    if (item.length === 0) return
     this.#items.push({ upTo, item, at: this.#clock?.() ?? 0 })
     this.#length += item.length
     // Half of it goes, so that this is done rarely.

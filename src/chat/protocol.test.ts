@@ -1,22 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isRejection, reject } from '../hub/rejection.ts'
 import {
   ackFrame,
   authenticatedFrame,
   closeCodes,
   errorFrame,
-  isRefusal,
   lineFrames,
   parseRequest,
   pongFrame,
   refusals,
-  refuse,
 } from './protocol.ts'
 
 /** What a frame asks for; a refusal as its text. */
 function understood(text: string, ids = false): { id: string | null; command: unknown } {
   const { id, command } = parseRequest(text, ids)
-  return { id, command: isRefusal(command) ? command.text : command }
+  return { id, command: isRejection(command) ? command.text : command }
 }
 const saying = (message: string) => ({ type: 'say', message })
 
@@ -108,8 +107,8 @@ test('each frame, byte for byte', () => {
       authenticatedFrame({ ...who, key: 'secret' } as typeof who, true),
       '{"authenticated":true,"user":"Alice","room":7,"now":1773518400000}',
     ],
-    [errorFrame(refuse('Invalid id'), null), '{"error":"Invalid id"}'],
-    [errorFrame(refuse('Invalid id'), 'a'), '{"error":"Invalid id","id":"a"}'],
+    [errorFrame(reject('Invalid id'), null), '{"error":"Invalid id"}'],
+    [errorFrame(reject('Invalid id'), 'a'), '{"error":"Invalid id","id":"a"}'],
     [errorFrame(refusals.busy, null), '{"error":"The chat is very busy, please try again"}'],
     [
       errorFrame(refusals.busy, 'q3J9'),

@@ -1,4 +1,5 @@
 import { textFrame, textFrames } from '../edge/frame.ts'
+import { isRejection, reject, type Rejection } from '../hub/rejection.ts'
 import { cleanText, isAtMost } from '../hub/text.ts'
 
 const maxMessage = 10_000
@@ -12,25 +13,16 @@ export const closeCodes = {
   refused: 4500,
 } as const
 
-/**
- * Why a request or a frame is not carried out; the text is what the client reads. `again`: the same may be done later, and
- * for a line with an id it is safe to try.
- */
-export type Refusal = { type: 'refusal'; text: string; again: boolean }
-
-/** What refuses by this text; `again` is as in `Refusal`. */
-export const refuse = (text: string, { again = false } = {}): Refusal => ({ type: 'refusal', text, again })
-
 export const refusals = {
-  notText: refuse('Only text frames of UTF-8 are understood'),
-  tooFast: refuse('You are sending too fast', { again: true }),
-  busy: refuse('The chat is very busy, please try again', { again: true }),
+  notText: reject('Only text frames of UTF-8 are understood'),
+  tooFast: reject('You are sending too fast', { again: true }),
+  busy: reject('The chat is very busy, please try again', { again: true }),
   /** Where the connection is lost in the middle of a commit, nobody knows what became of it. */
-  notStored: refuse('The database is not available: the message may not have been stored', { again: true }),
+  notStored: reject('The database is not available: the message may not have been stored', { again: true }),
 } as const
 
 /** What one frame of a client asks for. `id`: the client's, under which it wants an answer. */
-export type Request = Readonly<{ id: string | null; command: Command | Refusal }>
+export type Request = Readonly<{ id: string | null; command: Command | Rejection }>
 export type Command = Readonly<{ type: 'say'; message: string } | { type: 'ping' }>
 
 const commandId = /^[\w-]{1,64}$/
@@ -41,31 +33,27 @@ export function parseRequest(text: string, ids: boolean): Request {
   try {
     json = JSON.parse(text)
   } catch {
-    return { id: null, command: refuse('Invalid JSON') }
+    return { id: null, command: reject('Invalid JSON') }
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
-    return { id: null, command: refuse('A JSON object is expected') }
+    return { id: null, command: reject('A JSON object is expected') }
   if (ids && 'ping' in json && json.ping === true) return { id: null, command: { type: 'ping' } }
   const id: unknown = ids && 'id' in json ? (json.id ?? null) : null
   if (id !== null && !(typeof id === 'string' && commandId.test(id)))
-    return { id: null, command: refuse('Invalid id') }
+    return { id: null, command: reject('Invalid id') }
   const message = parseMessage('message' in json ? json.message : undefined)
-  return { id, command: isRefusal(message) ? message : { type: 'say', message } }
+  return { id, command: isRejection(message) ? message : { type: 'say', message } }
 }
 
 /** What is said, as it is to be stored. */
-function parseMessage(said: unknown): string | Refusal {
+function parseMessage(said: unknown): string | Rejection {
   // The test client of nodejschat says numbers.
   const message = typeof said === 'number' && Number.isFinite(said) ? String(said) : said
-  if (typeof message !== 'string') return refuse('Invalid or no message')
+  if (typeof message !== 'string') return reject('Invalid or no message')
   const cleaned = cleanText(message)
-  if (cleaned.trim() === '') return refuse('The message is empty')
-  if (!isAtMost(cleaned, maxMessage)) return refuse(`Message too long, at most ${maxMessage} characters`)
+  if (cleaned.trim() === '') return reject('The message is empty')
+  if (!isAtMost(cleaned, maxMessage)) return reject(`Message too long, at most ${maxMessage} characters`)
   return cleaned
-}
-
-export function isRefusal(value: object | string): value is Refusal {
-  return typeof value === 'object' && 'type' in value && value.type === 'refusal'
 }
 
 /**
@@ -78,7 +66,7 @@ export function authenticatedFrame(who: { user: string; room: number; now: numbe
 }
 
 /** `id`: that of the line which is refused. */
-export const errorFrame = ({ text, again }: Refusal, id: string | null): Buffer =>
+export const errorFrame = ({ text, again }: Rejection, id: string | null): Buffer =>
   textFrame(JSON.stringify({ error: text, ...(id !== null && { id, ...(again && { again }) }) }))
 
 /** The line with this id of the client's is stored. */

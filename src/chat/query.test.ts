@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isRefusal } from './protocol.ts'
+import { isRejection } from '../hub/rejection.ts'
 import { parseWish } from './query.ts'
 
 const nothing = { key: 'k', ids: false, after: null, since: null, limit: null }
@@ -8,7 +8,7 @@ const nothing = { key: 'k', ids: false, after: null, since: null, limit: null }
 /** What the query of an address asks for; a refusal as its text. */
 function wished(query: string): unknown {
   const wish = parseWish(Object.fromEntries(new URLSearchParams(query)))
-  return isRefusal(wish) ? wish.text : wish
+  return isRejection(wish) ? wish.text : wish
 }
 
 test('a key alone, with ids, and without anything', () => {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Refusal, refuse } from './protocol.ts'
+import { reject, type Rejection } from '../hub/rejection.ts'
 
 /** What a client asks to be told of what was said before it came; null: not asked for. */
 export type HistoryWish = Readonly<{
@@ -46,9 +46,9 @@ const Query = v.object({
 })
 
 /** Reads the query of the address by which a client comes. */
-export function parseWish(query: Record<string, string>): Wish | Refusal {
+export function parseWish(query: Record<string, string>): Wish | Rejection {
   const parsed = v.safeParse(Query, query, { abortEarly: true })
-  if (!parsed.success) return refuse(parsed.issues[0].message)
+  if (!parsed.success) return reject(parsed.issues[0].message)
   const { session_key: key, ids, ...history } = parsed.output
   return { key, ids: ids === '1', ...history }
 }

@@ -10,10 +10,11 @@ import { Mailbox } from '../hub/mailbox.ts'
 import { Broadcaster } from '../hub/broadcaster.ts'
 import { Portion } from '../hub/portion.ts'
 import { recover } from '../hub/recovery.ts'
+import { reject } from '../hub/rejection.ts'
 import type { Format, Subscriber } from '../hub/subscriber.ts'
 import { Tail } from '../hub/tail.ts'
 import type { Feed, FeedRoom } from './feed.ts'
-import { closeCodes, lineFrames, refusals, refuse } from './protocol.ts'
+import { closeCodes, lineFrames, refusals } from './protocol.ts'
 import type { HistoryWish } from './query.ts'
 import type { ChatSession, ChatSessionRoom } from './session.ts'
 import {
@@ -268,7 +269,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
           lines,
           error: describeError(error),
         })
-      const refusal = isRefused(error) ? refuse(explainRefusal(error)) : refusals.notStored
+      const refusal = isRefused(error) ? reject(explainRefusal(error)) : refusals.notStored
       for (const { session, id } of run) if (session.open) session.reply(refusal, id)
     }
     if (this.#mailbox.size <= run.length) setImmediate(() => this.#forgetIfIdle())

@@ -1,7 +1,8 @@
 import { Hono } from 'hono'
 import { entrance, type EntranceDeps } from '../edge/entrance.ts'
 import type { ChatHub } from './hub.ts'
-import { closeCodes, errorFrame, isRefusal } from './protocol.ts'
+import { isRejection } from '../hub/rejection.ts'
+import { closeCodes, errorFrame } from './protocol.ts'
 import { parseWish } from './query.ts'
 import { ChatSession, type ChatSessionDeps } from './session.ts'
 
@@ -20,7 +21,7 @@ export function chatRoutes(deps: ChatRouteDeps): Hono {
     enter(c) {
       const wish = parseWish(c.req.query())
       return (socket) => {
-        if (isRefusal(wish)) {
+        if (isRejection(wish)) {
           socket.write([errorFrame(wish, null)])
           socket.end(closeCodes.badRequest)
           return { frame: () => undefined, ended: () => undefined }

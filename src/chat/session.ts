@@ -2,15 +2,14 @@ import { textOf } from '../edge/frame.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { burst, RateLimit } from '../hub/rate.ts'
+import { isRejection, type Rejection } from '../hub/rejection.ts'
 import {
   ackFrame,
   authenticatedFrame,
   type closeCodes,
   errorFrame,
-  isRefusal,
   parseRequest,
   pongFrame,
-  type Refusal,
   refusals,
 } from './protocol.ts'
 import type { Wish } from './query.ts'
@@ -59,7 +58,7 @@ export class ChatSession implements SocketHandlers {
     if (!isInTime && !ids) return this.reply(refusals.tooFast)
     const text = textOf(data, isBinary)
     const { id, command } = text === null ? { id: null, command: refusals.notText } : parseRequest(text, ids)
-    if (isRefusal(command)) this.reply(isInTime ? command : refusals.tooFast, id)
+    if (isRejection(command)) this.reply(isInTime ? command : refusals.tooFast, id)
     // Costs no more than the refusal would, which is a sign of life as well.
     else if (command.type === 'ping') this.socket.write([pongFrame(Date.now())])
     else if (!isInTime) this.reply(refusals.tooFast, id)
@@ -77,7 +76,7 @@ export class ChatSession implements SocketHandlers {
   }
 
   /** Says that the line with this id was not stored, or may not have been. */
-  reply(refusal: Refusal, id: string | null = null): void {
+  reply(refusal: Rejection, id: string | null = null): void {
     this.#deps.metrics.rejected(refusal.text)
     this.socket.write([errorFrame(refusal, id)])
   }

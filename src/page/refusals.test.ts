@@ -87,8 +87,7 @@ test('the meeting page knows why the meetings let nobody in', () => {
 })
 
 test('the chat page knows what the chat refuses', () => {
-  const refusals = textsOf('chat', 'refuse', [
-    /^text: string/,
+  const refusals = textsOf('chat', 'reject', [
     /^parsed\.issues\[0\]\.message$/, // the sentences of the query, below
     /^explainRefusal\(error$/,
   ])

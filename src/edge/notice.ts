@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { documentHeaders } from './document.ts'
 import { preferredLanguage } from './language.ts'
+import { beginning, ending, saying } from './html.ts'
 import { markup } from './markup.ts'
 
 type Told = readonly [title: string, text: string]
@@ -88,21 +89,4 @@ export function refuseRequest(
 }
 
 const documentOf = (language: string, [title, text]: Told): string =>
-  markup`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-</head>
-<body>
-<main>
-<h1>${title}</h1>
-<p>${text}</p>
-</main>
-</body>
-</html>
-`.text
+  beginning(language, title) + markup`<main>\n${saying(title, text)}</main>\n`.text + ending

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { beginning, ending, saying } from '../../edge/html.ts'
 import { Markup, markup } from '../../edge/markup.ts'
 import type { MeetingRecord, Moment, RecordHead, RecordLine, RecordPoll } from './record.ts'
 import { style } from './style.ts'
@@ -18,7 +19,7 @@ export const recordPolicy = [
 export async function* recordPage(record: MeetingRecord, words: Words): AsyncGenerator<string> {
   const { head } = record
   const formats = formatsOf(words)
-  yield beginning(words, `${words.record}: ${head.name}`)
+  yield beginning(words.language, `${words.record}: ${head.name}`, style)
   yield facts(head, words, formats).text
   yield '<main>\n'
   if (head.opened === null) {
@@ -33,31 +34,10 @@ export async function* recordPage(record: MeetingRecord, words: Words): AsyncGen
 }
 
 /** A document that says one thing, in place of a record. */
-export function notice(words: Words, title: string, text: string): string {
-  const main = markup`<main class="notice">
-<h1>${title}</h1>
-<p>${text}</p>
-</main>
-`
-  return beginning(words, title) + main.text + ending
+export function notice({ language }: Words, title: string, text: string): string {
+  const main = markup`<main class="notice">\n${saying(title, text)}</main>\n`
+  return beginning(language, title, style) + main.text + ending
 }
-
-const beginning = ({ language }: Words, title: string): string =>
-  markup`<!doctype html>
-<html lang="${language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${new Markup(style)}</style>
-</head>
-<body>
-`.text
-
-const ending = '</body>\n</html>\n'
 
 function facts(head: RecordHead, words: Words, formats: Formats): Markup {
   const { name, scheduled, opened, finished, final, asOf, timezone, lines, speakers } = head

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Page, PageCache } from './history.ts'
+import { type Page, PageCache } from './page-cache.ts'
 
 function cacheOf(size: number, full: (key: string) => boolean = () => true, clock: () => number = () => 0) {
   const reads: string[] = []

@@ -17,13 +17,18 @@ export interface Listening<Audience extends string, Word> extends Subscriber<Aud
 }
 
 /** What a fact has a room's listeners told. A subscriber goes by the id of its socket. */
-export type Telling<Audience extends string, Word> =
+export type Telling<Audience extends string, Word, One> =
   | { type: 'all'; to: Audience | 'everyone'; stock: Frame; v1: Frame }
   | { type: 'one'; subscriber: number; stock: Buffer; v1: Buffer }
   /** A line of the record with its id, for those who have all older ones; whoever recovers gets it in its turn. */
   | { type: 'line'; to: Audience; id: number; line: string; frame: Buffer }
-  /** It hears of everything from here on, the lines of the same commit first. */
-  | { type: 'join'; subscriber: number; arrival: string }
+  /** It is greeted, and hears of everything from here on, the lines of the same commit first. */
+  | {
+      type: 'join'
+      subscriber: number
+      arrival: string
+      greet: (one: One, tail: Tail<string>) => Greeting
+    }
   | { type: 'end'; subscriber: number; word: Word | null }
   /** The sums have changed: they are told now, or `soon` together with what changes within 100 ms. */
   | { type: 'sums'; soon: boolean }
@@ -43,11 +48,9 @@ export type ReplicaRules<View, Fact, Audience extends string, Word, One> = {
   /** Whether the fact changes who is in the room, or in which audience. */
   changesAudience: (fact: Fact) => boolean
   /** What is told of a fact which the view has already. */
-  tell: (view: View, fact: Fact, now: Millis) => readonly Telling<Audience, Word>[]
+  tell: (view: View, fact: Fact, now: Millis) => readonly Telling<Audience, Word, One>[]
   /** What is told of sums that change often. */
-  sums: (view: View, now: Millis) => readonly Telling<Audience, Word>[]
-  /** Greets those who join by one fact. */
-  greeter: (view: View, tail: Tail<string>, now: Millis) => (one: One) => Greeting
+  sums: (view: View, now: Millis) => readonly Telling<Audience, Word, One>[]
   /** Where the view says that the record ends. */
   newest: (view: View) => number
   /** After the view was loaded anew: undefined where the subscriber stays, else the word by which it ends, or null for none. */
@@ -57,7 +60,7 @@ export type ReplicaRules<View, Fact, Audience extends string, Word, One> = {
   /** Whether both look the same to everyone in them, but for their lines. */
   looksSame: (before: View, view: View) => boolean
   /** What is told of a view that was loaded anew. */
-  reloaded: (before: View, view: View, now: Millis) => readonly Telling<Audience, Word>[]
+  reloaded: (before: View, view: View, now: Millis) => readonly Telling<Audience, Word, One>[]
 }
 
 export type ReplicaDeps<One> = {
@@ -126,7 +129,7 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
 
   /** Takes facts of one commit, in their order, and tells them. */
   onFacts(facts: readonly Fact[]): void {
-    const { apply, tell, greeter, changesAudience } = this.#rules
+    const { apply, tell, changesAudience } = this.#rules
     const joining: Joining<One>[] = []
     const lines: Buffer[] = []
     for (const fact of facts) {
@@ -136,7 +139,6 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
       // Frames that are on their way go to those who were here, in the audiences that they were in.
       if (changesAudience(fact)) this.#broadcaster.flush()
       apply(view, fact, now)
-      let greet: ((one: One) => Greeting) | null = null
       for (const telling of tell(view, fact, now)) {
         if (telling.type === 'line') lines.push(telling.frame)
         if (telling.type !== 'join') {
@@ -145,8 +147,8 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
         }
         const one = this.forget(telling.subscriber)
         if (!one) continue
-        greet ??= greeter(view, this.#tail, now)
-        joining.push({ one, upTo: this.#rules.newest(view), arrival: telling.arrival, ...greet(one) })
+        const { arrival, greet } = telling
+        joining.push({ one, upTo: this.#rules.newest(view), arrival, ...greet(one, this.#tail) })
       }
     }
     if (joining.length > 0) this.#join(joining, lines)
@@ -211,11 +213,11 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
     return { subscribers, waiting }
   }
 
-  #send(tellings: readonly Telling<Audience, Word>[]): void {
+  #send(tellings: readonly Telling<Audience, Word, One>[]): void {
     for (const telling of tellings) this.#perform(telling)
   }
 
-  #perform(telling: Telling<Audience, Word>): void {
+  #perform(telling: Telling<Audience, Word, One>): void {
     switch (telling.type) {
       case 'all':
         return this.#broadcaster.send(telling.to, telling.stock, telling.v1)

@@ -35,6 +35,10 @@ function told(meeting: Meeting, fact: Fact): unknown[] {
 
 function readable(telling: Telling): unknown {
   if (telling.type === 'line') return { ...telling, frame: textsOf(telling.frame) }
+  if (telling.type === 'join') {
+    const { greet: _, ...others } = telling
+    return others
+  }
   if (telling.type !== 'all' && telling.type !== 'one') return telling
   const [stock, v1] = [telling.stock, telling.v1].map((frame) => {
     assert.ok(frame === null || Buffer.isBuffer(frame))
@@ -229,9 +233,12 @@ test('a newcomer is greeted by the list, the status, the poll as they may see it
   const tail = new Tail<string>(() => now, 60)
   for (const id of [70, 71]) tail.append(id, line(id))
   const meeting = meetingOf({ poll: teaPoll([[3, 1]]), lastLine: { id: 71, time: '' } })
-  const greet = rules.greeter(meeting, tail, now)
+  const [joining] = rules
+    .tell(meeting, { type: 'joined', people: [joined(bob, 102)] }, now)
+    .filter((telling) => telling.type === 'join')
+  assert.ok(joining)
   const greeting = (one: Member): { texts: string[]; behind: number | null } => {
-    const { frames, behind } = onlyLooking(meeting, () => greet(one))
+    const { frames, behind } = onlyLooking(meeting, () => joining.greet(one, tail))
     return { texts: frames.flatMap(textsOf), behind }
   }
   const begin = [

@@ -22,7 +22,7 @@ import { apply, type Meeting, subscriberOf } from './view.ts'
 /** `readers`: everyone but those who still lack older lines. */
 export type Audience = 'readers' | 'admins' | 'members'
 
-export type Telling = HubTelling<Audience, DisconnectText>
+export type Telling = HubTelling<Audience, DisconnectText, Member>
 
 /** Somebody in the meeting, as far as it matters for what they are told. `first`: the highest id that they have. */
 export type Member = { member: MemberId; format: 'stock' | 'v1'; first: number }
@@ -44,8 +44,12 @@ const all = (stock: Buffer | null, v1: Buffer | null = stock): Telling => ({
 })
 
 /** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
-function tellPresence(meeting: Meeting, changes: readonly Buffer[]): Telling[] {
-  if (changes.length >= Math.max(manyPeople, meeting.attendees.size / 10)) return [all(usersFrame(meeting))]
+function tellPresence(
+  meeting: Meeting,
+  changes: readonly Buffer[],
+  users = (): Buffer => usersFrame(meeting),
+): Telling[] {
+  if (changes.length >= Math.max(manyPeople, meeting.attendees.size / 10)) return [all(users())]
   return changes.map((frame) => all(frame))
 }
 
@@ -70,14 +74,17 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
     switch (fact.type) {
       case 'joined': {
         const { people } = fact
+        // The longest frame of all: those who are here may need it too.
+        const users = usersFrame(meeting)
+        const greet = greeter(meeting, users, now)
         const appeared = people.filter(({ arrival }) => arrival === 'joined' || arrival === 'rejoined')
         return [
           ...people.flatMap(({ previous }): Telling[] =>
             previous === null ? [] : [{ type: 'end', subscriber: previous, word: disconnects.takenOver }],
           ),
-          ...tellPresence(meeting, appeared.map(addUserFrame)),
+          ...tellPresence(meeting, appeared.map(addUserFrame), () => users),
           ...(people.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
-          ...people.map(({ subscriber, arrival }): Telling => ({ type: 'join', subscriber, arrival })),
+          ...people.map(({ subscriber, arrival }): Telling => ({ type: 'join', subscriber, arrival, greet })),
         ]
       }
       case 'away':
@@ -132,11 +139,14 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
     }
   }
 
-  /** Those of the same kind get the same bytes. */
-  const greeter = (meeting: Meeting, tail: Tail<string>, now: Millis) => {
-    const users = usersFrame(meeting)
+  /** Greets those who join by one fact; those of the same kind get the same bytes. */
+  const greeter = (meeting: Meeting, users: Buffer, now: Millis) => {
     const rests = new Map<string, { rest: Buffer; isBehind: boolean }>()
-    const restOf = ({ first, format }: Member, admin: boolean): { rest: Buffer; isBehind: boolean } => {
+    const restOf = (
+      { first, format }: Member,
+      admin: boolean,
+      tail: Tail<string>,
+    ): { rest: Buffer; isBehind: boolean } => {
       const { poll } = meeting
       const frames = [statusFrame(meeting), noPollFrame]
       if (poll) frames.push(framesOf(poll, admin ? 'admins' : 'members', now)[format])
@@ -144,11 +154,11 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
       if (!isBehind) frames.push(messagesFrame(tail.since(first).join(',')))
       return { rest: Buffer.concat(frames), isBehind }
     }
-    return (one: Member) => {
+    return (one: Member, tail: Tail<string>) => {
       const { member, first, format } = one
       const admin = meeting.attendees.get(member)?.admin === true
       const kind = `${first} ${admin} ${format}`
-      const known = rests.get(kind) ?? restOf(one, admin)
+      const known = rests.get(kind) ?? restOf(one, admin, tail)
       rests.set(kind, known)
       const welcome = format === 'v1' ? [welcomeFrame(meeting, member, { ...server, now: wallClock() })] : []
       return {
@@ -163,7 +173,6 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
     changesAudience: ({ type }) => changesAudience.has(type),
     tell,
     sums,
-    greeter,
     newest: ({ lastLine }) => lastLine.id,
     dismissal: ({ attendees, banned }, { member }) =>
       attendees.has(member) ? undefined : banned.has(member) ? disconnects.kicked : null,

@@ -25,6 +25,8 @@ export async function recover<Item extends { readonly length: number }, Page ext
     sendPage: (page: Page) => void
     /** Sends the items, from memory; before them what the subscriber must not get twice. */
     sendTail: (items: Item[]) => void
+    /** It lacks nothing any more, in the same turn. */
+    onLive?: () => void
     onFailedRead: (error: unknown) => void
   },
 ): Promise<void> {
@@ -34,6 +36,7 @@ export async function recover<Item extends { readonly length: number }, Page ext
     if (subscriber.behind >= upTo && tail.covers(subscriber.behind)) {
       record.sendTail(tail.since(subscriber.behind))
       subscriber.behind = null
+      record.onLive?.()
       return
     }
     try {

@@ -10,6 +10,8 @@ export type Millis = number
 /** A connection in a room. `behind`: the position after which it lacks a part of the record; null if it has all. */
 export interface Listening<Audience extends string, Word> extends Subscriber<Audience> {
   behind: number | null
+  /** Kept, and not asked for at each frame of each connection: the replica says when they are others. */
+  audiences: readonly Audience[]
   /** It is in the room from now on, and in which way: what it has sent so far is looked at. */
   joined(arrival: string): void
   /** It is in the room no more. With a word the connection ends for good, else its client comes back. */
@@ -29,6 +31,8 @@ export type Telling<Audience extends string, Word, One> =
       arrival: string
       greet: (one: One, tail: Tail<string>) => Greeting
     }
+  /** Its audiences are others from now on. */
+  | { type: 'audience'; subscriber: number }
   | { type: 'end'; subscriber: number; word: Word | null }
   /** The sums have changed: they are told now, or `soon` together with what changes within 100 ms. */
   | { type: 'sums'; soon: boolean }
@@ -45,6 +49,8 @@ type Joining<One> = Greeting & { one: One; upTo: number; arrival: string }
 export type ReplicaRules<View, Fact, Audience extends string, Word, One> = {
   /** The only way in which a view changes. */
   apply: (view: View, fact: Fact, now: Millis) => void
+  /** In which audiences somebody is; one and the same list for all who are in the same. */
+  audiences: (view: View, one: One) => readonly Audience[]
   /** Whether the fact changes who is in the room, or in which audience. */
   changesAudience: (fact: Fact) => boolean
   /** What is told of a fact which the view has already. */
@@ -171,9 +177,10 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
         this.end(id, word)
         continue
       }
-      if (!before || one.behind !== null || newest(before) === newest(view)) continue
-      one.behind = newest(before)
-      void this.#recover(one, newest(view))
+      const isMissing = before !== null && one.behind === null && newest(before) !== newest(view)
+      if (isMissing) one.behind = newest(before)
+      this.#place(one)
+      if (isMissing) void this.#recover(one, newest(view))
     }
     if (!before) return
     // Where reading works and writing does not, each command that fails has the view loaded anew.
@@ -229,6 +236,11 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
       case 'line':
         this.#tail.append(telling.id, telling.line)
         return this.#broadcaster.send(telling.to, telling.frame)
+      case 'audience': {
+        const one = this.#subscribers.get(telling.subscriber)
+        if (one) this.#place(one)
+        return
+      }
       case 'end':
         return this.end(telling.subscriber, telling.word)
       case 'sums':
@@ -240,12 +252,17 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
     }
   }
 
+  #place(one: One): void {
+    if (this.#view) one.audiences = this.#rules.audiences(this.#view, one)
+  }
+
   /** Those who were here get what is new in one write; those who join get the lines after all else. */
   #join(joining: readonly Joining<One>[], lines: readonly Buffer[]): void {
     this.#broadcaster.flush()
     for (const { one, upTo, arrival, frames, behind } of joining) {
       const { socket } = one
       one.behind = behind
+      this.#place(one)
       this.#subscribers.set(socket.id, one)
       socket.allowBacklog(frames.reduce((sum, { length }) => sum + length, 0))
       socket.write(behind === null ? [...frames, ...lines] : frames)
@@ -267,6 +284,7 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
           this.#broadcaster.flush()
           if (lines.length > 0) one.socket.write(lines.map(toFrame))
         },
+        onLive: () => this.#place(one),
         onFailedRead: (error) => onFailedRead(one, error),
       })
     } catch (error) {

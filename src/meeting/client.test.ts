@@ -16,7 +16,6 @@ function play({ newer = false, isIn = true, ratePerSecond = 5 } = {}) {
   })
   client.assign(
     {
-      isAdmin: () => false,
       command: (_, command, id) =>
         void asked.push(`${command.type === 'say' ? command.text : command.type} ${id}`),
       ended: (_, how) => void asked.push(how),

@@ -15,7 +15,6 @@ export type ClientDeps = { ratePerSecond: () => number; clock: () => number; met
 
 /** What a client needs of the room that it is in, or about to join. */
 export type ClientRoom = {
-  isAdmin: (member: MemberId) => boolean
   /** `id`: under which the client wants an answer. */
   command: (client: Client, command: Command, id: string | null) => void
   ended: (client: Client, how: Ending) => void
@@ -23,11 +22,6 @@ export type ClientRoom = {
   /** The room has let go of it: by a word, or without one. */
   dismissed: (client: Client, word: DisconnectText | null) => void
 }
-
-const audiences = {
-  admin: { reads: ['admins', 'readers'], lags: ['admins'] },
-  member: { reads: ['members', 'readers'], lags: ['members'] },
-} as const satisfies Record<string, Record<string, readonly Audience[]>>
 
 const maxEarly = 16
 const maxEarlyLength = 64 * 1024
@@ -41,6 +35,7 @@ const notText = reject('Only text frames of UTF-8 are understood')
 export class Client implements SocketHandlers, Listening<Audience, DisconnectText> {
   readonly socket: Socket
   behind: number | null = null
+  audiences: readonly Audience[] = []
   /** How the connection ended; null while it has not. */
   ending: Ending | null = null
   readonly #deps: ClientDeps
@@ -77,11 +72,6 @@ export class Client implements SocketHandlers, Listening<Audience, DisconnectTex
   /** The highest id of a line that it has. */
   get first(): number {
     return this.#who.first
-  }
-
-  get audiences(): readonly Audience[] {
-    const role = this.#room?.isAdmin(this.#who.member) ? 'admin' : 'member'
-    return audiences[role][this.behind === null ? 'reads' : 'lags']
   }
 
   frame(data: Buffer, isBinary: boolean): void {

@@ -168,10 +168,6 @@ export class MeetingRoom implements ClientRoom {
     this.#room.push(...jobs)
   }
 
-  isAdmin(member: MemberId): boolean {
-    return this.view?.attendees.get(member)?.admin === true
-  }
-
   ended(client: Client, how: Ending): void {
     const { member } = client
     const subscriber = client.socket.id

@@ -170,13 +170,31 @@ test('attendeesChanged: whose role is another gets the poll as their role sees i
   const robert = { ...bob, name: 'Robert' }
   assert.deepEqual(told(meetingOf({ attendees, poll: teaPoll([[3, 1]]) }), changed), [
     v1Alone(meetingText([2, 3])),
+    { type: 'audience', subscriber: 101 },
     [101, pollText('null')],
+    { type: 'audience', subscriber: 102 },
     [102, pollText('[3]')],
     everyone(users(ada, robert, eve)),
   ])
   assert.deepEqual(told(meetingOf({ attendees }), { type: 'attendeesChanged', people: people.slice(0, 1) }), [
     v1Alone(meetingText([])),
+    { type: 'audience', subscriber: 101 },
   ])
+})
+
+test('new lines are for who has all older ones, what admins see for admins, as the view has them now', () => {
+  const meeting = meetingOf()
+  const audiencesOf = (member: number, behind: number | null) =>
+    rules.audiences(meeting, { member, format: 'stock', first: 0, behind })
+  assert.deepEqual(
+    [audiencesOf(1, null), audiencesOf(1, 5), audiencesOf(2, null), audiencesOf(2, 5)],
+    [['admins', 'readers'], ['admins'], ['members', 'readers'], ['members']],
+  )
+  // One and the same list for all: what is told is joined once for each.
+  assert.equal(audiencesOf(2, null), audiencesOf(3, null))
+  const person = { member: 2, name: 'Bob', admin: true, proxyName: null, isRenamed: false }
+  apply(meeting, { type: 'attendeesChanged', people: [person] }, now)
+  assert.deepEqual(audiencesOf(2, null), ['admins', 'readers'])
 })
 
 test('polls: the sums of a beginning and of an end are told at once, those of votes soon', () => {
@@ -247,16 +265,16 @@ test('a newcomer is greeted by the list, the status, the poll as they may see it
     '{"type":"poll","data":null}',
   ]
   const messages = (...ids: number[]): string => `{"type":"messages","data":[${ids.map(line).join(',')}]}`
-  assert.deepEqual(greeting({ member: 2, format: 'stock', first: 60 }), {
+  assert.deepEqual(greeting({ member: 2, format: 'stock', first: 60, behind: null }), {
     texts: [...begin, pollText('null').stock, messages(70, 71)],
     behind: null,
   })
-  assert.deepEqual(greeting({ member: 1, format: 'stock', first: 70 }), {
+  assert.deepEqual(greeting({ member: 1, format: 'stock', first: 70, behind: null }), {
     texts: [...begin, pollText('[3]').stock, messages(71)],
     behind: null,
   })
   // The lines before the tail are read from the database.
-  const { texts, behind } = greeting({ member: 1, format: 'v1', first: 59 })
+  const { texts, behind } = greeting({ member: 1, format: 'v1', first: 59, behind: null })
   const [welcome, ...rest] = texts
   assert.match(
     welcome ?? '',
@@ -265,12 +283,13 @@ test('a newcomer is greeted by the list, the status, the poll as they may see it
   assert.deepEqual([rest, behind], [[...begin, pollText('[3]').v1], 59])
   // Who names a line that there is not yet lacks none of those that are to come.
   tail.restart(100)
-  assert.equal(greeting({ member: 3, format: 'stock', first: 90 }).behind, 71)
+  assert.equal(greeting({ member: 3, format: 'stock', first: 90, behind: null }).behind, 71)
 })
 
 test('after the meeting was loaded anew: who stays, and what is told', () => {
   const meeting = meetingOf({ attendees: [ada, bob], banned: [3] })
-  const dismissal = (member: number) => rules.dismissal(meeting, { member, format: 'stock', first: 0 })
+  const dismissal = (member: number) =>
+    rules.dismissal(meeting, { member, format: 'stock', first: 0, behind: null })
   assert.deepEqual(
     [dismissal(1), dismissal(3), dismissal(4)],
     [undefined, 'You have been forcibly disconnected from this meeting', null],

@@ -25,7 +25,12 @@ export type Audience = 'readers' | 'admins' | 'members'
 export type Telling = HubTelling<Audience, DisconnectText, Member>
 
 /** Somebody in the meeting, as far as it matters for what they are told. `first`: the highest id that they have. */
-export type Member = { member: MemberId; format: 'stock' | 'v1'; first: number }
+export type Member = { member: MemberId; format: 'stock' | 'v1'; first: number; behind: number | null }
+
+const audiences = {
+  admin: { reads: ['admins', 'readers'], lags: ['admins'] },
+  member: { reads: ['members', 'readers'], lags: ['members'] },
+} as const satisfies Record<string, Record<string, readonly Audience[]>>
 
 /** What the first frame of a client says of the server, and the clock of the wall, in milliseconds. */
 export type Server = Omit<Parameters<typeof welcomeFrame>[2], 'now'> & { wallClock: () => number }
@@ -109,8 +114,10 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
           ...fact.people.flatMap(({ member, admin }): Telling[] => {
             const attendee = attendees.get(member)
             const subscriber = attendee ? subscriberOf(attendee) : null
-            if (!poll || subscriber === null) return []
-            return [{ type: 'one', subscriber, ...framesOf(poll, admin ? 'admins' : 'members', now) }]
+            if (subscriber === null) return []
+            const moved: Telling = { type: 'audience', subscriber }
+            if (!poll) return [moved]
+            return [moved, { type: 'one', subscriber, ...framesOf(poll, admin ? 'admins' : 'members', now) }]
           }),
           ...(fact.people.some(({ isRenamed }) => isRenamed) ? [all(usersFrame(meeting))] : []),
         ]
@@ -170,6 +177,8 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
 
   return {
     apply,
+    audiences: ({ attendees }, { member, behind }) =>
+      audiences[attendees.get(member)?.admin ? 'admin' : 'member'][behind === null ? 'reads' : 'lags'],
     changesAudience: ({ type }) => changesAudience.has(type),
     tell,
     sums,

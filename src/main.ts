@@ -10,7 +10,7 @@ import { cannotRead } from './db/place.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
 import { ListenError } from './edge/listen.ts'
-import { createLog, type Log, type LogFormat, stackOf } from './edge/log.ts'
+import { createLog, type Log, type LogEntry, type LogFormat, stackOf } from './edge/log.ts'
 import { LogSink, print } from './edge/log-sink.ts'
 import { PassedSocketError, type PassedSockets, takePassedSockets } from './edge/passed-sockets.ts'
 import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
@@ -95,7 +95,7 @@ function fail(error: unknown): never {
 }
 
 async function serve(config: Config, settings: Settings, { certificate, passed }: Prepared): Promise<void> {
-  let tell: Log = () => undefined
+  let tell: Log<LogEntry> = () => undefined
   const sink = new LogSink(stderrFd, (gap) => tell({ level: 'warn', event: 'logIncomplete', ...gap }))
   const write = createLog((line) => sink.write(line), {
     format: config.logFormat === 'auto' ? suitingFormat() : config.logFormat,
@@ -113,7 +113,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
     told = text
     supervisor.status(text)
   }
-  const log: Log = (entry) => {
+  const log: Log<LogEntry> = (entry) => {
     write(entry)
     // What has happened is in the log before it is so.
     setImmediate(report)

@@ -12,7 +12,7 @@ import { Admission } from './edge/admission.ts'
 import { Guesses } from './edge/guesses.ts'
 import { ownHosts, ownNames } from './edge/host.ts'
 import { Keepalive } from './edge/keepalive.ts'
-import type { Log } from './edge/log.ts'
+import type { Log, LogEntry } from './edge/log.ts'
 import { MetricsRegistry } from './edge/metrics.ts'
 import type { PassedSockets } from './edge/passed-sockets.ts'
 import { profileRoutes } from './edge/profile.ts'
@@ -47,7 +47,7 @@ export type NodeDeps = {
   runtime: string
   passed: PassedSockets
   certificate: Certificate | null
-  log: Log
+  log: Log<LogEntry>
   /** How many entries the log could not be told. */
   logLost: () => number
   /** Hears of what only the operator can mend. */
@@ -128,7 +128,7 @@ export class RunningNode {
   }
 
   /** Logs, with the entry counted. */
-  readonly log: Log = (entry) => {
+  readonly log: Log<LogEntry> = (entry) => {
     this.#registry.count(entry)
     this.#recent.add(entry)
     this.#deps.log(entry)

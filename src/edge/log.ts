@@ -1,4 +1,4 @@
-import { type LogLevel, priorities } from './events.ts'
+import { type LogLevel, priorities, type ServerEntry } from './events.ts'
 
 /** One entry of the log, as the tables of events allow it (`EntryOf`). */
 export type LogEntry = Readonly<{
@@ -8,7 +8,7 @@ export type LogEntry = Readonly<{
 }>
 
 /** Logs an entry: one of those that `Entry` allows. */
-export type Log<Entry extends LogEntry = LogEntry> = (entry: Entry) => void
+export type Log<Entry extends LogEntry = ServerEntry> = (entry: Entry) => void
 
 /**
  * `json`: one object a line. `plain`: words for people, with the time. `journal`: the same for journald, which knows the
@@ -20,7 +20,7 @@ export type LogFormat = 'json' | 'plain' | 'journal'
 export function createLog(
   write: (line: string) => void,
   { format, least, now }: { format: LogFormat; least: LogLevel; now: () => Date },
-): Log {
+): Log<LogEntry> {
   const formats: Record<LogFormat, (entry: LogEntry) => string> = {
     json: (entry) => JSON.stringify({ time: now().toISOString(), ...entry }),
     plain: (entry) => `${now().toISOString()} ${entry.level.padEnd(5)} ${words(entry)}`,

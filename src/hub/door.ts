@@ -10,7 +10,7 @@ import type { Attempt } from '../db/trial.ts'
 import type { EntranceDeps } from '../edge/entrance.ts'
 import type { EventTable } from '../edge/events.ts'
 import type { Guesses } from '../edge/guesses.ts'
-import type { Log } from '../edge/log.ts'
+import type { Log, LogEntry } from '../edge/log.ts'
 import type { MetricTable } from '../edge/metric-table.ts'
 import type { Metrics } from '../edge/metrics.ts'
 
@@ -51,7 +51,7 @@ export type Node = Bulkhead &
     version: string
     clock: () => number
     /** A door narrows it to what its own table of events allows. */
-    log: Log
+    log: Log<LogEntry>
     metrics: Metrics
     guesses: Guesses
     pollMs: number

@@ -1,10 +1,10 @@
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
-import { isRefused, isSchemaFault } from '../db/failure.ts'
+import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { Seldom } from '../edge/seldom.ts'
-import { Portion } from '../hub/portion.ts'
+import { doInPortions } from '../hub/portion.ts'
 import type { Log } from './events.ts'
 import type { MeetingRoom } from './room.ts'
 import { forgetCommands } from './store/forget.ts'
@@ -35,8 +35,6 @@ type PollerDeps = {
 export class Poller {
   readonly #deps: PollerDeps
   #timer: NodeJS.Timeout | null = null
-  /** What cannot be read of one meeting must not keep the others from being followed. */
-  readonly #portion = new Portion()
   readonly #unfollowed: Seldom
   #failures = 0
   #forgotAt = -Infinity
@@ -99,28 +97,19 @@ export class Poller {
   async #read(watched: readonly Watched[]): Promise<SiteLook> {
     const { sql, retry, log } = this.#deps
     const known = watched.map(({ id }) => id)
-    const reports: SiteLook['reports'] = []
-    let last: SiteLook | null = null
-    let rest = watched
-    // Of none of them: which others go on is asked for all the same.
-    while (rest.length > 0 || last === null) {
-      const part = this.#portion.of(rest)
-      try {
-        last = await retry(() => readSite(sql, part, known))
-        this.#portion.done()
-        reports.push(...last.reports)
-      } catch (error) {
-        // What has become of the tables concerns all of them.
-        if (!isRefused(error) || isSchemaFault(error) || part.length === 0) throw error
-        if (this.#portion.refused(part.length)) continue
-        const count = this.#unfollowed.happened()
-        for (const { id } of part)
-          if (count !== null)
-            log({ level: 'warn', event: 'notFollowed', meeting: id, count, error: describeError(error) })
-      }
-      rest = rest.slice(part.length)
+    const looks: SiteLook[] = []
+    const look = async (part: readonly Watched[]): Promise<void> => {
+      looks.push(await retry(() => readSite(sql, part, known)))
     }
-    return { ...last, reports }
+    // What cannot be read of one meeting must not keep the others from being followed.
+    await doInPortions(watched, look, ({ id }, error) => {
+      const count = this.#unfollowed.happened()
+      if (count !== null)
+        log({ level: 'warn', event: 'notFollowed', meeting: id, count, error: describeError(error) })
+    })
+    // Of none of them: which others go on is asked for all the same.
+    if (looks.length === 0) await look([])
+    return { ...(looks.at(-1) as SiteLook), reports: looks.flatMap(({ reports }) => reports) }
   }
 
   /** Once an hour, and at the beginning: of meetings too that nobody reads any more. */

@@ -18,24 +18,16 @@ const read = (path: string): string =>
 const operations = read('docs/operations.md')
 const protocol = read('docs/protocol.md')
 
-/** The cells of the first table below a heading, without its first two rows. */
-function table(text: string, heading: string): string[][] {
-  const rows = (text.split(`\n${heading}\n`)[1] ?? '').split('\n').map((line) => line.trim())
-  const start = rows.findIndex((row) => row.startsWith('|'))
-  const end = rows.findIndex((row, index) => index > start && !row.startsWith('|'))
-  assert.ok(start >= 0 && end > start + 2, `no table below ${heading}`)
-  return rows.slice(start + 2, end).map((row) =>
-    row
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  )
+/** The texts in backticks that the entries of the list below a heading begin with. */
+function listed(text: string, heading: string): string[] {
+  const [section = ''] = (text.split(`\n${heading}\n`)[1] ?? '').split('\n#')
+  const found = Array.from(section.matchAll(/^- `([^`]+)`(?::|$)/gm), ([, entry = '']) => entry)
+  assert.ok(found.length > 0, `no list below ${heading}`)
+  return found
 }
 
 const blocks = (text: string, language: string): string[] =>
   Array.from(text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms')), ([, block = '']) => block)
-
-const quoted = (text: string): string => `\`${text}\``
 
 test('docs/flags.md is what the tables of flags say (npm run docs writes it)', () => {
   assert.equal(read('docs/flags.md'), flagsDocument())
@@ -47,7 +39,7 @@ test('docs/operations.md names the permissions that the server is tested with un
 })
 
 test('docs/protocol.md explains every error text of the server, and no other', () => {
-  const documented = table(protocol, '### Errors').map(([text = '']) => text.replace(/^`(.*)`$/, '$1'))
+  const documented = listed(protocol, '### Errors')
   const patterns = [...errorTexts(), ...Object.values(refusalTexts).map((text) => new RegExp(`^${text}$`))]
   assert.deepEqual(
     patterns.filter((pattern) => !documented.some((text) => pattern.test(text))),
@@ -60,10 +52,7 @@ test('docs/protocol.md explains every error text of the server, and no other', (
 })
 
 test('docs/protocol.md explains every disconnect text of the server, and no other', () => {
-  assert.deepEqual(
-    table(protocol, '### disconnect').map(([text]) => text),
-    Object.values(disconnects).map(quoted),
-  )
+  assert.deepEqual(listed(protocol, '### disconnect'), Object.values(disconnects))
 })
 
 /**

@@ -221,11 +221,9 @@ suite('log', { concurrency: 3 }, () => {
       readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
     const events = [serverEvents, ...doors.map(({ events }) => events)].flatMap((table) => Object.keys(table))
     const section = read('docs/operations.md').split('### Events')[1] ?? ''
-    const [table = ''] = section.split('\n#')
-    const firstCells = Array.from(table.matchAll(/^\| (`[^|]*)\|/gm), ([, cell = '']) => cell)
-    const explained = firstCells.flatMap((cell) =>
-      Array.from(cell.matchAll(/`(\w+)`/g), ([, event]) => event),
-    )
+    const [list = ''] = section.split('\n#')
+    const names = Array.from(list.matchAll(/^- (`[^(]*)\(/gm), ([, entry = '']) => entry)
+    const explained = names.flatMap((entry) => Array.from(entry.matchAll(/`(\w+)`/g), ([, event]) => event))
     assert.deepEqual(new Set(explained), new Set(events))
     assert.equal(explained.length, events.length)
   })

@@ -222,7 +222,7 @@ async function runJob(job: Job): Promise<void> {
   const reporter = new spec()
   let text = ''
   reporter.setEncoding('utf8').on('data', (part: string) => (text += part))
-  const starter = await writeStarter(job)
+  const { starter, cpuFile } = await writeStarter(job)
   for await (const event of run({ files: [starter], timeout, signal: interrupted.signal })) {
     // What is cut short by the interruption has not failed.
     if (!interruption.signal.aborted) tally.count(event, name, what)
@@ -231,16 +231,26 @@ async function runJob(job: Job): Promise<void> {
   reporter.end()
   await new Promise((resolve) => reporter.once('end', resolve))
   interruption.signal.removeEventListener('abort', interrupt)
-  tally.took(name, what, performance.now() - begun)
+  // Of a process that was killed nothing is known.
+  const cpu = Number(await readFile(cpuFile, 'utf8').catch(() => 0))
+  tally.took(name, what, (performance.now() - begun) / 1000, cpu)
   process.stdout.write(`\n${name}, ${what}\n${text}`)
 }
 
 /** The runtime's name is set in the process itself: others begin meanwhile that are about the other one. */
-async function writeStarter({ name, files, runtime }: Job): Promise<string> {
+async function writeStarter({ name, files, runtime }: Job): Promise<{ starter: string; cpuFile: string }> {
   const starter = join(folder, `${name.replaceAll(/\W+/g, '-')}-${runtime}.mjs`)
-  const imports = files.map((file) => `await import('${pathToFileURL(resolve(file)).href}')`)
-  await writeFile(starter, [`process.env.PLENUM_RUNTIME = '${runtime}'`, ...imports, ''].join('\n'))
-  return starter
+  const cpuFile = `${starter}.cpu`
+  const address = (file: string): string => `'${pathToFileURL(resolve(file)).href}'`
+  const lines = [
+    `import { writeFileSync } from 'node:fs'`,
+    `import { cpuSeconds } from ${address('test/support/cpu-time.ts')}`,
+    `process.on('exit', () => writeFileSync('${cpuFile}', String(cpuSeconds())))`,
+    `process.env.PLENUM_RUNTIME = '${runtime}'`,
+    ...files.map((file) => `await import(${address(file)})`),
+  ]
+  await writeFile(starter, `${lines.join('\n')}\n`)
+  return { starter, cpuFile }
 }
 
 /** How long a process takes to start, in which is what tests wait for: the kernel, the disk, a share of a core. */

@@ -14,7 +14,7 @@ export class Tally {
   readonly #failures: string[] = []
   /** Names by the reason for which they were skipped. */
   readonly #skipped = new Map<string, string[]>()
-  readonly #files: { name: string; ms: number }[] = []
+  readonly #files: { name: string; seconds: number; cpu: number }[] = []
 
   count({ type, data }: TestEvent, file: string, what: string): void {
     if (type !== 'test:pass' && type !== 'test:fail') return
@@ -35,15 +35,17 @@ export class Tally {
     } else if (!isSuite) this.passed++
   }
 
-  took(file: string, what: string, ms: number): void {
-    this.#files.push({ name: `${file}, ${what}`, ms })
+  /** A file took so many seconds, and so many of a core with all its children. */
+  took(file: string, what: string, seconds: number, cpu: number): void {
+    this.#files.push({ name: `${file}, ${what}`, seconds, cpu })
   }
 
   /** The lines for the end of a run: the slowest files, what was skipped and why, what failed, and the numbers. */
   report(): string[] {
-    const lines = ['', 'slowest files:']
-    const slowest = this.#files.toSorted((a, b) => b.ms - a.ms).slice(0, slowestShown)
-    for (const { name, ms } of slowest) lines.push(`  ${(ms / 1000).toFixed(1).padStart(6)} s  ${name}`)
+    const lines = ['', 'slowest files, with what they take of a core:']
+    const slowest = this.#files.toSorted((a, b) => b.seconds - a.seconds).slice(0, slowestShown)
+    for (const { name, seconds, cpu } of slowest)
+      lines.push(`  ${column(seconds)} s ${column(cpu)} s  ${name}`)
     let skipped = 0
     for (const [reason, names] of this.#skipped) {
       skipped += names.length
@@ -55,6 +57,8 @@ export class Tally {
     return lines
   }
 }
+
+const column = (seconds: number): string => seconds.toFixed(1).padStart(6)
 
 const summary = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/
 

@@ -105,18 +105,11 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   const supervisor = new Supervisor(supervisorTerms(), (error) =>
     write({ level: 'warn', event: 'notifyFailed', error: describeError(error) }),
   )
-  let told = ''
-  let standing = (): string => told
-  const report = (): void => {
-    const text = standing()
-    if (text === told) return
-    told = text
-    supervisor.status(text)
-  }
+  let report = (): void => undefined
   const log: Log<LogEntry> = (entry) => {
     write(entry)
     // What has happened is in the log before it is so.
-    setImmediate(report)
+    setImmediate(() => report())
   }
   tell = log
   // Each await that a socket can reach has an owner; should one have been forgotten, the meeting goes on.
@@ -139,7 +132,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
     onFatal: fail,
   })
   tell = running.log
-  standing = running.standing
+  report = standingReporter(supervisor, running)
   reload = createReload(settings, {
     read() {
       const invocation = parse()
@@ -154,16 +147,33 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   if (asked) reload()
   supervisor.ready()
   report()
+  onSignalToStop((signal) => {
+    log({ level: 'info', event: 'stopping', signal })
+    supervisor.stopping()
+    const stopped = running.stop().then(() => sink.flushed(flushMs))
+    void stopped.then(() => process.exit(0), fail)
+  })
+}
+
+/** Tells the supervisor how things stand, where that has changed. */
+function standingReporter(supervisor: Supervisor, { standing }: { standing: () => string }): () => void {
+  let told = ''
+  return () => {
+    const text = standing()
+    if (text === told) return
+    told = text
+    supervisor.status(text)
+  }
+}
+
+/** Who asks a second time does not want to wait. */
+function onSignalToStop(stop: (signal: NodeJS.Signals) => void): void {
   let signals = 0
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
       if (++signals > 1) process.exit(1)
-      log({ level: 'info', event: 'stopping', signal })
-      supervisor.stopping()
-      const stopped = running.stop().then(() => sink.flushed(flushMs))
-      void stopped.then(() => process.exit(0), fail)
+      stop(signal)
     })
-  }
 }
 
 async function finish(outcome: Promise<Outcome>): Promise<void> {

@@ -117,18 +117,20 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
           socket.destroy()
         },
       })
-      return c.body(body, 200, {
-        ...(file === null ? pageHeaders(words) : fileHeaders),
-        'content-type': type,
-        // Without it the adapter reads ahead. HTTP/1.0 knows no chunks: there the end of the connection is the end.
-        ...(httpVersion === '1.0' ? {} : { 'transfer-encoding': 'chunked' }),
-        ...(file === null
-          ? {}
-          : { 'content-disposition': `attachment; filename="meeting-${meeting}-${file}"` }),
-      })
+      return c.body(body, 200, headersOf({ meeting, words, file, type, isChunked: httpVersion !== '1.0' }))
     })
   return app
 }
+
+type Given = { meeting: number; words: Words; file: string | null; type: string; isChunked: boolean }
+
+const headersOf = ({ meeting, words, file, type, isChunked }: Given): Record<string, string> => ({
+  ...(file === null ? pageHeaders(words) : fileHeaders),
+  'content-type': type,
+  // Without it the adapter reads ahead. HTTP/1.0 knows no chunks: there the end of the connection is the end.
+  ...(isChunked ? { 'transfer-encoding': 'chunked' } : {}),
+  ...(file === null ? {} : { 'content-disposition': `attachment; filename="meeting-${meeting}-${file}"` }),
+})
 
 /** A record is for one reader, and another one the next minute. */
 const fileHeaders = { ...privateHeaders, 'cache-control': 'no-store', vary: 'accept-language' }

@@ -168,12 +168,7 @@ export function buildView(
 export function apply(meeting: Meeting, fact: Fact, now: Millis): void {
   switch (fact.type) {
     case 'joined':
-      for (const { subscriber, previous: _, arrival: __, ...attendee } of fact.people) {
-        const presence = { type: 'here', subscriber } as const
-        meeting.attendees.set(attendee.id, { ...attendee, presence, revision: ++meeting.revision })
-        meeting.departed.delete(attendee.id)
-      }
-      return
+      return join(meeting, fact.people)
     case 'away':
       for (const { member } of fact.people) {
         const attendee = meeting.attendees.get(member)
@@ -213,20 +208,9 @@ export function apply(meeting: Meeting, fact: Fact, now: Millis): void {
       for (const { member, answer } of fact.votes) meeting.poll?.votes.set(member, answer)
       return
     case 'pollEnded':
-      for (const [question, endedAt] of meeting.endedPolls)
-        if (endedAt + sameQuestionMs <= now) meeting.endedPolls.delete(question)
-      if (!meeting.poll) return
-      meeting.endedPolls.set(meeting.poll.question, now)
-      meeting.result = resultOf(meeting.poll, fact.ending)
-      meeting.poll = null
-      return
+      return endPoll(meeting, fact.ending, now)
     case 'commandsDone':
-      for (const [key, at] of meeting.done) {
-        if (at + rememberedMs > now) break
-        meeting.done.delete(key)
-      }
-      for (const command of fact.commands) meeting.done.set(doneKey(command), now)
-      return
+      return rememberDone(meeting, fact.commands, now)
     case 'followed':
       meeting.followed = { fingerprint: fact.fingerprint, revision: meeting.revision }
       return
@@ -237,6 +221,33 @@ export function apply(meeting: Meeting, fact: Fact, now: Millis): void {
       meeting.lastLine = { id: fact.lines.at(-1)?.id ?? meeting.lastLine.id, time: fact.time }
       return
   }
+}
+
+type FactOf<Type extends Fact['type']> = Extract<Fact, { type: Type }>
+
+function join(meeting: Meeting, people: FactOf<'joined'>['people']): void {
+  for (const { subscriber, previous: _, arrival: __, ...attendee } of people) {
+    const presence = { type: 'here', subscriber } as const
+    meeting.attendees.set(attendee.id, { ...attendee, presence, revision: ++meeting.revision })
+    meeting.departed.delete(attendee.id)
+  }
+}
+
+function endPoll(meeting: Meeting, ending: FactOf<'pollEnded'>['ending'], now: Millis): void {
+  for (const [question, endedAt] of meeting.endedPolls)
+    if (endedAt + sameQuestionMs <= now) meeting.endedPolls.delete(question)
+  if (!meeting.poll) return
+  meeting.endedPolls.set(meeting.poll.question, now)
+  meeting.result = resultOf(meeting.poll, ending)
+  meeting.poll = null
+}
+
+function rememberDone(meeting: Meeting, commands: FactOf<'commandsDone'>['commands'], now: Millis): void {
+  for (const [key, at] of meeting.done) {
+    if (at + rememberedMs > now) break
+    meeting.done.delete(key)
+  }
+  for (const command of commands) meeting.done.set(doneKey(command), now)
 }
 
 function depart(meeting: Meeting, member: MemberId, lostAt: Millis | null): void {

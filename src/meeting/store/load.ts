@@ -19,22 +19,22 @@ export async function beginReading(sql: ISql, epoch: string, meeting: number): P
   return { epoch, meeting, reading: row.reading }
 }
 
+type MeetingRow = {
+  name: string
+  state: number
+  last_id: number | null
+  last_time: string | null
+  attendance: StoredMeeting['attendance'] | null
+  banned: number[] | null
+  poll: Exclude<StoredMeeting['poll'], null> | null
+  ended_polls: StoredMeeting['endedPolls'] | null
+  last_poll: StoredMeeting['lastPoll']
+  done: StoredMeeting['done'] | null
+}
+
 /** Reads one meeting; null where there is none on the web of that id. */
 export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMeeting | null> {
-  const [row] = await sql<
-    {
-      name: string
-      state: number
-      last_id: number | null
-      last_time: string | null
-      attendance: StoredMeeting['attendance'] | null
-      banned: number[] | null
-      poll: Exclude<StoredMeeting['poll'], null> | null
-      ended_polls: StoredMeeting['endedPolls'] | null
-      last_poll: StoredMeeting['lastPoll']
-      done: StoredMeeting['done'] | null
-    }[]
-  >`
+  const [row] = await sql<MeetingRow[]>`
     select m.name, m.state, l.id last_id, l.t::text last_time,
       (select json_agg(json_build_object('id', a.member_id, 'name', p.fullname, 'present', a.left_at is null,
           'color', coalesce(k.id, a.member_id) % 10 || '', 'proxyName', k.proxyname,
@@ -71,23 +71,24 @@ export async function readMeeting(sql: ISql, meeting: number): Promise<StoredMee
       cross join lateral (select max(id) id, max(t) t from (
         select id, t from membership_meetingmessagelog where meeting_id = ${meeting} offset 0) line) l
     where m.id = ${meeting} and m.meetingtype = 1`
-  if (!row) return null
-  return {
-    name: withoutDirections(row.name),
-    state: stateOf(row.state),
-    attendance: (row.attendance ?? []).map(({ name, proxyName, ...person }) => ({
-      ...person,
-      name: withoutDirections(name),
-      proxyName: proxyName && withoutDirections(proxyName),
-    })),
-    banned: row.banned ?? [],
-    poll: row.poll && folded(row.poll),
-    endedPolls: (row.ended_polls ?? []).map((poll) => ({ ...poll, question: foldText(poll.question) })),
-    lastPoll: row.last_poll && folded(row.last_poll),
-    done: row.done ?? [],
-    lastLine: { id: row.last_id ?? 0, time: row.last_time },
-  }
+  return row ? fromRow(row) : null
 }
+
+const fromRow = (row: MeetingRow): StoredMeeting => ({
+  name: withoutDirections(row.name),
+  state: stateOf(row.state),
+  attendance: (row.attendance ?? []).map(({ name, proxyName, ...person }) => ({
+    ...person,
+    name: withoutDirections(name),
+    proxyName: proxyName && withoutDirections(proxyName),
+  })),
+  banned: row.banned ?? [],
+  poll: row.poll && folded(row.poll),
+  endedPolls: (row.ended_polls ?? []).map((poll) => ({ ...poll, question: foldText(poll.question) })),
+  lastPoll: row.last_poll && folded(row.last_poll),
+  done: row.done ?? [],
+  lastLine: { id: row.last_id ?? 0, time: row.last_time },
+})
 
 /** As it would be put today. */
 const folded = <Asked extends { question: string; answers: string[] }>(poll: Asked): Asked => ({

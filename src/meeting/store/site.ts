@@ -24,6 +24,22 @@ export type Watched = Readonly<{ id: number; fingerprint: string }>
 /** What a look at the site says. `live`: other meetings that go on by themselves. */
 export type SiteLook = { reports: SiteReport[]; live: number[]; zone: Zone }
 
+type SiteRow = {
+  timezone: string
+  utc_offset: number
+  live: number[]
+  id: number | null
+  known: string
+  fingerprint: string
+  details: {
+    name: string
+    state: number
+    admins: number[]
+    banned: number[]
+    keys: { member: number; key: string; name: string; allowRejoin: boolean; proxyName: string | null }[]
+  } | null
+}
+
 /**
  * Reads, in one query, what the site may have changed: of each meeting in `watched`, and which meetings go on by themselves
  * but for those in `known`. Also says in which zone the times are that members read, and how far it is ahead of UTC, in seconds.
@@ -35,23 +51,7 @@ export async function readSite(
 ): Promise<SiteLook> {
   const ids = watched.map(({ id }) => id)
   // By `limit 1` the details of no other meeting are looked at, whatever the plan.
-  const rows = await sql<
-    {
-      timezone: string
-      utc_offset: number
-      live: number[]
-      id: number | null
-      known: string
-      fingerprint: string
-      details: {
-        name: string
-        state: number
-        admins: number[]
-        banned: number[]
-        keys: { member: number; key: string; name: string; allowRejoin: boolean; proxyName: string | null }[]
-      } | null
-    }[]
-  >`
+  const rows = await sql<SiteRow[]>`
     select current_setting('timezone') timezone, extract(timezone from now())::int utc_offset, one.live,
       s.id, s.known, s.fingerprint, case when s.fingerprint <> s.known then s.details end details
     from (
@@ -73,30 +73,32 @@ export async function readSite(
               join membership_member p on p.user_id = k.member_id
             where k.meeting_id = m.id and t.left_at is null), '[]')) details
         from membership_meeting m where m.id = w.id and m.meetingtype = 1 limit 1) d on true) s on true`
-  const reports = rows.flatMap(({ id, known, fingerprint, details }): SiteReport[] => {
-    if (id === null) return []
-    if (fingerprint === known) return [{ id, fingerprint, site: undefined }]
-    if (!details) return [{ id, fingerprint, site: null }]
-    const { name, state, admins, banned, keys } = details
-    return [
-      {
-        id,
-        fingerprint,
-        site: {
-          name: withoutDirections(name),
-          state: stateOf(state),
-          admins: new Set(admins),
-          banned: new Set(banned),
-          keys: new Map(
-            keys.map(({ member, name, proxyName, ...key }) => [
-              member,
-              { ...key, name: withoutDirections(name), proxyName: proxyName && withoutDirections(proxyName) },
-            ]),
-          ),
-        },
-      },
-    ]
-  })
   const { timezone = 'UTC', utc_offset: utcOffset = 0, live = [] } = rows[0] ?? {}
-  return { reports, live, zone: { timezone, utcOffset } }
+  return { reports: rows.flatMap(reportsOf), live, zone: { timezone, utcOffset } }
+}
+
+/** None for the row that says what is true of all. */
+function reportsOf({ id, known, fingerprint, details }: SiteRow): SiteReport[] {
+  if (id === null) return []
+  if (fingerprint === known) return [{ id, fingerprint, site: undefined }]
+  if (!details) return [{ id, fingerprint, site: null }]
+  const { name, state, admins, banned, keys } = details
+  return [
+    {
+      id,
+      fingerprint,
+      site: {
+        name: withoutDirections(name),
+        state: stateOf(state),
+        admins: new Set(admins),
+        banned: new Set(banned),
+        keys: new Map(
+          keys.map(({ member, name, proxyName, ...key }) => [
+            member,
+            { ...key, name: withoutDirections(name), proxyName: proxyName && withoutDirections(proxyName) },
+          ]),
+        ),
+      },
+    },
+  ]
 }

@@ -30,7 +30,7 @@ const lengthy = (
 ).split(' ')
 
 /** What --quick plays beside the unit tests. */
-const quickFiles = [join('test', 'doors.test.ts')]
+const quickFiles = [join('test', 'operations', 'doors.test.ts')]
 
 /** How long a process takes to start on a quiet machine of the kind that this was written on. */
 const quietStartMs = 60

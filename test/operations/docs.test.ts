@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join as joinPath } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { flagsDocument } from '../../release/flags.ts'
@@ -26,12 +27,94 @@ function listed(text: string, heading: string): string[] {
   return found
 }
 
+const root = fileURLToPath(new URL('..', import.meta.url))
+const filesIn = (folder: string): string[] =>
+  readdirSync(joinPath(root, folder), { recursive: true, encoding: 'utf8' }).map(
+    (file) => `${folder}/${file}`,
+  )
+/** The pages for people, by their paths. */
+const pages = [
+  ...readdirSync(root).filter((file) => file.endsWith('.md')),
+  ...filesIn('docs').filter((file) => file.endsWith('.md')),
+]
+
+/** What the prose of a page says, without its blocks of code. */
+const prose = (text: string): string => text.replace(/^ *```.*?^ *```$/gms, '').replace(/^ {4}.*$/gm, '')
+
+/** The anchors of a page's headings, as forges make them. */
+const anchors = (text: string): string[] =>
+  Array.from(prose(text).matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\- ]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+
 const blocks = (text: string, language: string): string[] =>
   Array.from(text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms')), ([, block = '']) => block)
 
 test('docs/flags.md is what the tables of flags say (npm run docs writes it)', () => {
   assert.equal(read('docs/flags.md'), flagsDocument())
 })
+
+test('the first page is short, and no table is wider than somebody can read as text', () => {
+  assert.ok(Buffer.byteLength(read('README.md')) < 8192)
+  const wide = pages.flatMap((page) =>
+    read(page)
+      .split('\n')
+      .filter((line) => line.startsWith('|') && line.length > 200)
+      .map((line) => `${page}: ${line.slice(0, 60)}`),
+  )
+  assert.deepEqual(wide, [])
+})
+
+test('links between pages lead to files and headings that are there', () => {
+  const dead = pages.flatMap((page) =>
+    Array.from(
+      prose(read(page)).matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g),
+      ([, link, picture]) => {
+        return link ?? picture ?? ''
+      },
+    )
+      .filter((target) => !/^https?:/.test(target))
+      .filter((target) => {
+        const [file = '', anchor] = target.split('#')
+        const path = file === '' ? page : joinPath(dirname(page), file)
+        if (!existsSync(joinPath(root, path))) return true
+        return anchor !== undefined && !anchors(read(path)).includes(anchor)
+      })
+      .map((target) => `${page}: ${target}`),
+  )
+  assert.deepEqual(dead, [])
+})
+
+test('files and functions that docs/architecture.md and the decisions name are in the code', () => {
+  const sources = filesIn('src').filter((file) => /(?<!\.test)\.tsx?$/.test(file))
+  const all = sources.map(read).join('\n')
+  const isThere = (path: string): boolean => existsSync(joinPath(root, sourcePath(path)))
+  const defines = (source: string, name: string): boolean =>
+    new RegExp(`\\b(?:function|class|const) ${name}\\b|^ +(?:async )?#?${name}\\(`, 'm').test(source)
+  const unknown = pages
+    .filter((page) => page === 'docs/architecture.md' || page.startsWith('docs/decisions/'))
+    .flatMap((page) => {
+      const text = prose(read(page))
+      const files = Array.from(text.matchAll(/`([\w/.-]+\.tsx?)`/g), ([, path = '']) => path)
+      const functions = Array.from(text.matchAll(/`(\w+)\(\)`/g), ([, name = '']) => name)
+      const places = Array.from(text.matchAll(/`(\w+)(?:\(\))?`,?\s+\((?:in )?`([\w/.-]+\.ts)`\)/g))
+      assert.ok(page !== 'docs/architecture.md' || places.length > 5)
+      return [
+        ...files.filter((path) => !isThere(path) && path !== 'src/echo/door.ts'),
+        ...functions.filter((name) => !defines(all, name)),
+        ...places
+          .filter(([, name = '', path = '']) => isThere(path) && !defines(read(sourcePath(path)), name))
+          .map(([whole]) => whole),
+      ].map((name) => `${page}: ${name}`)
+    })
+  assert.deepEqual(unknown, [])
+})
+
+/** Pages name a file of the server by its path below src/. */
+const sourcePath = (path: string): string => (existsSync(joinPath(root, path)) ? path : `src/${path}`)
 
 test('docs/operations.md names the permissions that the server is tested with under Deno', () => {
   const command = /^ *deno run (.*)$/m.exec(operations)?.[1] ?? ''

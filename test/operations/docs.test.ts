@@ -27,7 +27,7 @@ function listed(text: string, heading: string): string[] {
   return found
 }
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const filesIn = (folder: string): string[] =>
   readdirSync(joinPath(root, folder), { recursive: true, encoding: 'utf8' }).map(
     (file) => `${folder}/${file}`,

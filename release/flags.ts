@@ -6,11 +6,11 @@ export function flagsDocument(): string {
   const entries = flags.map(({ name, env, value, default: normal, meaning, live }) => {
     const set = normal === null ? 'required' : normal === '' ? 'not set' : `default \`${normal}\``
     const reload = live ? ', reloaded' : ''
-    return `- \`-${name}${value === null ? '' : ` ${value}`}\` (${set}, \`${env}\`${reload})\n\n  ${meaning}.\n`
+    return `- \`-${name}${value === null ? '' : ` ${value}`}\` (${set}, \`${env}\`${reload})\n\n${indented(`${meaning}.`)}\n`
   })
   const uses = commands.map(({ name, args, manual }) => {
     const words = [name === 'serve' ? '[serve]' : name, args].filter((word) => word !== '')
-    return `- \`plenum ${words.join(' ')}\`\n\n  ${manual}\n`
+    return `- \`plenum ${words.join(' ')}\`\n\n${indented(manual)}\n`
   })
   return `# Commands and flags
 
@@ -29,4 +29,20 @@ counts when the flag is not given. An unknown flag or an unusable value ends the
 status 2. A running server takes a new value of those that are reloaded at [SIGHUP](operations.md#settings-and-reload).
 
 ${entries.join('\n')}`
+}
+
+const widest = 110
+
+/** A text as the paragraph of a list's entry; what is in backticks stays on one line. */
+function indented(text: string): string {
+  const lines: string[] = []
+  let line = ' '
+  for (const word of text.match(/(?:`[^`]*`|\S)+/g) ?? []) {
+    if (line.length + 1 + word.length > widest && line !== ' ') {
+      lines.push(line)
+      line = ' '
+    }
+    line += ` ${word}`
+  }
+  return [...lines, line].join('\n')
 }

@@ -613,7 +613,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
   })
 })
 
-/** A role with the rights that the README names, on a schema that somebody else owns. */
+/** A role with the rights that docs/operations.md names, on a schema that somebody else owns. */
 async function createRole(t: TestContext, sql: Sql, url: string): Promise<{ name: string; url: string }> {
   const name = `meetings_${randomBytes(4).toString('hex')}`
   assert.equal((await runPlenum(['migrate', '-dburl', url])).code, 0)

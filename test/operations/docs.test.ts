@@ -113,6 +113,31 @@ test('files and functions that docs/architecture.md and the decisions name are i
   assert.deepEqual(unknown, [])
 })
 
+test('the tests that docs/promises.md names are there', () => {
+  const promises = read('docs/promises.md')
+  const tests = filesIn('test').flatMap(
+    (file) => /^test\/(?:\w+\/)?([\w-]+)\.test\.ts$/.exec(file)?.[1] ?? [],
+  )
+  // Those of a promise, and those that a threat has in brackets.
+  const lists = [
+    ...promises.matchAll(/_Shown\s+by:_(.*?)(?=\n- |\n\n)/gs),
+    ...promises.matchAll(/\((`[a-z][^)]*)\)/g),
+  ]
+  const named = lists.flatMap(([, list = '']) =>
+    Array.from(list.matchAll(/`(?:faults\/)?([a-z][a-z0-9-]*)`/g), ([, name = '']) => name),
+  )
+  assert.ok(named.length > 40)
+  assert.deepEqual(
+    named.filter((name) => !tests.includes(name)),
+    [],
+  )
+})
+
+test('CHANGELOG.md knows the version', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string }
+  assert.ok(read('CHANGELOG.md').includes(`\n## [${version}] - `))
+})
+
 /** Pages name a file of the server by its path below src/. */
 const sourcePath = (path: string): string => (existsSync(joinPath(root, path)) ? path : `src/${path}`)
 

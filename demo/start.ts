@@ -51,11 +51,11 @@ async function start(): Promise<void> {
   const serverPort = await freePort(8199)
   const child = launchServer(database.url('plenum'), serverPort)
   server = child
-  await untilReady(child, serverPort)
+  const address = await untilReady(child)
   child.once('exit', (code, signal) => void reportEnd(code ?? signal))
   const chat = await ensureChat(sql)
   await sql.end()
-  if (!isStopping) printLinks({ meeting, chat }, `http://127.0.0.1:${serverPort}`, database.folder)
+  if (!isStopping) printLinks({ meeting, chat }, `http://${address}`, database.folder)
 }
 
 async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
@@ -79,17 +79,25 @@ function launchServer(databaseUrl: string, port: number): ChildProcess {
   return child
 }
 
-async function untilReady(child: ChildProcess, port: number): Promise<void> {
+/** Resolves to the address at which the server says that it listens. */
+async function untilReady(child: ChildProcess): Promise<string> {
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(50)) {
     if (child.exitCode !== null || child.signalCode !== null) break
-    if (await isReady(port)) return
+    const address = listenOf(await readLog())
+    if (address !== null && (await isReady(address))) return address
   }
   throw new Error(`The server did not become ready. The end of .demo/plenum.log:\n${await endOfLog()}`)
 }
 
-function isReady(port: number): Promise<boolean> {
+function listenOf(log: string): string | null {
+  const line = log.split('\n', 1)[0] ?? ''
+  const { event, listen } = line.endsWith('}') ? (JSON.parse(line) as Record<string, string>) : {}
+  return event === 'started' && listen !== undefined ? listen : null
+}
+
+function isReady(address: string): Promise<boolean> {
   return new Promise((resolve) => {
-    get({ port, host: '127.0.0.1', path: '/readyz', agent: false }, (response) => {
+    get(`http://${address}/readyz`, { agent: false }, (response) => {
       response.resume()
       resolve(response.statusCode === 200)
     }).on('error', () => resolve(false))
@@ -123,8 +131,12 @@ async function reportEnd(how: number | string | null): Promise<void> {
   await stop(1)
 }
 
+async function readLog(): Promise<string> {
+  return await readFile(logFile, 'utf8').catch(() => '')
+}
+
 async function endOfLog(): Promise<string> {
-  const log = await readFile(logFile, 'utf8').catch(() => '')
+  const log = await readLog()
   return log.trimEnd().split('\n').slice(-10).join('\n')
 }
 

@@ -126,6 +126,11 @@ export async function runHealth(config: Config): Promise<Outcome> {
   const options = { ...where, path: '/readyz', timeout: healthTimeoutMs }
   const ask = secured ? getSecurely : get
   const place = `${config.adminListen ? '-adminlisten' : '-listen'} ${describeAddress(address)}`
+  if (address.type === 'tcp' && address.port === 0)
+    return {
+      text: `no answer: with ${place} the system chooses a port: the server's log has it, in "started"; give it here`,
+      ok: false,
+    }
   return await new Promise((resolve) => {
     const no = (text: string): void => resolve({ text, ok: false })
     const request = ask({ ...options, ...(secured ? { rejectUnauthorized: false } : {}) }, (response) => {

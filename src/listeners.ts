@@ -4,12 +4,13 @@ import type { Hono } from 'hono'
 import type { ServerConfig } from './config/server-flags.ts'
 import type { Admission, Progress } from './edge/admission.ts'
 import { createHttpServer, toTls } from './edge/http.ts'
-import { describeAddress, listen, type Place } from './edge/listen.ts'
+import { listen, type Place } from './edge/listen.ts'
 import type { PassedSockets } from './edge/passed-sockets.ts'
 import type { ListenerName, Refusals } from './edge/refusals.ts'
 import type { Certificate } from './edge/tls.ts'
 
 type AnyServer = Server | TlsServer
+type Opened = Readonly<{ server: AnyServer; address: string }>
 
 /** What is served where: `app` with its websockets on -listen, and beside it what is for the operator. */
 export type ListenerTerms = {
@@ -24,6 +25,9 @@ export type ListenerTerms = {
   refusals: Refusals
 }
 
+/** Where each listener is reached, in words. A listener that is not open has no entry. */
+export type Addresses = Readonly<{ listen: string } & Partial<Record<ListenerName, string>>>
+
 /** The sockets that this process listens on. */
 export class Listeners {
   readonly #config: ServerConfig
@@ -37,16 +41,16 @@ export class Listeners {
     this.#terms = terms
   }
 
-  /** Resolves when it listens everywhere, to where members come, in words. Throws `ListenError`. */
-  async open(): Promise<string> {
+  /** Resolves when it listens everywhere, to where that is. Throws `ListenError`. */
+  async open(): Promise<Addresses> {
     const { listen, adminListen, profileListen } = this.#config
     const { app, admin, profiles, certificate } = this.#terms
-    const places = this.#places('listen', listen)
-    this.#servers = await this.#open('listen', app, places, certificate)
+    const members = await this.#open('listen', app, this.#places('listen', listen), certificate)
+    this.#servers = members.map(({ server }) => server)
     for (const server of this.#servers) this.#admit(server)
-    await this.#open('adminlisten', admin, this.#places('admin', adminListen))
-    await this.#open('profilelisten', profiles, this.#places('profile', profileListen))
-    return describePlaces(places)
+    const adminlisten = await this.#open('adminlisten', admin, this.#places('admin', adminListen))
+    const profilelisten = await this.#open('profilelisten', profiles, this.#places('profile', profileListen))
+    return { listen: describe(members), ...named({ adminlisten, profilelisten }) }
   }
 
   /** So long a connection may take to send a request, from now on. */
@@ -76,14 +80,15 @@ export class Listeners {
     serves: Hono,
     places: readonly Place[],
     certificate: Certificate | null = null,
-  ): Promise<AnyServer[]> {
+  ): Promise<Opened[]> {
     const { socketMode, requestTimeoutMs } = this.#config
-    const opened: AnyServer[] = []
+    const opened: Opened[] = []
     for (const place of places) {
       const server = createHttpServer(serves, { listener, certificate, refusals: this.#terms.refusals })
       server.headersTimeout = requestTimeoutMs
-      this.#stops.push(await listen(server, place, { socketMode, flag: `-${listener}` }))
-      opened.push(server)
+      const { address, close } = await listen(server, place, { socketMode, flag: `-${listener}` })
+      this.#stops.push(close)
+      opened.push({ server, address })
     }
     return opened
   }
@@ -108,10 +113,12 @@ function progressOf(request: IncomingMessage, response: ServerResponse): Progres
   return response.writableFinished ? 'answered' : 'asking'
 }
 
-function describePlaces(places: readonly Place[]): string {
-  const [first] = places
-  if (first && first.type !== 'passed') return describeAddress(first)
-  return places.length === 1
-    ? 'the socket passed by systemd'
-    : `the ${places.length} sockets passed by systemd`
+const describe = (opened: readonly Opened[]): string => opened.map(({ address }) => address).join(', ')
+
+/** Those that are open. */
+function named(
+  listeners: Readonly<Record<string, readonly Opened[]>>,
+): Partial<Record<ListenerName, string>> {
+  const open = Object.entries(listeners).filter(([, opened]) => opened.length > 0)
+  return Object.fromEntries(open.map(([name, opened]) => [name, describe(opened)]))
 }

@@ -140,9 +140,9 @@ export class RunningNode {
   /** Resolves when it listens. */
   async start(): Promise<void> {
     const { version, runtime, onFatal } = this.#deps
-    const listen = await this.#listeners.open()
+    const addresses = await this.#listeners.open()
     const database = describeDatabase(this.#config.database)
-    this.log({ level: 'info', event: 'started', version, runtime, listen, database })
+    this.log({ level: 'info', event: 'started', version, runtime, ...addresses, database })
     const exposure = publicStatus({ ...this.#config, adminApart: this.#adminApart })
     if (exposure !== null) this.log({ level: 'warn', event: 'statusPublic', reason: exposure })
     for (const { door, config } of this.#doors) {

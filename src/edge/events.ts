@@ -57,7 +57,15 @@ export const error = define('error')
  * came; `reason` and `error` come from `describeError` or are words of our own.
  */
 export const serverEvents = {
-  started: info({ version: 'text', runtime: 'text', listen: 'text', database: 'text' }),
+  // Where each listener is reached; several sockets of one are in a row, with commas between.
+  started: info({
+    version: 'text',
+    runtime: 'text',
+    listen: 'text',
+    adminlisten: 'text?',
+    profilelisten: 'text?',
+    database: 'text',
+  }),
   migrated: info({ steps: 'number' }),
   stopping: info({ signal: 'text' }),
   stopped: info({}),

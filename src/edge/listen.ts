@@ -3,6 +3,7 @@ import { access, chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import type { ListenAddress } from './address.ts'
+import { pathOfPassed } from './passed-sockets.ts'
 
 /** Connections that wait to be accepted: everybody returns at the same moment after a restart. */
 const backlog = 4096
@@ -17,16 +18,26 @@ export function describeAddress(address: ListenAddress): string {
 /** Where a server is to listen: an address, or a socket that somebody has opened already (LISTEN_FDS). */
 export type Place = ListenAddress | { type: 'passed'; descriptor: number }
 
+/** A server that listens. */
+export type Listening = {
+  /** Where it is reached, for people and logs: with the port that the system chose where 0 was asked for. */
+  readonly address: string
+  /** Ends listening: nothing new is accepted, and a socket file of ours is removed. */
+  close: () => Promise<void>
+}
+
 /**
  * Makes `server` listen. A Unix socket's file that nobody answers on is replaced; one that is answered, or a file of
- * another kind, is an error. `flag` is named where it cannot listen.
- * Returns what ends listening: nothing new is accepted, and a socket file of ours is removed.
+ * another kind, is an error.
+ *
+ * @param flag is named where it cannot listen
+ * @throws ListenError
  */
 export async function listen(
   server: Server,
   place: Place,
   { socketMode, flag }: { socketMode: number; flag: string },
-): Promise<() => Promise<void>> {
+): Promise<Listening> {
   const ours = place.type === 'unix' ? place.path : null
   if (ours) await removeStale(ours)
   const where =
@@ -47,10 +58,25 @@ export async function listen(
     throw new ListenError(`${flag}: ${seen ?? explain(error, place)}`, { cause: error })
   })
   if (ours) await chmod(ours, socketMode)
-  return async () => {
-    server.close()
-    if (ours) await unlink(ours).catch(() => undefined)
+  return {
+    address: addressOf(server, place),
+    async close() {
+      server.close()
+      if (ours) await unlink(ours).catch(() => undefined)
+    },
   }
+}
+
+/** The runtimes know the address of each TCP socket, but of a passed Unix socket they do not tell the path. */
+function addressOf(server: Server, place: Place): string {
+  const bound = server.address()
+  const described =
+    bound === null || typeof bound === 'string'
+      ? bound
+      : describeAddress({ type: 'tcp', host: bound.address, port: bound.port })
+  if (place.type !== 'passed') return described ?? describeAddress(place)
+  const path = described ?? pathOfPassed(place.descriptor) ?? `descriptor ${place.descriptor}`
+  return `${path} (passed by systemd)`
 }
 
 /** It cannot be listened there; the message is one line and says what to do. */

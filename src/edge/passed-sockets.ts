@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 
 /** The first descriptor that systemd passes (sd_listen_fds(3)). */
 const firstDescriptor = 3
@@ -61,4 +61,21 @@ function mayBeSocket(descriptor: number): boolean {
     // Deno looks at what it has opened itself only. Listening shows it.
     return true
   }
+}
+
+/**
+ * The path at which a passed Unix socket was bound (proc_net(5), unix(7)); an abstract one begins with @. Null where
+ * nothing says it: outside Linux, and under Deno, which lets no program look that has not every permission.
+ */
+export function pathOfPassed(descriptor: number): string | null {
+  try {
+    const { ino } = fstatSync(descriptor)
+    for (const line of readFileSync('/proc/net/unix', 'utf8').split('\n')) {
+      const [, inode, path] = /^(?:\S+ +){6}(\d+) (.+)$/.exec(line) ?? []
+      if (inode === String(ino)) return path ?? null
+    }
+  } catch {
+    // it stays without a name
+  }
+  return null
 }

@@ -566,6 +566,45 @@ suite('listeners', { concurrency: 4 }, () => {
     assert.equal(await plenum.stop(), 0)
   })
 
+  test('where the system is to choose a port, the log has the one that it chose, of each listener', async (t) => {
+    const house = await openHouse(t)
+    const anyPort = '127.0.0.1:0'
+    const plenum = await house.start({
+      listen: anyPort,
+      flags: ['-adminlisten', anyPort, '-profilelisten', anyPort],
+      runtimeFlags: isDeno ? denoPermissions.map(withInspector) : [],
+      ready: false,
+    })
+    const started = await plenum.logged(({ event }) => event === 'started', 20_000)
+    const [listen, admin, profile] = ['listen', 'adminlisten', 'profilelisten'].map((name) =>
+      String(started[name]),
+    )
+    const member = { socketUrl: (path: string) => `ws://${listen}${path}` }
+    const answer = async (at = '', path = '/livez'): Promise<number> => (await fetchFrom(at, path)).status
+    assert.deepEqual([await answer(listen), await answer(admin)], [404, 200])
+    assert.equal(await answer(profile, '/'), 200)
+    await until('it serves', async () => (await answer(admin, '/readyz')) === 200)
+    await settle(await (await gather(house.db.sql, member, 1)).enter(0))
+    const { code, stderr } = await runPlenum(['health', '-listen', anyPort])
+    assert.equal(code, 1)
+    assert.match(stderr, /^no answer: with -listen 127\.0\.0\.1:0 the system chooses a port: .* "started"/)
+  })
+
+  test('a listener on all addresses, or at a path, is logged as it is; one that is not open is not', async (t) => {
+    const house = await openHouse(t)
+    const path = join(await folder(t), 'plenum')
+    const startedAt = async (listen: string): Promise<unknown[]> => {
+      const plenum = await house.start({ listen, ready: false })
+      const started = await plenum.logged(({ event }) => event === 'started', 20_000)
+      assert.equal(await plenum.stop(), 0)
+      return ['listen', 'adminlisten', 'profilelisten'].map((name) => started[name])
+    }
+    assert.deepEqual(await startedAt(path), [path, undefined, undefined])
+    const [everywhere, ...others] = await startedAt(':0')
+    assert.match(String(everywhere), /^(\[::\]|0\.0\.0\.0):[1-9]\d*$/)
+    assert.deepEqual(others, [undefined, undefined])
+  })
+
   test('all sockets that systemd passes are served, each with what its name says', async (t) => {
     const house = await openHouse(t)
     const places = await folder(t)
@@ -588,8 +627,13 @@ suite('listeners', { concurrency: 4 }, () => {
       await settle(await meeting.enter(0))
     }
     assert.equal((await fetchFrom(admin.address, '/__meetingstatus')).status, 200)
-    const { listen } = await plenum.logged(({ event }) => event === 'started')
-    assert.equal(listen, 'the 2 sockets passed by systemd')
+    const { listen, adminlisten } = await plenum.logged(({ event }) => event === 'started')
+    // Under Deno nothing tells the path of a Unix socket that was passed.
+    const path = (held: Held, descriptor: number): string =>
+      isDeno ? `descriptor ${descriptor}` : `${held.address}.made`
+    const suffix = ' (passed by systemd)'
+    assert.equal(listen, `${tcp.address}${suffix}, ${path(unix, 5)}${suffix}`)
+    assert.equal(adminlisten, `${path(admin, 4)}${suffix}`)
     assert.equal(await plenum.stop(), 0)
   })
 

@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
-import type { EntranceDeps } from './edge/entrance.ts'
+import type { UpgradeDeps } from './edge/upgrade.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import type { MetricsRegistry } from './edge/metrics.ts'
@@ -14,7 +14,7 @@ import type { About } from './hub/door.ts'
 import { servePage, statusPageRoutes } from './page/routes.ts'
 import type { ServedDoor, Serving } from './serving.ts'
 
-export type AppDeps = Omit<EntranceDeps, 'callerOf' | 'upgradeWebSocket'> & {
+export type AppDeps = Omit<UpgradeDeps, 'callerOf' | 'upgradeWebSocket'> & {
   about: About
   doors: readonly ServedDoor[]
   serving: Serving
@@ -90,13 +90,13 @@ function answerInOrder(app: Hono, callerOf: CallerOf, { log, clock, proxy }: App
   })
 }
 
-function routeDoors(app: Hono, deps: AppDeps & EntranceDeps): void {
+function routeDoors(app: Hono, deps: AppDeps & UpgradeDeps): void {
   const { doors, serving, databaseAnswers } = deps
-  const { origins, keepalive, admission, callerOf, upgradeWebSocket } = deps
+  const { origins, keepalive, connectionLimits, callerOf, upgradeWebSocket } = deps
   for (const { door, config, node } of doors) {
     const edge = {
       ...node,
-      ...{ origins, keepalive, admission, callerOf, upgradeWebSocket },
+      ...{ origins, keepalive, connectionLimits, callerOf, upgradeWebSocket },
       prepared: () => serving.prepared,
       databaseAnswers: async () => (await databaseAnswers()) === null,
       page: servePage,

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { Hono } from 'hono'
 import type { ServerConfig } from './config/server-flags.ts'
-import type { Admission, Progress } from './edge/admission.ts'
+import type { ConnectionLimits, Progress } from './edge/connection-limits.ts'
 import { createHttpServer, toTls } from './edge/http.ts'
 import { listen, type Place } from './edge/listen.ts'
 import type { PassedSockets } from './edge/passed-sockets.ts'
@@ -21,7 +21,7 @@ export type ListenerTerms = {
   attach: (server: Server) => void
   passed: PassedSockets
   certificate: Certificate | null
-  admission: Admission
+  connectionLimits: ConnectionLimits
   refusals: Refusals
 }
 
@@ -94,14 +94,14 @@ export class Listeners {
   }
 
   #admit(server: AnyServer): void {
-    const { admission, attach } = this.#terms
+    const { connectionLimits, attach } = this.#terms
     // Of TLS too this is the TCP connection, before its handshake.
-    server.on('connection', (socket) => admission.connected(socket))
+    server.on('connection', (socket) => connectionLimits.connected(socket))
     server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-      admission.requested(request.socket, () => progressOf(request, response)),
+      connectionLimits.requested(request.socket, () => progressOf(request, response)),
     )
-    server.on('upgrade', ({ socket }: IncomingMessage) => admission.requested(socket))
-    // Admission cuts who does not go on; a long body that comes steadily may take its time.
+    server.on('upgrade', ({ socket }: IncomingMessage) => connectionLimits.requested(socket))
+    // The connection limits cut who does not go on; a long body that comes steadily may take its time.
     server.requestTimeout = 0
     attach(server)
   }

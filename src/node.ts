@@ -8,7 +8,7 @@ import { describeDatabase } from './db/conninfo.ts'
 import { openBulkhead } from './db/contention.ts'
 import { openPool } from './db/pool.ts'
 import { doors as allDoors } from './doors.ts'
-import { Admission } from './edge/admission.ts'
+import { ConnectionLimits } from './edge/connection-limits.ts'
 import { Guesses } from './edge/guesses.ts'
 import { ownHosts, ownNames } from './edge/host.ts'
 import { Keepalive } from './edge/keepalive.ts'
@@ -16,7 +16,7 @@ import type { Log, LogEntry } from './edge/log.ts'
 import { MetricsRegistry } from './edge/metrics.ts'
 import type { PassedSockets } from './edge/passed-sockets.ts'
 import { profileRoutes } from './edge/profile.ts'
-import { Pulse } from './edge/pulse.ts'
+import { StatsSampler } from './edge/stats-sampler.ts'
 import { RecentEntries } from './edge/recent.ts'
 import { type ListenerName, Refusals } from './edge/refusals.ts'
 import type { Certificate } from './edge/tls.ts'
@@ -74,8 +74,8 @@ export class RunningNode {
   readonly #clock = (): number => performance.now()
   readonly #control: Sql
   readonly #keepalive: Keepalive
-  readonly #admission: Admission
-  readonly #pulse: Pulse
+  readonly #connectionLimits: ConnectionLimits
+  readonly #sampler: StatsSampler
   readonly #registry: MetricsRegistry
   readonly #recent = new RecentEntries(() => new Date())
   readonly #refusals: Refusals
@@ -98,11 +98,11 @@ export class RunningNode {
     // It does not connect before it is used; no pool does.
     this.#control = this.#openPool(controlConnections)
     this.#keepalive = new Keepalive({ pingMs: config.pingMs, clock: this.#clock })
-    this.#admission = new Admission(config, this.#clock, (reason, peer) =>
+    this.#connectionLimits = new ConnectionLimits(config, this.#clock, (reason, peer) =>
       this.#refusals.refused(reason, { listener: 'listen', peer }),
     )
-    this.#pulse = new Pulse(() => this.#stats())
-    this.#registry = new MetricsRegistry({ version, runtime }, () => this.#stats(), this.#pulse)
+    this.#sampler = new StatsSampler(() => this.#stats())
+    this.#registry = new MetricsRegistry({ version, runtime }, () => this.#stats(), this.#sampler)
     this.#refusals = new Refusals({
       log: this.log,
       count: (reason) => this.#registry.refusedRequest(reason),
@@ -122,7 +122,7 @@ export class RunningNode {
       profiles: profileRoutes(this.#ownHost('profilelisten')),
       passed,
       certificate,
-      admission: this.#admission,
+      connectionLimits: this.#connectionLimits,
       refusals: this.#refusals,
     })
   }
@@ -158,7 +158,7 @@ export class RunningNode {
   adjust(config: Pick<Config, AdjustableName>): void {
     if (this.#stopping) return
     this.#adjusted = config
-    this.#admission.limit(config)
+    this.#connectionLimits.limit(config)
     this.#listeners.limit(config)
   }
 
@@ -175,10 +175,10 @@ export class RunningNode {
     const drained = this.#serving.drain().then(() => this.#keepalive.emptied())
     await Promise.race([drained, wait(drainMs, undefined, { ref: false })])
     this.#keepalive.close()
-    this.#admission.close()
+    this.#connectionLimits.close()
     this.#refusals.close()
     this.#registry.close()
-    this.#pulse.close()
+    this.#sampler.close()
     const pools = [this.#control, ...this.#doors.map(({ node }) => node.sql)]
     await Promise.all([this.#serving.close(), ...pools.map((sql) => sql.end({ timeout: 1 }))])
     this.log({ level: 'info', event: 'stopped' })
@@ -239,7 +239,7 @@ export class RunningNode {
       clock: this.#clock,
       log,
       keepalive: this.#keepalive,
-      admission: this.#admission,
+      connectionLimits: this.#connectionLimits,
       databaseAnswers: () => this.#databaseAnswers(),
       readiness: async () => serving.waiting() ?? (await this.#databaseAnswers()),
       report: () =>
@@ -248,7 +248,7 @@ export class RunningNode {
           maxDatabaseConnections,
           serving,
           stats: () => this.#stats(),
-          pulse: this.#pulse,
+          sampler: this.#sampler,
           recent: this.#recent,
         }),
       adminApart: this.#adminApart,
@@ -270,9 +270,9 @@ export class RunningNode {
 
   #stats() {
     return {
-      connections: this.#admission.connections,
+      connections: this.#connectionLimits.connections,
       maxConnections: this.#adjusted.maxConnections,
-      pending: this.#admission.pending,
+      pending: this.#connectionLimits.pending,
       unsentBytes: this.#keepalive.unsentBytes,
       databaseConnections: this.#databaseConnections,
       logLost: this.#deps.logLost(),

@@ -1,12 +1,12 @@
 import { Hono } from 'hono'
-import { entrance, type EntranceDeps } from '../edge/entrance.ts'
+import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import type { ChatHub } from './hub.ts'
 import { isRejection } from '../hub/rejection.ts'
 import { closeCodes, errorFrame } from './protocol.ts'
 import { parseWish } from './query.ts'
 import { ChatSession, type ChatSessionDeps } from './session.ts'
 
-export type ChatRouteDeps = EntranceDeps &
+export type ChatRouteDeps = UpgradeDeps &
   ChatSessionDeps & {
     /** The hub, once this process serves the chat. */
     hub: () => ChatHub | null
@@ -15,7 +15,7 @@ export type ChatRouteDeps = EntranceDeps &
 /** The websocket routes of the chat door. Clients of nodejschat know a host and a port, and no path. */
 export function chatRoutes(deps: ChatRouteDeps): Hono {
   const { hub } = deps
-  const [check, upgrade] = entrance(deps, {
+  const [check, upgrade] = upgradeRoute(deps, {
     name: 'chat',
     closed: () => (hub() ? null : 'the chat is not served here now'),
     enter(c) {

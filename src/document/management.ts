@@ -3,7 +3,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import { explainRefusal, isRefused, isSchemaFault } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
-import type { Admission } from '../edge/admission.ts'
+import type { ConnectionLimits } from '../edge/connection-limits.ts'
 import { pieceBytes, streamOf } from '../edge/body.ts'
 import { type Form, readForm, readUrlencoded, TooManyFields } from '../edge/form.ts'
 import { GrowingBuffer } from '../edge/growing.ts'
@@ -21,7 +21,7 @@ export type ManagementDeps = {
   maxMessage: number
   maxSize: number
   guesses: Guesses
-  admission: Admission
+  connectionLimits: ConnectionLimits
   log: Log
   callerOf: (context: Context) => Caller
 }
@@ -67,7 +67,7 @@ const methods: Readonly<Record<string, Method>> = {
       if (!dump) throw new Refusal(404, 'Document does not exist')
       const { socket } = (c.env as HttpBindings).incoming
       const stream = streamOf(dump.pages, {
-        onRead: () => deps.admission.requested(socket),
+        onRead: () => deps.connectionLimits.requested(socket),
         // Cut off, so that nobody takes a part for the whole.
         onError(error) {
           logFailed(c, deps, error)
@@ -196,7 +196,7 @@ function isSame(given: Buffer, wanted: string): boolean {
 async function readBody(
   c: Context,
   isKnown: boolean,
-  { maxMessage, admission }: ManagementDeps,
+  { maxMessage, connectionLimits }: ManagementDeps,
 ): Promise<Buffer | null> {
   const limit = isKnown ? maxMessage + otherBytes : otherBytes
   const { socket } = (c.env as HttpBindings).incoming
@@ -216,7 +216,7 @@ async function readBody(
     body.append(value)
     if (!isKnown || body.length < renewedAt + pieceBytes) continue
     renewedAt = body.length
-    admission.requested(socket)
+    connectionLimits.requested(socket)
   }
   return body.take()
 }

@@ -1,5 +1,5 @@
 import { Hono, type MiddlewareHandler } from 'hono'
-import { entrance, type EntranceDeps } from '../edge/entrance.ts'
+import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import { isAllowedOrigin } from '../edge/origin.ts'
 import { isUpgrade } from '../edge/websocket.ts'
 import { manage, type ManagementDeps } from './management.ts'
@@ -8,14 +8,14 @@ import { DocumentSession, type DocumentSessionDeps } from './session.ts'
 /** Where the documents are, for clients and for applications. */
 export const documentPath = '/socket'
 
-export type DocumentRouteDeps = EntranceDeps &
+export type DocumentRouteDeps = UpgradeDeps &
   Omit<DocumentSessionDeps, 'enter'> &
   ManagementDeps & { databaseAnswers: () => Promise<boolean> }
 
 /** The routes of the document door (docs/document.md). */
 export function documentRoutes(deps: DocumentRouteDeps): Hono {
   const { hub } = deps
-  const [check, upgrade] = entrance(deps, {
+  const [check, upgrade] = upgradeRoute(deps, {
     name: 'document',
     closed: () => (hub() ? null : 'the documents are not served here now'),
     enter: () => (socket) => {

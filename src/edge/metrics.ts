@@ -8,7 +8,7 @@ import type { ServerEntry } from './events.ts'
 import type { LogEntry } from './log.ts'
 import { memoryInUse } from './memory.ts'
 import type { MetricTable } from './metric-table.ts'
-import type { Pulse } from './pulse.ts'
+import type { StatsSampler } from './stats-sampler.ts'
 import { type RefusalReason, refusalReasons } from './refusals.ts'
 
 /** What there is at the moment, asked for at each scrape. */
@@ -69,16 +69,16 @@ export class MetricsRegistry {
   )
   readonly #deliveries = this.#counter('deliveries', 'Frames handed to connections, each of them counted')
   readonly #stats: () => ServerStats
-  readonly #pulse: Pulse
+  readonly #sampler: StatsSampler
   #now: ServerStats
   /** What is there is asked for once a scrape, for all that tells of it. */
   readonly #refreshes = [() => void (this.#now = this.#stats())]
   readonly #loop = monitorEventLoopDelay({ resolution: 10 })
 
-  /** `pulse` hears of all that is counted by the second. */
-  constructor(build: { version: string; runtime: string }, stats: () => ServerStats, pulse: Pulse) {
+  /** `sampler` hears of all that is counted by the second. */
+  constructor(build: { version: string; runtime: string }, stats: () => ServerStats, sampler: StatsSampler) {
     this.#stats = stats
-    this.#pulse = pulse
+    this.#sampler = sampler
     this.#now = stats()
     for (const reason of refusals) this.#refused.inc({ reason }, 0)
     for (const reason of refusalReasons) this.#requestsRefused.inc({ reason }, 0)
@@ -123,7 +123,7 @@ export class MetricsRegistry {
         counter: known?.counter ?? this.#counter(name, help, [...labels]),
         perSecond,
       })
-      if (perSecond) this.#pulse.counts(name)
+      if (perSecond) this.#sampler.counts(name)
     }
     let now = stats()
     this.#refreshes.push(() => {
@@ -138,7 +138,7 @@ export class MetricsRegistry {
       })
     }
     for (const [name, read] of Object.entries(table.series ?? {}))
-      this.#pulse.reads(name, () => read(stats()))
+      this.#sampler.reads(name, () => read(stats()))
     this.#tables.push(table)
     return this.metrics
   }
@@ -182,7 +182,7 @@ export class MetricsRegistry {
   readonly metrics: Metrics = {
     committed: (milliseconds, stored) => {
       this.#commits.observe(milliseconds / 1000)
-      this.#pulse.committed(milliseconds)
+      this.#sampler.committed(milliseconds)
       for (const name in stored) this.#stored(name, stored[name] ?? 0)
     },
     appended: (appends, bytes) => {
@@ -193,7 +193,7 @@ export class MetricsRegistry {
     fannedOut: (milliseconds, deliveries) => {
       this.#fanOuts.observe(milliseconds / 1000)
       this.#deliveries.inc(deliveries)
-      this.#pulse.fannedOut(milliseconds, deliveries)
+      this.#sampler.fannedOut(milliseconds, deliveries)
     },
     rejected: (reason) => this.#rejections.inc({ reason }),
   }
@@ -202,7 +202,7 @@ export class MetricsRegistry {
     const known = this.#counters.get(name)
     if (!known || count === 0) return
     known.counter.inc(count)
-    if (known.perSecond) this.#pulse.counted(name, count)
+    if (known.perSecond) this.#sampler.counted(name, count)
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[] = []): Counter<Label> {

@@ -1,6 +1,6 @@
 import type { Socket as NetSocket } from 'node:net'
 import { WebSocket } from 'ws'
-import type { Admission } from './admission.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
 import { frameEnd } from './frame.ts'
 import type { Keepalive } from './keepalive.ts'
 import { mayWriteNow, pourLater } from './pour.ts'
@@ -52,7 +52,7 @@ export interface SocketHandlers {
 export type SocketDeps = {
   clock: () => number
   keepalive: Keepalive
-  admission: Admission
+  connectionLimits: ConnectionLimits
   onSlow: (socket: Socket) => void
   onError: (error: unknown) => void
 }
@@ -132,7 +132,7 @@ export class LiveSocket implements Socket {
     this.lastSeen = Math.trunc(deps.clock())
     raw.live = this
     deps.keepalive.add(this)
-    deps.admission.opened(this.#net, this.remote)
+    deps.connectionLimits.opened(this.#net, this.remote)
     // The adapter's listeners, set up right after this call, would hold its request as long as the connection lasts.
     queueMicrotask(() => raw.removeAllListeners())
   }
@@ -290,7 +290,7 @@ export class LiveSocket implements Socket {
     this.#open = false
     this.#endPour()
     this.#deps.keepalive.remove(this)
-    this.#deps.admission.closed(this.remote)
+    this.#deps.connectionLimits.closed(this.remote)
     const how = code === closeNormal || code === closeWithoutCode ? 'left' : 'lost'
     this.#guarded(() => this.#handlers?.ended(how))
   }

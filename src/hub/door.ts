@@ -7,7 +7,7 @@ import type { PoolOptions } from '../db/pool.ts'
 import type { ForeignTables } from '../db/rights.ts'
 import type { Migrations } from '../db/schema.ts'
 import type { Attempt } from '../db/trial.ts'
-import type { EntranceDeps } from '../edge/entrance.ts'
+import type { UpgradeDeps } from '../edge/upgrade.ts'
 import type { EventTable } from '../edge/events.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Log, LogEntry } from '../edge/log.ts'
@@ -63,7 +63,7 @@ export type Node = Bulkhead &
 
 /** The same, and what its routes need besides. */
 export type Edge = Node &
-  EntranceDeps &
+  UpgradeDeps &
   Readonly<{
     /** Whether the database has answered, and has the tables. */
     prepared: () => boolean

@@ -1,9 +1,9 @@
 import { Hono } from 'hono'
-import { entrance, type EntranceDeps } from '../edge/entrance.ts'
+import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import type { MeetingHub } from './hub.ts'
 import { Client, type ClientDeps } from './client.ts'
 
-export type MeetingRouteDeps = EntranceDeps &
+export type MeetingRouteDeps = UpgradeDeps &
   ClientDeps & {
     /** The hub, while this process serves the meetings. */
     hub: () => MeetingHub | null
@@ -17,7 +17,7 @@ export function meetingRoutes(deps: MeetingRouteDeps): Hono {
   const app = new Hono()
   app.get(
     path,
-    ...entrance(deps, {
+    ...upgradeRoute(deps, {
       name: 'meeting',
       closed: () => (hub() ? null : 'the meetings are not served here now'),
       enter(c) {

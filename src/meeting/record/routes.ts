@@ -5,7 +5,7 @@ import type { Sql } from 'postgres'
 import type { Retry } from '../../db/contention.ts'
 import { isRefused, isUnavailable } from '../../db/failure.ts'
 import { describeError } from '../../db/pool.ts'
-import type { Admission } from '../../edge/admission.ts'
+import type { ConnectionLimits } from '../../edge/connection-limits.ts'
 import { streamOf } from '../../edge/body.ts'
 import { documentHeaders, privateHeaders } from '../../edge/document.ts'
 import type { Guesses } from '../../edge/guesses.ts'
@@ -24,7 +24,7 @@ export type RecordRouteDeps = {
   retrier: () => Retry
   log: Log
   guesses: Guesses
-  admission: Admission
+  connectionLimits: ConnectionLimits
   callerOf: (context: Context) => Caller
   /** Whether the database has answered, and has the tables. */
   prepared: () => boolean
@@ -65,7 +65,7 @@ const forms: readonly Form[] = [
  * the database alone, so that a process which does not serve the meetings gives it out as well.
  */
 export function recordRoutes(deps: RecordRouteDeps): Hono {
-  const { sql, retrier, log, guesses, admission, callerOf, prepared } = deps
+  const { sql, retrier, log, guesses, connectionLimits, callerOf, prepared } = deps
   const retry = retrier()
   const keys = pLimit(lookUps)
   const pages = pLimit(readings)
@@ -110,7 +110,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       const { socket, httpVersion } = (c.env as HttpBindings).incoming
       const body = streamOf(write(found, words), {
         // Who goes on reading is not taken for one who has nothing more to ask for.
-        onRead: () => admission.requested(socket),
+        onRead: () => connectionLimits.requested(socket),
         // Cut off, so that nobody takes a part for the whole.
         onError(error) {
           fail(error)

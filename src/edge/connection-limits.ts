@@ -17,7 +17,7 @@ type Cut = 'too slow' | 'too many pending' | 'too many pending from this address
  */
 const patienceWithReaders = 6
 
-export type AdmissionLimits = Readonly<{
+export type Limits = Readonly<{
   /** Websockets in all; 0 is without limit. */
   maxConnections: number
   /** Websockets, and others, from one client; 0 is without limit. */
@@ -30,11 +30,11 @@ export type AdmissionLimits = Readonly<{
 
 /**
  * Bounds what strangers can hold open: connections that never ask for anything or never finish asking, and websockets
- * by their number. Whoever is refused finds no page that gives up: browsers come back.
+ * by their number. A refused client may try again; the stock page does.
  */
-export class Admission {
+export class ConnectionLimits {
   readonly #proxy: ProxyTrust
-  #limits: AdmissionLimits
+  #limits: Limits
   readonly #clock: () => number
   readonly #onCut: (reason: Cut, peer: string) => void
   /** By the time of their beginning, or of their last request: the oldest first. */
@@ -45,11 +45,7 @@ export class Admission {
   #timer: NodeJS.Timeout
 
   /** `onCut` hears of each connection that is cut, and who had connected; not of one that has nothing to ask any more. */
-  constructor(
-    limits: AdmissionLimits & ProxyTrust,
-    clock: () => number,
-    onCut: (reason: Cut, peer: string) => void,
-  ) {
+  constructor(limits: Limits & ProxyTrust, clock: () => number, onCut: (reason: Cut, peer: string) => void) {
     this.#proxy = limits
     this.#limits = limits
     this.#clock = clock
@@ -58,7 +54,7 @@ export class Admission {
   }
 
   /** From now on these hold. Nobody who is here is cut for them, but for taking too long to ask. */
-  limit(limits: AdmissionLimits): void {
+  limit(limits: Limits): void {
     this.#limits = limits
     clearInterval(this.#timer)
     this.#timer = this.#sweeping()

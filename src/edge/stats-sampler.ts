@@ -6,7 +6,7 @@ const kept = 120
 const lookEveryMs = 50
 
 /** What a sample takes from elsewhere. */
-export type PulseStats = {
+export type SampledStats = {
   connections: number
   unsentBytes: number
   databaseConnections: number
@@ -27,8 +27,8 @@ export type History = {
 }
 
 /** The figures of the last ten minutes, for whoever looks at the status page. */
-export class Pulse {
-  readonly #stats: () => PulseStats
+export class StatsSampler {
+  readonly #stats: () => SampledStats
   readonly #samples: Sample[] = []
   readonly #commits = new Histogram()
   readonly #fanOuts = new Histogram()
@@ -43,7 +43,7 @@ export class Pulse {
   #began = performance.now()
   #at = Date.now()
 
-  constructor(stats: () => PulseStats) {
+  constructor(stats: () => SampledStats) {
     this.#stats = stats
     this.#timers = [setInterval(() => this.#take(), everyMs), setInterval(() => this.#look(), lookEveryMs)]
     for (const timer of this.#timers) timer.unref()

@@ -1,6 +1,6 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, MiddlewareHandler } from 'hono'
-import type { Admission } from './admission.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
 import type { Keepalive } from './keepalive.ts'
 import { type Log, shortHeader, stackOf } from './log.ts'
 import { type AllowedOrigins, isAllowedOrigin } from './origin.ts'
@@ -9,17 +9,17 @@ import { Connection, LiveSocket, type Socket, type SocketDeps, type SocketHandle
 import { isUpgrade, type UpgradeWebSocket } from './websocket.ts'
 
 /** What the websocket routes of all doors share. */
-export type EntranceDeps = {
+export type UpgradeDeps = {
   origins: () => AllowedOrigins
   clock: () => number
   log: Log
   keepalive: Keepalive
-  admission: Admission
+  connectionLimits: ConnectionLimits
   callerOf: (context: Context) => Caller
   upgradeWebSocket: UpgradeWebSocket
 }
 
-export type Door = {
+export type UpgradeOptions = {
   /** For our own log. */
   name: string
   /** Why nobody can be let in now, in words; null if one can. */
@@ -32,17 +32,20 @@ export type Door = {
  * The handlers of a door's websocket route: who asks for no upgrade gets 426, a page of a foreign origin 403, one too many
  * 503, as does everyone while the door is closed.
  */
-export function entrance(deps: EntranceDeps, door: Door): [MiddlewareHandler, MiddlewareHandler] {
-  const { clock, log, keepalive, admission, callerOf } = deps
+export function upgradeRoute(
+  deps: UpgradeDeps,
+  door: UpgradeOptions,
+): [MiddlewareHandler, MiddlewareHandler] {
+  const { clock, log, keepalive, connectionLimits, callerOf } = deps
   const sockets: SocketDeps = {
     clock,
     keepalive,
-    admission,
+    connectionLimits,
     onSlow: ({ remote, request }) => log({ level: 'warn', event: 'slowReader', address: remote, request }),
     onError: (error) =>
       log({ level: 'error', event: 'unexpected', where: `${door.name} socket`, error: stackOf(error) }),
   }
-  const check: MiddlewareHandler = async function checkEntry(c, next) {
+  const check: MiddlewareHandler = async function checkUpgrade(c, next) {
     if (!isUpgrade(c)) return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
     // Not from the adapter's copy, in which an empty header is none.
     const { origin } = (c.env as HttpBindings).incoming.headers
@@ -52,7 +55,7 @@ export function entrance(deps: EntranceDeps, door: Door): [MiddlewareHandler, Mi
     }
     const closed = door.closed()
     if (closed !== null) return c.text(`${closed}\n`, 503)
-    const full = admission.refusal(callerOf(c).address)
+    const full = connectionLimits.refusal(callerOf(c).address)
     if (full !== null) {
       log({ level: 'warn', event: 'connectionRefused', ...callerOf(c), reason: full })
       return c.text(`${full}\n`, 503)

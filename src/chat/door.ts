@@ -1,9 +1,9 @@
 import { Hono } from 'hono'
-import { Listener } from '../db/listen.ts'
+import { NotifyBus } from '../db/notify-bus.ts'
 import type { Door, DoorHub } from '../hub/door.ts'
 import { chatEvents, chatMetrics, type ChatStats, type Log } from './events.ts'
 import { type ChatConfig, chatFlags } from './flags.ts'
-import { channel, ChatHub } from './hub.ts'
+import { ChatHub } from './hub.ts'
 import { chatRoutes } from './routes.ts'
 import { chatSchema } from './schema.ts'
 
@@ -23,22 +23,15 @@ export const chatDoor = {
   async open(node, config) {
     const { database } = node
     const log: Log = node.log
-    const chat = new ChatHub({ ...node, ...config })
-    const listener = new Listener(database.options, database.pool, channel, {
-      listening() {
-        log({ level: 'info', event: 'listening', channel })
-        chat.listening()
-      },
-      notified: (payload) => chat.notified(payload),
-      lost: (reason) => log({ level: 'warn', event: 'listenLost', channel, reason }),
-    })
+    const bus = new NotifyBus(database.options, database.pool)
+    const chat = new ChatHub({ ...node, ...config, bus })
     return {
       chat,
       stats: () => chat.census(),
       trouble: () => (chat.databaseFails ? 'the chat cannot read its log' : null),
       announce: () => log({ level: 'info', event: 'chatServing', schema: config.schema }),
       drain: () => chat.drain(),
-      close: () => listener.close(),
+      close: () => bus.close(),
     }
   },
 

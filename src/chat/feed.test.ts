@@ -124,26 +124,26 @@ test('after a minute an id that is missing was never written', async () => {
 
 test('a notification is followed by a look, unless what it names has been told', async () => {
   const { feed, answers, seen } = await begun([9])
-  for (const known of ['10', '8', '1']) feed.heard(known)
+  for (const known of [10, 8, 1]) feed.heard(known)
   await new Promise(setImmediate)
   assert.equal(seen.reads, 1)
-  for (const [payload, top] of [
-    ['9', 10],
-    ['11', 11],
-    ['nonsense', 11],
+  for (const [id, top] of [
+    [9, 10],
+    [11, 11],
+    [null, 11],
   ] as const) {
     const before: number = seen.reads
-    answers.push(news(top, { lines: payload === '9' ? [line(9)] : [] }))
-    feed.heard(payload)
+    answers.push(news(top, { lines: id === 9 ? [line(9)] : [] }))
+    feed.heard(id)
     await new Promise(setImmediate)
-    assert.equal(seen.reads, before + 1, payload)
+    assert.equal(seen.reads, before + 1, String(id))
   }
 })
 
 test('a thousand notifications are a few looks', async () => {
   const { feed, answers, seen, told } = await begun()
   answers.push(news(1010, { lines: [line(11), line(1010)] }))
-  for (let id = 11; id <= 1010; id++) feed.heard(String(id))
+  for (let id = 11; id <= 1010; id++) feed.heard(id)
   await new Promise(setImmediate)
   assert.equal(seen.reads, 2)
   assert.deepEqual(told, ['7 takes 11 1010'])
@@ -179,7 +179,7 @@ test('a room that was opened while the log was being read was not asked for', as
 test('nobody there: nothing is read', async () => {
   const { feed, rooms, seen } = await begun()
   rooms.clear()
-  feed.heard('11')
+  feed.heard(11)
   await feed.look()
   assert.equal(seen.reads, 1)
 })

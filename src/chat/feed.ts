@@ -81,10 +81,11 @@ export class Feed {
     return this.#schedule()
   }
 
-  /** The line with this id is there, whether it has been told or not. */
-  heard(payload: string): void {
-    const id = Number(payload)
-    if (this.#deps.rooms().size === 0 || !this.#isNews(id)) return
+  /** The line with this id is there, whether it has been told or not; where it is null, nobody knows which. */
+  heard(id: number | null): void {
+    if (this.#deps.rooms().size === 0) return
+    if (id === null) return this.lookSoon(true)
+    if (!this.#isNews(id)) return
     this.#heard.push(id)
     this.lookSoon()
   }
@@ -102,7 +103,7 @@ export class Feed {
   }
 
   #isNews(id: number): boolean {
-    return !(id <= this.#seen) || this.#missing.has(id)
+    return id > this.#seen || this.#missing.has(id)
   }
 
   #schedule(): Promise<void> {

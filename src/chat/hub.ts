@@ -6,6 +6,7 @@ import { describeError } from '../db/pool.ts'
 import { stackOf } from '../edge/log.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
 import type { Metrics } from '../edge/metrics.ts'
+import type { Bus } from '../hub/bus.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Portion } from '../hub/portion.ts'
@@ -21,6 +22,7 @@ export type ChatHubDeps = {
   /** Makes another for whoever does one transaction after the other. */
   retrier: () => Retry
   schema: string
+  bus: Bus
   clock: () => number
   log: Log
   metrics: Metrics
@@ -33,7 +35,7 @@ const maxWaiting = 20_000
 const forgetEveryMs = 3_600_000
 
 /** What is written to the log, and by whom, is told on this channel by the id of the line. */
-export const channel = 'nodejschat'
+const channel = 'nodejschat'
 
 /** The chat rooms in which somebody is, in this process. Others may serve the same rooms. */
 export class ChatHub {
@@ -49,6 +51,7 @@ export class ChatHub {
   readonly #entry: Mailbox<ChatSession>
   /** How many of them are looked up at once. */
   readonly #portion = new Portion()
+  readonly #unsubscribe: () => void
   #timer: NodeJS.Timeout | null = null
   #forgotAt = -Infinity
   #closed = false
@@ -76,6 +79,14 @@ export class ChatHub {
         deps.log({ level: 'error', event: 'unexpected', where: 'chat entry', error: stackOf(error) }),
       limit: maxWaiting,
     })
+    this.#unsubscribe = deps.bus.subscribe(channel, {
+      heard: ({ seq }) => this.#feed.heard(seq),
+      back: () => {
+        deps.log({ level: 'info', event: 'listening', channel })
+        this.#feed.lookSoon(true)
+      },
+      lost: (reason) => deps.log({ level: 'warn', event: 'listenLost', channel, reason }),
+    })
     this.#schedule()
   }
 
@@ -83,16 +94,6 @@ export class ChatHub {
     if (this.#closed) session.end(closeCodes.stopping)
     else if (this.#entry.full) session.end(closeCodes.unavailable)
     else this.#entry.push(session)
-  }
-
-  /** Notifications may have been missed up to now. */
-  listening(): void {
-    this.#feed.lookSoon(true)
-  }
-
-  /** Somebody, we or others, has written the line with the id that `payload` is. */
-  notified(payload: string): void {
-    this.#feed.heard(payload)
   }
 
   census(): { rooms: number; queued: number } {
@@ -108,6 +109,7 @@ export class ChatHub {
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
     await this.#feed.look().catch(() => undefined)
     this.#feed.close()
+    this.#unsubscribe()
     if (this.#timer) clearTimeout(this.#timer)
     for (const room of this.#rooms.values()) room.close()
     this.#rooms.clear()

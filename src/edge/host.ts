@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { MiddlewareHandler } from 'hono'
 import { isIP } from 'node:net'
 import type { ListenAddress } from './address.ts'
+import { refuseRequest } from './notice.ts'
 import type { AllowedOrigins } from './origin.ts'
 
 /**
@@ -58,16 +59,16 @@ export function ownHosts({ names, links, refused }: HostTerms): MiddlewareHandle
     const request = { peer: socket.remoteAddress ?? 'unix', host }
     if (!isKnownHost(host, names())) {
       refused('foreign host', request)
-      return c.text(foreignHost, 421)
+      return refuseRequest(c, 421, foreignHost)
     }
     if (isCrossSite(headers, { links })) {
       refused('foreign page', request)
-      return c.text(foreignPage, 403)
+      return refuseRequest(c, 403, foreignPage)
     }
     return await next()
   }
 }
 
 const foreignHost =
-  'This is not answered under that name: ask by IP address or as localhost, or add the name to -adminhosts.\n'
-const foreignPage = 'This is not answered to pages of other sites: open it by itself.\n'
+  'This is not answered under that name: ask by IP address or as localhost, or add the name to -adminhosts.'
+const foreignPage = 'This is not answered to pages of other sites: open it by itself.'

@@ -8,11 +8,13 @@ test('who follows a link reads why it leads nowhere in their language, a program
   app.notFound((c) => refuseRequest(c, 404, 'not found'))
   app.get('/guessed', (c) => refuseRequest(c, 429, 'too many', { 'cache-control': 'no-store' }))
   app.get('/broken', (c) => refuseRequest(c, 500, 'internal error'))
+  app.get('/socket', (c) => refuseRequest(c, 426, 'a websocket', { upgrade: 'websocket' }))
   const accept = 'text/html,application/xhtml+xml,*/*;q=0.8'
   for (const [language, path, status, words] of [
     ['sv', '/cut', 404, 'Här finns ingen sida'],
     ['de', '/guessed', 429, 'Bitte warten Sie eine Minute'],
     ['fr', '/broken', 500, 'Quelque chose s’est mal passé'],
+    ['sv', '/socket', 426, 'Den här adressen är ingen sida'],
     ['ja', '/cut', 404, 'There is no page here'],
   ] as const) {
     const answer = await app.request(path, {
@@ -25,6 +27,11 @@ test('who follows a link reads why it leads nowhere in their language, a program
   }
   const plain = await app.request('/guessed')
   assert.deepEqual([plain.headers.get('cache-control'), await plain.text()], ['no-store', 'too many\n'])
+  const upgradable = await app.request('/socket')
+  assert.deepEqual(
+    [upgradable.headers.get('upgrade'), await upgradable.text()],
+    ['websocket', 'a websocket\n'],
+  )
   const posted = await app.request('/cut', { method: 'POST', headers: { accept } })
   assert.deepEqual([posted.status, await posted.text()], [404, 'not found\n'])
 })

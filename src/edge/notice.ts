@@ -8,6 +8,24 @@ type Told = readonly [title: string, text: string]
 
 /** What people read who come by a link, in place of the short text for programs. */
 const notices = {
+  403: {
+    en: [
+      'Please open this page by itself',
+      'It is not shown to pages of other sites. Copy its address into an empty tab of your browser.',
+    ],
+    de: [
+      'Bitte öffnen Sie diese Seite für sich',
+      'Seiten anderer Websites wird sie nicht gezeigt. Kopieren Sie ihre Adresse in einen leeren Tab Ihres Browsers.',
+    ],
+    fr: [
+      'Ouvrez cette page seule',
+      'Elle n’est pas montrée aux pages d’autres sites. Copiez son adresse dans un onglet vide de votre navigateur.',
+    ],
+    sv: [
+      'Öppna sidan för sig',
+      'Den visas inte för sidor på andra webbplatser. Kopiera adressen till en tom flik i webbläsaren.',
+    ],
+  },
   404: {
     en: [
       'There is no page here',
@@ -24,6 +42,42 @@ const notices = {
     sv: [
       'Här finns ingen sida',
       'Adressen kan vara avklippt eller felskriven. Öppna länken en gång till, eller kopiera hela länken där du fick den.',
+    ],
+  },
+  421: {
+    en: [
+      'This page is not shown under this name',
+      'Open it by the server’s IP address or as localhost, or have the name added to the setting -adminhosts.',
+    ],
+    de: [
+      'Unter diesem Namen wird diese Seite nicht gezeigt',
+      'Öffnen Sie sie über die IP-Adresse des Servers oder als localhost, oder lassen Sie den Namen in die Einstellung -adminhosts aufnehmen.',
+    ],
+    fr: [
+      'Cette page n’est pas montrée sous ce nom',
+      'Ouvrez-la par l’adresse IP du serveur ou comme localhost, ou faites ajouter ce nom au réglage -adminhosts.',
+    ],
+    sv: [
+      'Sidan visas inte under det här namnet',
+      'Öppna den med serverns IP-adress eller som localhost, eller be att få namnet tillagt i inställningen -adminhosts.',
+    ],
+  },
+  426: {
+    en: [
+      'This address is not a page',
+      'Pages and programs connect to it in the background. Open the link that you got for the meeting.',
+    ],
+    de: [
+      'Diese Adresse ist keine Seite',
+      'Seiten und Programme verbinden sich im Hintergrund mit ihr. Öffnen Sie den Link, den Sie für die Versammlung bekommen haben.',
+    ],
+    fr: [
+      'Cette adresse n’est pas une page',
+      'Des pages et des programmes s’y connectent en arrière-plan. Ouvrez le lien que vous avez reçu pour l’assemblée.',
+    ],
+    sv: [
+      'Den här adressen är ingen sida',
+      'Sidor och program ansluter till den i bakgrunden. Öppna länken som du fick till mötet.',
     ],
   },
   429: {
@@ -60,6 +114,24 @@ const notices = {
     sv: [
       'Något gick fel',
       'Det är ett fel hos servern. Försök igen om ett ögonblick; om det kvarstår, säg till arrangörerna.',
+    ],
+  },
+  503: {
+    en: [
+      'Please try again in a moment',
+      'The server cannot take you in just now. If it stays like this, tell the organisers.',
+    ],
+    de: [
+      'Bitte versuchen Sie es gleich noch einmal',
+      'Der Server kann Sie gerade nicht aufnehmen. Bleibt es so, sagen Sie es den Veranstaltern.',
+    ],
+    fr: [
+      'Réessayez dans un instant',
+      'Le serveur ne peut pas vous accueillir en ce moment. Si cela persiste, prévenez les organisateurs.',
+    ],
+    sv: [
+      'Försök igen om ett ögonblick',
+      'Servern kan inte ta emot dig just nu. Om det kvarstår, säg till arrangörerna.',
     ],
   },
 } as const satisfies Record<number, Record<'en' | 'de' | 'fr' | 'sv', Told>>

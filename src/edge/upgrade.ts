@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { Keepalive } from './keepalive.ts'
 import { type Log, shortHeader, stackOf } from './log.ts'
+import { refuseRequest } from './notice.ts'
 import { type AllowedOrigins, isAllowedOrigin } from './origin.ts'
 import type { Caller } from './remote.ts'
 import { Connection, LiveSocket, type Socket, type SocketDeps, type SocketHandlers } from './socket.ts'
@@ -46,19 +47,19 @@ export function upgradeRoute(
       log({ level: 'error', event: 'unexpected', where: `${door.name} socket`, error: stackOf(error) }),
   }
   const check: MiddlewareHandler = async function checkUpgrade(c, next) {
-    if (!isUpgrade(c)) return c.text('a websocket is served here\n', 426, { upgrade: 'websocket' })
+    if (!isUpgrade(c)) return refuseRequest(c, 426, 'a websocket is served here', { upgrade: 'websocket' })
     // Not from the adapter's copy, in which an empty header is none.
     const { origin } = (c.env as HttpBindings).incoming.headers
     if (!isAllowedOrigin(deps.origins(), origin)) {
       log({ level: 'warn', event: 'originRefused', origin: shortHeader(origin ?? ''), ...callerOf(c) })
-      return c.text('origin not allowed\n', 403)
+      return refuseRequest(c, 403, 'origin not allowed')
     }
     const closed = door.closed()
-    if (closed !== null) return c.text(`${closed}\n`, 503)
+    if (closed !== null) return refuseRequest(c, 503, closed)
     const full = connectionLimits.refusal(callerOf(c).address)
     if (full !== null) {
       log({ level: 'warn', event: 'connectionRefused', ...callerOf(c), reason: full })
-      return c.text(`${full}\n`, 503)
+      return refuseRequest(c, 503, full)
     }
     return await next()
   }

@@ -79,6 +79,22 @@ for (const [where, address] of [
         }
     })
 
+    test('are not for a browser either, which is told so in its language', async () => {
+      const asks = { accept: 'text/html,*/*;q=0.8', 'accept-language': 'de-AT,en;q=0.5' }
+      const named = await fetchFrom(address, '/status', { ...asks, host: 'evil.example' })
+      assert.deepEqual([named.status, named.headers['content-language']], [421, 'de'])
+      assert.match(named.body, /<h1>Unter diesem Namen wird diese Seite nicht gezeigt<\/h1>/)
+      const framed = {
+        ...asks,
+        host: 'localhost',
+        'sec-fetch-site': 'cross-site',
+        'sec-fetch-dest': 'iframe',
+      }
+      const shown = await fetchFrom(address, '/status', framed)
+      assert.deepEqual([shown.status, shown.headers['content-language']], [403, 'de'])
+      assert.match(shown.body, /<h1>Bitte öffnen Sie diese Seite für sich<\/h1>/)
+    })
+
     test('are not for pages of other sites, whatever their host; a link leads there', async () => {
       const host = 'localhost:8198'
       const crossSite = {
@@ -139,5 +155,5 @@ test('who was refused is logged once a kind, and counted each time', async () =>
   assert.equal(apart.logs.filter(({ event }) => event === 'requestRefused').length, 4)
   const { body } = await fetchFrom(admin, '/metrics')
   const count = Number(/^plenum_requests_refused_total\{reason="foreign host"\} (\d+)$/m.exec(body)?.[1])
-  assert.equal(count, paths.length * foreign.length + 3)
+  assert.equal(count, paths.length * foreign.length + 4)
 })

@@ -57,6 +57,16 @@ suite('the meeting page is served', () => {
     assert.equal((await ask(cut, asked, 'POST')).body.toString(), 'not found\n')
   })
 
+  test('so is whoever opens the address of a websocket', async () => {
+    const door = `/ws${path}/0`
+    const asked = { accept: 'text/html', 'accept-language': 'fr' }
+    const { status, headers, body } = await ask(door, asked)
+    assert.deepEqual([status, headers.upgrade, headers['content-language']], [426, 'websocket', 'fr'])
+    assert.match(body.toString(), /<html lang="fr">.*<h1>Cette adresse n’est pas une page<\/h1>/s)
+    const plain = await ask(door)
+    assert.deepEqual([plain.status, plain.body.toString()], [426, 'a websocket is served here\n'])
+  })
+
   test('compressed as it is asked for, the same document each time, below 60 KB', async () => {
     const plain = await ask(path)
     const br = await ask(path, { 'accept-encoding': 'gzip, deflate, br, zstd' })

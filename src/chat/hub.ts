@@ -7,6 +7,7 @@ import { stackOf } from '../edge/log.ts'
 import { type Guesses, isGuessable } from '../edge/guesses.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Bus } from '../hub/bus.ts'
+import { forgetCommands } from '../hub/forget.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Portion } from '../hub/portion.ts'
@@ -15,7 +16,7 @@ import { Feed } from './feed.ts'
 import { closeCodes } from './protocol.ts'
 import { ChatRoom } from './room.ts'
 import type { ChatSession } from './session.ts'
-import { forgetCommands, type Identity, readSessions, type Store } from './store.ts'
+import { type Identity, readSessions, rememberedDays, type Store } from './store.ts'
 
 export type ChatHubDeps = {
   sql: Sql
@@ -33,6 +34,7 @@ export type ChatHubDeps = {
 const lookUpEveryMs = 20
 const maxWaiting = 20_000
 const forgetEveryMs = 3_600_000
+const rememberedMs = rememberedDays * 86_400_000
 
 /** What is written to the log, and by whom, is told on this channel by the id of the line. */
 const channel = 'nodejschat'
@@ -196,19 +198,21 @@ export class ChatHub {
   async #forget(): Promise<void> {
     const now = this.#deps.clock()
     if (now - this.#forgotAt < forgetEveryMs) return
+    const told = { level: 'warn', event: 'commandsNotForgotten', door: 'chat' } as const
     try {
-      while (!this.#closed && (await this.#retryKeys(() => forgetCommands(this.#store))));
+      const refused = await forgetCommands(this.#store.sql, {
+        table: 'plenum.chat_command',
+        rememberedMs,
+        retry: this.#retryKeys,
+        isClosed: () => this.#closed,
+      })
       this.#forgotAt = now
+      if (refused) this.#deps.log({ ...told, count: refused.count, error: describeError(refused.error) })
     } catch (error) {
       // As above; it is tried again at the next look, but what is refused in an hour.
       if (!isRefused(error)) return
       this.#forgotAt = now
-      this.#deps.log({
-        level: 'warn',
-        event: 'commandsNotForgotten',
-        door: 'chat',
-        error: describeError(error),
-      })
+      this.#deps.log({ ...told, error: describeError(error) })
     }
   }
 }

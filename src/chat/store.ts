@@ -19,8 +19,6 @@ export type Draft = Readonly<{ user: string; message: string; id: string | null 
 const page = { lines: 1000, bytes: 256 * 1024 }
 /** For so long a line that comes again is known. */
 export const rememberedDays = 7
-/** So many at once: a deletion is not to hold up for long who remembers new ones. */
-const mostForgotten = 10_000
 /** So many new lines are told at once; where there are more, each reads them at his pace. */
 const mostNews = 1000
 
@@ -82,15 +80,6 @@ export async function appendLines(
 /** A line's id as it is stored: one of this speaker's, and short. */
 const nameOf = (user: string, id: string): string =>
   createHash('sha256').update(`${id} ${user}`).digest('base64url').slice(0, 22)
-
-/** Forgets what was remembered for long enough. */
-export async function forgetCommands({ sql }: Store): Promise<boolean> {
-  const { count } = await sql`
-    delete from plenum.chat_command where ctid = any(array(
-      select ctid from plenum.chat_command where done_at < now() - make_interval(days => ${rememberedDays}::int)
-      limit ${mostForgotten}))`
-  return count === mostForgotten
-}
 
 /** The last id of the log, and which of the `window` ids before it, above `after`, nobody can see (yet). */
 export async function readTop(

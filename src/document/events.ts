@@ -17,6 +17,7 @@ export const documentEvents = {
     table: 'text',
     constraint: 'text',
   }),
+  documentUseRefused: warn({ count: 'number', error: 'text' }),
   documentReadFailed: warn({ error: 'text' }),
   documentDistrusted: warn({ reason: 'text' }),
   documentUnauthorized: warn({ address: 'text', request: 'text' }),

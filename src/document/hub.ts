@@ -98,6 +98,7 @@ export class DocumentHub {
   /** Resolves when what there is has been counted. */
   readonly #counted: Promise<void>
   readonly #refusals: Seldom
+  readonly #unused: Seldom
   readonly #unpurgeable = new Set<string>()
   #skippedSince = -Infinity
   #timer: NodeJS.Timeout | null = null
@@ -111,6 +112,7 @@ export class DocumentHub {
     this.#retryReading = deps.retrier()
     this.#quota = new Quota(deps.maxTotal)
     this.#refusals = new Seldom(refusalEveryMs, deps.clock)
+    this.#unused = new Seldom(refusalEveryMs, deps.clock)
     this.#counted = this.#count()
     const onFailed = (error: unknown): void => this.#failed(error)
     this.#webhook =
@@ -201,9 +203,7 @@ export class DocumentHub {
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
     const numbers = this.#numbers()
     this.close()
-    await this.#retry(() => touchDocuments(this.#store, numbers)).catch((error: unknown) =>
-      this.#failed(error),
-    )
+    await this.#touch(numbers).catch((error: unknown) => this.#untouched(error))
     await this.#webhook?.flushed()
   }
 
@@ -318,8 +318,21 @@ export class DocumentHub {
   #use(number: string, used: boolean): void {
     if (this.#closed) return
     this.#webhook?.use(number, used)
-    if (!used)
-      this.#retry(() => touchDocuments(this.#store, [number])).catch((error: unknown) => this.#failed(error))
+    if (!used) this.#touch([number]).catch((error: unknown) => this.#untouched(error))
+  }
+
+  /** Notes that these are used, as far as the database takes it. */
+  async #touch(numbers: readonly string[]): Promise<void> {
+    const touch = (part: readonly string[]): Promise<void> =>
+      this.#retry(() => touchDocuments(this.#store, part))
+    await doInPortions(numbers, touch, (_, error) => this.#untouched(error))
+  }
+
+  #untouched(error: unknown): void {
+    this.#failed(error)
+    const count = isRefused(error) ? this.#unused.happened() : null
+    if (count !== null)
+      this.#deps.log({ level: 'warn', event: 'documentUseRefused', count, error: describeError(error) })
   }
 
   #numbers(): string[] {
@@ -360,9 +373,7 @@ export class DocumentHub {
         async (hashes) => void (tokens += await purgeTokens(this.#store, hashes)),
       )
       if (expirationMs !== null) {
-        const touch = (numbers: readonly string[]): Promise<void> =>
-          this.#retry(() => touchDocuments(this.#store, numbers))
-        await doInPortions(this.#numbers(), touch, (_, error) => this.#unpurged(error))
+        await this.#touch(this.#numbers())
         // Who opens one meanwhile has a room, or has used it.
         const expiry = { olderThanMs: expirationMs, used: Array.from(this.#rooms.keys()) }
         await this.#purgeWith(

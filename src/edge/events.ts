@@ -76,7 +76,7 @@ export const serverEvents = {
   indexRecommended: warn({ statement: 'text' }),
   databaseLost: warn({ door: 'text', error: 'text' }),
   databaseBack: info({ door: 'text' }),
-  commandsNotForgotten: warn({ door: 'text', error: 'text' }),
+  commandsNotForgotten: warn({ door: 'text', count: 'number?', error: 'text' }),
   entryFailed: warn({ error: 'text' }),
   reloaded: info({ settings: 'settings', certificate: 'text?' }),
   nothingToReload: info({ reason: 'text' }),

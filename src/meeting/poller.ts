@@ -4,10 +4,11 @@ import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { Seldom } from '../edge/seldom.ts'
+import { forgetCommands } from '../hub/forget.ts'
 import { doInPortions } from '../hub/portion.ts'
 import type { Log } from './events.ts'
 import type { MeetingRoom } from './room.ts'
-import { forgetCommands } from './store/forget.ts'
+import { rememberedMs } from './rules/view.ts'
 import { readSite, type SiteLook, type Watched, type Zone } from './store/site.ts'
 
 const maxBackoffMs = 5000
@@ -116,12 +117,15 @@ export class Poller {
   async #forget(): Promise<void> {
     const { sql, retry, clock, log } = this.#deps
     if (clock() - this.#forgotAt < forgetEveryMs) return
+    const told = { level: 'warn', event: 'commandsNotForgotten', door: 'meetings' } as const
     try {
-      while (!this.#closed && (await retry(() => forgetCommands(sql))));
+      const isClosed = (): boolean => this.#closed
+      const refused = await forgetCommands(sql, { table: 'plenum.command', rememberedMs, retry, isClosed })
+      if (refused) log({ ...told, count: refused.count, error: describeError(refused.error) })
     } catch (error) {
       // The database answers, and meetings are followed all the same.
       if (!isRefused(error)) throw error
-      log({ level: 'warn', event: 'commandsNotForgotten', door: 'meetings', error: describeError(error) })
+      log({ ...told, error: describeError(error) })
     }
     this.#forgotAt = clock()
   }

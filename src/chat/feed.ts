@@ -63,7 +63,7 @@ export class Feed {
     return Array.from(this.#missing.keys()).filter((id) => id > after && id <= upTo)
   }
 
-  /** To be called before somebody enters who has everything up to the id `after`. */
+  /** To be called before somebody joins who has everything up to the id `after`. */
   async prepare(after: number): Promise<void> {
     if (this.#deps.rooms().size === 0) {
       // A look that is under way would put things back to where it began.

@@ -15,7 +15,7 @@ import type { Log } from './events.ts'
 import { Feed } from './feed.ts'
 import { closeCodes } from './protocol.ts'
 import { ChatRoom } from './room.ts'
-import type { ChatSession } from './session.ts'
+import type { ChatClient } from './client.ts'
 import { type Identity, readSessions, rememberedDays, type Store } from './store.ts'
 
 export type ChatHubDeps = {
@@ -50,7 +50,7 @@ export class ChatHub {
   readonly #retryKeys: Retry
   readonly #retryReading: Retry
   /** Those who come: all who ask while one look-up is under way share the next. */
-  readonly #entry: Mailbox<ChatSession>
+  readonly #joining: Mailbox<ChatClient>
   /** How many of them are looked up at once. */
   readonly #portion = new Portion()
   readonly #unsubscribe: () => void
@@ -75,8 +75,8 @@ export class ChatHub {
       retry: this.#retryReading,
       rooms: () => this.#rooms,
     })
-    this.#entry = new Mailbox<ChatSession>({
-      consume: (sessions) => this.#letIn([...this.#portion.of(sessions)]),
+    this.#joining = new Mailbox<ChatClient>({
+      consume: (clients) => this.#lookUp([...this.#portion.of(clients)]),
       onError: (error) =>
         deps.log({ level: 'error', event: 'unexpected', where: 'chat entry', error: stackOf(error) }),
       limit: maxWaiting,
@@ -92,10 +92,10 @@ export class ChatHub {
     this.#schedule()
   }
 
-  enter(session: ChatSession): void {
-    if (this.#closed) session.end(closeCodes.stopping)
-    else if (this.#entry.full) session.end(closeCodes.unavailable)
-    else this.#entry.push(session)
+  join(client: ChatClient): void {
+    if (this.#closed) client.end(closeCodes.stopping)
+    else if (this.#joining.full) client.end(closeCodes.unavailable)
+    else this.#joining.push(client)
   }
 
   census(): { rooms: number; queued: number } {
@@ -107,7 +107,7 @@ export class ChatHub {
   /** Stores and sends what is under way, then ends all connections. */
   async drain(): Promise<void> {
     this.#closed = true
-    for (const session of this.#entry.close()) session.end(closeCodes.stopping)
+    for (const client of this.#joining.close()) client.end(closeCodes.stopping)
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
     await this.#feed.look().catch(() => undefined)
     this.#feed.close()
@@ -117,41 +117,41 @@ export class ChatHub {
     this.#rooms.clear()
   }
 
-  async #letIn(sessions: readonly ChatSession[]): Promise<number> {
+  async #lookUp(clients: readonly ChatClient[]): Promise<number> {
     try {
-      const keys = sessions.map(({ wish }) => wish.key)
+      const keys = clients.map(({ query }) => query.key)
       const found = await this.#retryKeys(() => readSessions(this.#store, keys))
       this.#portion.done()
-      await this.#feed.prepare(Math.max(0, ...sessions.map(({ wish }) => wish.after ?? 0)))
-      for (const session of sessions) {
-        if (!session.open) continue
-        if (this.#closed) session.end(closeCodes.stopping)
-        else this.#answer(session, found.get(session.wish.key) ?? null)
+      await this.#feed.prepare(Math.max(0, ...clients.map(({ query }) => query.after ?? 0)))
+      for (const client of clients) {
+        if (!client.open) continue
+        if (this.#closed) client.end(closeCodes.stopping)
+        else this.#answer(client, found.get(client.query.key) ?? null)
       }
     } catch (error) {
       // What cannot be read of one must not keep out the others.
-      if (isRefused(error) && this.#portion.refused(sessions.length)) return 0
+      if (isRefused(error) && this.#portion.refused(clients.length)) return 0
       this.#deps.log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
       const code = isRefused(error) ? closeCodes.refused : closeCodes.unavailable
-      for (const session of sessions) session.end(code)
+      for (const client of clients) client.end(code)
     }
     await wait(lookUpEveryMs)
-    return sessions.length
+    return clients.length
   }
 
-  #answer(session: ChatSession, identity: Identity | null): void {
+  #answer(client: ChatClient, identity: Identity | null): void {
     const { guesses, log } = this.#deps
-    const { remote: address, request } = session.socket
-    const short = isGuessable(session.wish.key)
+    const { remote: address, request } = client.socket
+    const short = isGuessable(client.query.key)
     // Whether it was right is not told, either.
-    if (short && guesses.lockedMs('sessionKey', address) !== null) return session.end(closeCodes.unavailable)
+    if (short && guesses.lockedMs('sessionKey', address) !== null) return client.end(closeCodes.unavailable)
     if (identity) {
       if (short) guesses.proven('sessionKey', address)
-      return this.#room(identity.room).enter(session, identity)
+      return this.#room(identity.room).join(client, identity)
     }
     log({ level: 'info', event: 'chatRefused', address, request })
-    const tell = (): void => session.end(closeCodes.unknownKey)
-    if (!short) return guesses.refuse(address, tell, () => session.end(closeCodes.unavailable))
+    const tell = (): void => client.end(closeCodes.unknownKey)
+    if (!short) return guesses.refuse(address, tell, () => client.end(closeCodes.unavailable))
     guesses.failed('sessionKey', address)
     tell()
   }

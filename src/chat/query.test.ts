@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isRejection } from '../hub/rejection.ts'
-import { parseWish } from './query.ts'
+import { parseQuery } from './query.ts'
 
 const nothing = { key: 'k', ids: false, after: null, since: null, limit: null }
 
 /** What the query of an address asks for; a refusal as its text. */
-function wished(query: string): unknown {
-  const wish = parseWish(Object.fromEntries(new URLSearchParams(query)))
-  return isRejection(wish) ? wish.text : wish
+function parsed(text: string): unknown {
+  const query = parseQuery(Object.fromEntries(new URLSearchParams(text)))
+  return isRejection(query) ? query.text : query
 }
 
 test('a key alone, with ids, and without anything', () => {
-  assert.deepEqual(wished('session_key=k'), nothing)
-  assert.deepEqual(wished('session_key=k&ids=1'), { ...nothing, ids: true })
-  assert.deepEqual(wished('session_key=k&ids=0'), nothing)
-  assert.deepEqual(wished('session_key=k&more=7&__proto__=x'), nothing)
-  assert.deepEqual(wished(''), { ...nothing, key: '' })
+  assert.deepEqual(parsed('session_key=k'), nothing)
+  assert.deepEqual(parsed('session_key=k&ids=1'), { ...nothing, ids: true })
+  assert.deepEqual(parsed('session_key=k&ids=0'), nothing)
+  assert.deepEqual(parsed('session_key=k&more=7&__proto__=x'), nothing)
+  assert.deepEqual(parsed(''), { ...nothing, key: '' })
   for (const ids of ['', '2', 'true', 'yes'])
-    assert.equal(wished(`session_key=k&ids=${ids}`), 'Invalid ids, 0 or 1 is expected')
+    assert.equal(parsed(`session_key=k&ids=${ids}`), 'Invalid ids, 0 or 1 is expected')
 })
 
 test('after and limit are whole numbers; what is beyond all ids is the highest', () => {
@@ -30,10 +30,10 @@ test('after and limit are whole numbers; what is beyond all ids is the highest',
       ['9007199254740991', 9007199254740991],
       ['9'.repeat(400), 9007199254740991],
     ] as const)
-      assert.deepEqual(wished(`session_key=k&${name}=${digits}`), { ...nothing, [name]: number })
+      assert.deepEqual(parsed(`session_key=k&${name}=${digits}`), { ...nothing, [name]: number })
     for (const wrong of ['', '-1', '1.5', '1e3', '0x10', ' 1', 'NaN', '١', '1%0A'])
       assert.equal(
-        wished(`session_key=k&${name}=${wrong}`),
+        parsed(`session_key=k&${name}=${wrong}`),
         `Invalid ${name}, a whole number is expected`,
         wrong,
       )
@@ -59,7 +59,7 @@ test('since is a time in ISO 8601, UTC unless it says otherwise', () => {
     ['0001-01-01', '0001-01-01T00:00:00.000Z'],
     ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
   ] as const)
-    assert.deepEqual(wished(`session_key=k&since=${text}`), { ...nothing, since }, text)
+    assert.deepEqual(parsed(`session_key=k&since=${text}`), { ...nothing, since }, text)
 })
 
 test('what is no such time is refused, and so is what no time of the log can be', () => {
@@ -87,11 +87,11 @@ test('what is no such time is refused, and so is what no time of the log can be'
     '0001-01-01T00:00%2B14:00',
     '9999-12-31T23:59-12:00',
   ])
-    assert.equal(wished(`session_key=k&since=${wrong}`), 'Invalid since, an ISO 8601 time is expected', wrong)
+    assert.equal(parsed(`session_key=k&since=${wrong}`), 'Invalid since, an ISO 8601 time is expected', wrong)
 })
 
 test('all of them narrow what the others leave', () => {
-  assert.deepEqual(wished('session_key=k&ids=1&after=5&limit=10&since=2016-08-08'), {
+  assert.deepEqual(parsed('session_key=k&ids=1&after=5&limit=10&since=2016-08-08'), {
     key: 'k',
     ids: true,
     after: 5,

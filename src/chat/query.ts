@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { reject, type Rejection } from '../hub/rejection.ts'
 
 /** What a client asks to be told of what was said before it came; null: not asked for. */
-export type HistoryWish = Readonly<{
+export type HistoryQuery = Readonly<{
   /** Lines with a higher id. */
   after: number | null
   /** Lines with a later time, in ISO 8601 and UTC. */
@@ -11,7 +11,7 @@ export type HistoryWish = Readonly<{
   limit: number | null
 }>
 
-export type Wish = HistoryWish & Readonly<{ key: string; ids: boolean }>
+export type ChatQuery = HistoryQuery & Readonly<{ key: string; ids: boolean }>
 
 const maxId = Number.MAX_SAFE_INTEGER
 const isoTime = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)(Z|[ +-]\d\d:?\d\d)?)?$/
@@ -46,7 +46,7 @@ const Query = v.object({
 })
 
 /** Reads the query of the address by which a client comes. */
-export function parseWish(query: Record<string, string>): Wish | Rejection {
+export function parseQuery(query: Record<string, string>): ChatQuery | Rejection {
   const parsed = v.safeParse(Query, query, { abortEarly: true })
   if (!parsed.success) return reject(parsed.issues[0].message)
   const { session_key: key, ids, ...history } = parsed.output

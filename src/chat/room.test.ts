@@ -5,9 +5,9 @@ import { RecordingSocket } from '../../test/support/recording-socket.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import { Feed, type FeedRoom } from './feed.ts'
-import type { HistoryWish } from './query.ts'
+import type { HistoryQuery } from './query.ts'
 import { ChatRoom } from './room.ts'
-import { ChatSession } from './session.ts'
+import { ChatClient } from './client.ts'
 import type { Line, Store } from './store.ts'
 
 type Page = { lines: string[]; last: number; full: boolean }
@@ -78,25 +78,25 @@ async function play() {
     onIdle: () => seen.idle++,
   })
   rooms.set(7, room)
-  const enter = (user: string, { ids = false, ...wish }: Partial<HistoryWish> & { ids?: boolean } = {}) => {
+  const join = (user: string, { ids = false, ...query }: Partial<HistoryQuery> & { ids?: boolean } = {}) => {
     const socket = new RecordingSocket()
-    const session = new ChatSession(
+    const client = new ChatClient(
       socket,
-      { key: `key of ${user}`, ids, after: 10, since: null, limit: null, ...wish },
+      { key: `key of ${user}`, ids, after: 10, since: null, limit: null, ...query },
       { ...common, ratePerSecond: () => 0 },
     )
-    room.enter(session, { key: `key of ${user}`, user, room: 7 })
+    room.join(client, { key: `key of ${user}`, user, room: 7 })
     const send = (message: string, id?: string): void =>
-      session.frame(Buffer.from(JSON.stringify({ message, id })), false)
-    return { session, socket, send }
+      client.frame(Buffer.from(JSON.stringify({ message, id })), false)
+    return { client, socket, send }
   }
-  return { room, feed, news, commits, pages, logged, seen, enter, rooms }
+  return { room, feed, news, commits, pages, logged, seen, join, rooms }
 }
 
 test('who has all gets nothing but what is said, in the form they asked for', async () => {
-  const { room, enter } = await play()
-  const old = enter('Alice')
-  const newer = enter('Bob', { ids: true })
+  const { room, join } = await play()
+  const old = join('Alice')
+  const newer = join('Bob', { ids: true })
   await turns()
   assert.deepEqual(old.socket.heard(), ['{"authenticated":true}'])
   assert.match(newer.socket.heard().join(), /^\{"authenticated":true,"user":"Bob","room":7,"now":\d+\}$/)
@@ -107,39 +107,39 @@ test('who has all gets nothing but what is said, in the form they asked for', as
 })
 
 test('who has nearly all gets the rest from memory; who lacks more, page by page', async () => {
-  const { room, feed, news, pages, enter } = await play()
-  enter('Alice')
+  const { room, feed, news, pages, join } = await play()
+  join('Alice')
   news.push({ lines: [line(11), line(12)], top: 12, gaps: [], full: false })
   await feed.look()
-  const near = enter('Bob', { ids: true, after: 11 })
+  const near = join('Bob', { ids: true, after: 11 })
   await turns()
   assert.deepEqual(near.socket.heard().slice(1), [json(12)])
   pages.push(
     () => Promise.resolve({ lines: [json(3), json(5)], last: 5, full: true }),
     () => Promise.resolve({ lines: [json(8)], last: 12, full: false }),
   )
-  const far = enter('Eve', { ids: true, after: 2 })
+  const far = join('Eve', { ids: true, after: 2 })
   room.take([line(13)])
   await turns()
   assert.deepEqual(far.socket.heard().slice(1), [json(3), json(5), json(8), json(13)])
 })
 
 test('an id higher than all there is: they get what comes', async () => {
-  const { room, enter } = await play()
-  const { socket } = enter('Alice', { after: 4711, ids: true })
+  const { room, join } = await play()
+  const { socket } = join('Alice', { after: 4711, ids: true })
   room.take([line(11)])
   await turns()
   assert.deepEqual(socket.heard().slice(1), [json(11)])
 })
 
 test('a limit or a time is looked up first, and history begins there', async () => {
-  for (const wish of [{ limit: 2 }, { since: '2016-08-08T00:00:00.000Z' }]) {
-    const { pages, enter } = await play()
+  for (const query of [{ limit: 2 }, { since: '2016-08-08T00:00:00.000Z' }]) {
+    const { pages, join } = await play()
     pages.push(
       () => Promise.resolve(7 as unknown as Page),
       () => Promise.resolve({ lines: [json(8), json(10)], last: 10, full: false }),
     )
-    const { socket } = enter('Alice', { after: null, ids: true, ...wish })
+    const { socket } = join('Alice', { after: null, ids: true, ...query })
     await turns()
     assert.deepEqual(socket.heard().slice(1), [json(8), json(10)])
     assert.equal(pages.length, 0)
@@ -147,14 +147,14 @@ test('a limit or a time is looked up first, and history begins there', async () 
 })
 
 test('a line that appears while older ones are being read comes once, whether its page has passed or not', async () => {
-  const { feed, news, pages, enter } = await play()
-  enter('Alice')
+  const { feed, news, pages, join } = await play()
+  join('Alice')
   news.push({ lines: [], top: 12, gaps: [11, 12], full: false })
   await feed.look()
   let answer: (page: Page) => void = () => undefined
   const later = () => new Promise<Page>((resolve) => (answer = resolve))
   pages.push(later, later)
-  const { socket } = enter('Bob', { ids: true, after: 2 })
+  const { socket } = join('Bob', { ids: true, after: 2 })
   await turns()
   // 11 appears while the page is being read that it belongs to, and may be in it or not: it was left out.
   news.push({ lines: [line(11)], top: 12, gaps: [], full: false })
@@ -170,9 +170,9 @@ test('a line that appears while older ones are being read comes once, whether it
 })
 
 test('lines come before the word that they are stored, to the sender too', async () => {
-  const { news, enter } = await play()
-  const alice = enter('Alice', { ids: true })
-  const bob = enter('Bob', { ids: true })
+  const { news, join } = await play()
+  const alice = join('Alice', { ids: true })
+  const bob = join('Bob', { ids: true })
   await turns()
   alice.socket.heard()
   bob.socket.heard()
@@ -185,8 +185,8 @@ test('lines come before the word that they are stored, to the sender too', async
 })
 
 test('what the database refuses of one is told to them alone, in its own words; the others are stored', async () => {
-  const { commits, seen, logged, enter } = await play()
-  const people = ['Alice', 'Bob', 'Eve', 'Dan'].map((user) => enter(user, { ids: true }))
+  const { commits, seen, logged, join } = await play()
+  const people = ['Alice', 'Bob', 'Eve', 'Dan'].map((user) => join(user, { ids: true }))
   await turns()
   for (const { socket } of people) socket.heard()
   // The first one goes alone. Then three, two, one of them; then the next one, and the last.
@@ -206,8 +206,8 @@ test('what the database refuses of one is told to them alone, in its own words; 
 })
 
 test('where the database is lost nobody knows, and they may try again', async () => {
-  const { commits, enter } = await play()
-  const { socket, send } = enter('Alice', { ids: true })
+  const { commits, join } = await play()
+  const { socket, send } = join('Alice', { ids: true })
   await turns()
   socket.heard()
   commits.push(lost)
@@ -219,8 +219,8 @@ test('where the database is lost nobody knows, and they may try again', async ()
 })
 
 test('sessions that were deleted, or are somebody else’s now, end; those that were not asked for stay', async () => {
-  const { room, enter, seen } = await play()
-  const [alice, bob, eve, dan, tim] = ['Alice', 'Bob', 'Eve', 'Dan', 'Tim'].map((user) => enter(user))
+  const { room, join, seen } = await play()
+  const [alice, bob, eve, dan, tim] = ['Alice', 'Bob', 'Eve', 'Dan', 'Tim'].map((user) => join(user))
   const key = (user: string): string => `key of ${user}`
   const identity = (user: string, as: string, room = 7) =>
     [key(user), { key: key(user), user: as, room }] as const
@@ -239,19 +239,19 @@ test('sessions that were deleted, or are somebody else’s now, end; those that 
 })
 
 test('a room without anyone is given up, once what was said there is stored', async () => {
-  const { enter, seen } = await play()
-  const { session, send } = enter('Alice')
+  const { join, seen } = await play()
+  const { client, send } = join('Alice')
   await turns()
   send('last words')
-  session.ended('left')
+  client.ended('left')
   assert.equal(seen.idle, 0)
   await turns()
   assert.deepEqual([seen.idle, seen.commits], [1, 1])
 })
 
 test('at the end what was said is stored, nothing more is taken, and everyone is told when to come back', async () => {
-  const { room, enter, seen } = await play()
-  const { socket, send } = enter('Alice')
+  const { room, join, seen } = await play()
+  const { socket, send } = join('Alice')
   await turns()
   send('said')
   const drained = room.drain()
@@ -262,8 +262,8 @@ test('at the end what was said is stored, nothing more is taken, and everyone is
 })
 
 test('who has fallen behind reads from there, and misses nothing that is said meanwhile', async () => {
-  const { room, feed, news, pages, enter } = await play()
-  const { socket } = enter('Alice', { ids: true })
+  const { room, feed, news, pages, join } = await play()
+  const { socket } = join('Alice', { ids: true })
   await turns()
   socket.heard()
   pages.push(() => Promise.resolve({ lines: [json(11), json(5000)], last: 5000, full: false }))

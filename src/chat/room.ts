@@ -16,8 +16,8 @@ import { Tail } from '../hub/tail.ts'
 import type { Log } from './events.ts'
 import type { Feed, FeedRoom } from './feed.ts'
 import { closeCodes, lineFrames, refusals } from './protocol.ts'
-import type { HistoryWish } from './query.ts'
-import type { ChatSession, ChatSessionRoom } from './session.ts'
+import type { HistoryQuery } from './query.ts'
+import type { ChatClient, ChatClientRoom } from './client.ts'
 import {
   appendLines,
   type Draft,
@@ -51,24 +51,24 @@ const audiences = { reads: ['readers'], lags: [] } as const satisfies Record<str
 
 /** A connection of somebody who is in the room. */
 class Seat implements Subscriber<Audience> {
-  readonly session: ChatSession
+  readonly client: ChatClient
   behind: number | null
   /** What pages have left out because it was missing, up to `behind` and in the page that is being read. */
   readonly #hidden = new Set<number>()
   /** What of these has appeared while the page was being read. */
   readonly #appeared = new Map<number, string>()
 
-  constructor(session: ChatSession, behind: number | null) {
-    this.session = session
+  constructor(client: ChatClient, behind: number | null) {
+    this.client = client
     this.behind = behind
   }
 
   get socket(): Socket {
-    return this.session.socket
+    return this.client.socket
   }
 
   get format(): Format {
-    return this.session.wish.ids ? 'v1' : 'stock'
+    return this.client.query.ids ? 'v1' : 'stock'
   }
 
   get audiences(): readonly Audience[] {
@@ -87,7 +87,7 @@ class Seat implements Subscriber<Audience> {
     if (id > (this.behind ?? 0)) this.#appeared.set(id, json)
     else {
       this.#hidden.delete(id)
-      this.socket.write([lineFrames([json], this.session.wish.ids)])
+      this.socket.write([lineFrames([json], this.client.query.ids)])
     }
   }
 
@@ -108,15 +108,15 @@ const dismissals = {
   [closeCodes.refused]: 'the database refuses to read',
 } as const
 
-const everything: HistoryWish = { after: null, since: null, limit: null }
+const everything: HistoryQuery = { after: null, since: null, limit: null }
 
-type Job = Draft & { session: ChatSession }
+type Job = Draft & { client: ChatClient }
 
 const maxQueued = 20_000
 const mostAtOnce = 500
 
 /** One room in this process, while somebody is here: its connections, and the lines that they have said. */
-export class ChatRoom implements ChatSessionRoom, FeedRoom {
+export class ChatRoom implements ChatClientRoom, FeedRoom {
   readonly id: number
   readonly #deps: ChatRoomDeps
   readonly #mailbox: Mailbox<Job>
@@ -158,35 +158,35 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   }
 
   identities(): Identity[] {
-    return Array.from(this.#seats.values()).flatMap(({ session }) => session.identity ?? [])
+    return Array.from(this.#seats.values()).flatMap(({ client }) => client.identity ?? [])
   }
 
-  enter(session: ChatSession, identity: Identity): void {
-    this.#log('chatEntered', session)
+  join(client: ChatClient, identity: Identity): void {
+    this.#log('chatEntered', client)
     this.#broadcaster.flush()
-    session.admit(identity, this)
-    const { wish, socket } = session
+    client.join(identity, this)
+    const { query, socket } = client
     const { seen } = this.#deps.feed
     // What has not been there yet will come like everything else.
-    const after = Math.min(wish.after ?? 0, seen)
-    const seat = new Seat(session, after)
+    const after = Math.min(query.after ?? 0, seen)
+    const seat = new Seat(client, after)
     this.#seats.set(socket.id, seat)
-    const isAtHand = wish.limit === null && wish.since === null && this.#tail.covers(after)
-    void this.#catchUp(seat, isAtHand ? after : seen, wish)
+    const isAtHand = query.limit === null && query.since === null && this.#tail.covers(after)
+    void this.#catchUp(seat, isAtHand ? after : seen, query)
   }
 
-  say(session: ChatSession, message: string, id: string | null): void {
+  say(client: ChatClient, message: string, id: string | null): void {
     // As if it had come after the end: nobody was told that it was heard.
-    if (this.#draining || !session.identity) return
-    if (this.#mailbox.full) return session.reply(refusals.busy, id)
-    this.#mailbox.push({ session, message, user: session.identity.user, id })
+    if (this.#draining || !client.identity) return
+    if (this.#mailbox.full) return client.reply(refusals.busy, id)
+    this.#mailbox.push({ client, message, user: client.identity.user, id })
   }
 
-  ended(session: ChatSession, how: Ending): void {
-    if (!this.#seats.has(session.socket.id)) return
-    this.#log('chatEnded', session, how)
+  ended(client: ChatClient, how: Ending): void {
+    if (!this.#seats.has(client.socket.id)) return
+    this.#log('chatEnded', client, how)
     this.#broadcaster.flush()
-    this.#seats.delete(session.socket.id)
+    this.#seats.delete(client.socket.id)
     this.#forgetIfIdle()
   }
 
@@ -214,12 +214,12 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
 
   /** Ends the connections of those whose keys are in `asked` but not, as they were, in `found`. */
   endInvalid(found: ReadonlyMap<string, Identity>, asked: ReadonlySet<string>): void {
-    for (const { session } of this.#seats.values()) {
-      const { identity } = session
+    for (const { client } of this.#seats.values()) {
+      const { identity } = client
       const known = identity && found.get(identity.key)
       if (!identity || !asked.has(identity.key)) continue
       if (known?.user === identity.user && known.room === identity.room) continue
-      this.#dismiss(session, closeCodes.unknownKey)
+      this.#dismiss(client, closeCodes.unknownKey)
     }
     this.#forgetIfIdle()
   }
@@ -234,14 +234,14 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
   close(): void {
     this.#mailbox.close()
     this.#broadcaster.flush()
-    for (const { session } of this.#seats.values()) this.#dismiss(session, closeCodes.stopping)
+    for (const { client } of this.#seats.values()) this.#dismiss(client, closeCodes.stopping)
   }
 
-  #dismiss(session: ChatSession, code: keyof typeof dismissals): void {
-    this.#log('chatEnded', session, dismissals[code])
+  #dismiss(client: ChatClient, code: keyof typeof dismissals): void {
+    this.#log('chatEnded', client, dismissals[code])
     this.#broadcaster.flush()
-    this.#seats.delete(session.socket.id)
-    session.end(code)
+    this.#seats.delete(client.socket.id)
+    client.end(code)
   }
 
   /** Writes all that has piled up, or as much of it as the database takes at once; returns of how much it is known what became of it. */
@@ -271,7 +271,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
           error: describeError(error),
         })
       const refusal = isRefused(error) ? reject(explainRefusal(error)) : refusals.notStored
-      for (const { session, id } of run) if (session.open) session.reply(refusal, id)
+      for (const { client, id } of run) if (client.open) client.reply(refusal, id)
     }
     if (this.#mailbox.size <= run.length) setImmediate(() => this.#forgetIfIdle())
     return run.length
@@ -284,14 +284,14 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     // Where that fails, lines are late; they are stored all the same.
     await this.#deps.feed.look().catch(() => undefined)
     this.#broadcaster.flush()
-    for (const { session, id } of wanted) if (id !== null && session.open) session.acknowledge(id)
+    for (const { client, id } of wanted) if (id !== null && client.open) client.acknowledge(id)
   }
 
-  async #catchUp(seat: Seat, upTo: number, wish: HistoryWish): Promise<void> {
+  async #catchUp(seat: Seat, upTo: number, query: HistoryQuery): Promise<void> {
     const { store, retryReading, log } = this.#deps
     const { socket } = seat
     // Where there is a limit or a time, it is looked for where to begin.
-    let start = wish.limit === null && wish.since === null ? 0 : null
+    let start = query.limit === null && query.since === null ? 0 : null
     this.#lagging.add(seat)
     try {
       await recover(seat, {
@@ -299,23 +299,23 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
         tail: this.#tail,
         isHere: () => this.#seats.get(socket.id) === seat,
         read: async (after) => {
-          start ??= await retryReading(() => findStart(store, this.id, wish, upTo))
-          const page = await this.#readPage(seat, Math.max(after, start), upTo, wish.since)
+          start ??= await retryReading(() => findStart(store, this.id, query, upTo))
+          const page = await this.#readPage(seat, Math.max(after, start), upTo, query.since)
           this.#readsFail = false
           const late = seat.completed(page.last)
           return late.length === 0
             ? page
-            : { ...page, frame: Buffer.concat([page.frame, lineFrames(late, seat.session.wish.ids)]) }
+            : { ...page, frame: Buffer.concat([page.frame, lineFrames(late, seat.client.query.ids)]) }
         },
         sendPage: ({ frame }) => socket.write([frame]),
         sendTail: (lines) => {
           this.#broadcaster.flush()
-          if (lines.length > 0) socket.write(lines.map((line) => lineFrames([line], seat.session.wish.ids)))
+          if (lines.length > 0) socket.write(lines.map((line) => lineFrames([line], seat.client.query.ids)))
         },
         onFailedRead: (error) => {
           this.#logFailedRead(error)
           if (isRefused(error) && this.#seats.get(socket.id) === seat) {
-            this.#dismiss(seat.session, closeCodes.refused)
+            this.#dismiss(seat.client, closeCodes.refused)
             this.#forgetIfIdle()
           }
         },
@@ -340,7 +340,7 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     const key = [this.id, after, seat.format, range.since, range.hidden.join()].join(' ')
     return pages.get(key, async () => {
       const { lines, last, full } = await retryReading(() => readPage(store, this.id, range))
-      return { frame: lineFrames(lines, seat.session.wish.ids), last, full }
+      return { frame: lineFrames(lines, seat.client.query.ids), last, full }
     })
   }
 
@@ -354,9 +354,9 @@ export class ChatRoom implements ChatSessionRoom, FeedRoom {
     if (this.#seats.size === 0 && this.#mailbox.size === 0) this.#deps.onIdle()
   }
 
-  #log(event: 'chatEntered', session: ChatSession): void
-  #log(event: 'chatEnded', session: ChatSession, how: string): void
-  #log(event: 'chatEntered' | 'chatEnded', { socket }: ChatSession, how?: string): void {
+  #log(event: 'chatEntered', client: ChatClient): void
+  #log(event: 'chatEnded', client: ChatClient, how: string): void
+  #log(event: 'chatEntered' | 'chatEnded', { socket }: ChatClient, how?: string): void {
     const { remote: address, request } = socket
     const common = { level: 'info', room: this.id, address, request } as const
     this.#deps.log(

@@ -3,11 +3,11 @@ import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import type { ChatHub } from './hub.ts'
 import { isRejection } from '../hub/rejection.ts'
 import { closeCodes, errorFrame } from './protocol.ts'
-import { parseWish } from './query.ts'
-import { ChatSession, type ChatSessionDeps } from './session.ts'
+import { parseQuery } from './query.ts'
+import { ChatClient, type ChatClientDeps } from './client.ts'
 
 export type ChatRouteDeps = UpgradeDeps &
-  ChatSessionDeps & {
+  ChatClientDeps & {
     /** The hub, once this process serves the chat. */
     hub: () => ChatHub | null
   }
@@ -19,18 +19,18 @@ export function chatRoutes(deps: ChatRouteDeps): Hono {
     name: 'chat',
     closed: () => (hub() ? null : 'the chat is not served here now'),
     enter(c) {
-      const wish = parseWish(c.req.query())
+      const query = parseQuery(c.req.query())
       return (socket) => {
-        if (isRejection(wish)) {
-          socket.write([errorFrame(wish, null)])
+        if (isRejection(query)) {
+          socket.write([errorFrame(query, null)])
           socket.end(closeCodes.badRequest)
           return { frame: () => undefined, ended: () => undefined }
         }
-        const session = new ChatSession(socket, wish, deps)
+        const client = new ChatClient(socket, query, deps)
         const serving = hub()
-        if (serving) serving.enter(session)
-        else session.end(closeCodes.unavailable)
-        return session
+        if (serving) serving.join(client)
+        else client.end(closeCodes.unavailable)
+        return client
       }
     },
   })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ISql, Sql } from 'postgres'
 import { quoteName } from '../db/schema.ts'
-import type { HistoryWish } from './query.ts'
+import type { HistoryQuery } from './query.ts'
 
 /** The tables of the chat, and the way to them. */
 export type Store = Readonly<{ sql: Sql; schema: string }>
@@ -135,11 +135,11 @@ export async function readNews(
   }
 }
 
-/** The id after which a reader with this wish lacks the lines up to `upTo`. */
+/** The id after which a reader with this query lacks the lines up to `upTo`. */
 export async function findStart(
   { sql, schema }: Store,
   room: number,
-  { after, since, limit }: HistoryWish,
+  { after, since, limit }: HistoryQuery,
   upTo: number,
 ): Promise<number> {
   const [row] = await sql<{ start: number }[]>`

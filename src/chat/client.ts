@@ -12,30 +12,30 @@ import {
   pongFrame,
   refusals,
 } from './protocol.ts'
-import type { Wish } from './query.ts'
+import type { ChatQuery } from './query.ts'
 import type { Identity } from './store.ts'
 
-export type ChatSessionDeps = { ratePerSecond: () => number; clock: () => number; metrics: Metrics }
+export type ChatClientDeps = { ratePerSecond: () => number; clock: () => number; metrics: Metrics }
 
-/** What a session needs of the room that it is in. */
-export type ChatSessionRoom = {
+/** What a client needs of the room that it is in. */
+export type ChatClientRoom = {
   /** `id`: under which the client wants an answer. */
-  say: (session: ChatSession, message: string, id: string | null) => void
-  ended: (session: ChatSession, how: Ending) => void
+  say: (client: ChatClient, message: string, id: string | null) => void
+  ended: (client: ChatClient, how: Ending) => void
 }
 
-/** One connection at the chat door. Who it is and where is settled at its entry, and stays. */
-export class ChatSession implements SocketHandlers {
+/** One connection at the chat door. Who it is and where is settled when it joins, and stays. */
+export class ChatClient implements SocketHandlers {
   readonly socket: Socket
-  readonly wish: Wish
-  readonly #deps: ChatSessionDeps
+  readonly query: ChatQuery
+  readonly #deps: ChatClientDeps
   readonly #rate: RateLimit
-  #admitted: { identity: Identity; room: ChatSessionRoom } | null = null
+  #joined: { identity: Identity; room: ChatClientRoom } | null = null
   #open = true
 
-  constructor(socket: Socket, wish: Wish, deps: ChatSessionDeps) {
+  constructor(socket: Socket, query: ChatQuery, deps: ChatClientDeps) {
     this.socket = socket
-    this.wish = wish
+    this.query = query
     this.#deps = deps
     this.#rate = new RateLimit(burst, deps.ratePerSecond)
   }
@@ -45,15 +45,15 @@ export class ChatSession implements SocketHandlers {
     return this.#open
   }
 
-  /** Null before it has been admitted. */
+  /** Null before it has joined. */
   get identity(): Identity | null {
-    return this.#admitted?.identity ?? null
+    return this.#joined?.identity ?? null
   }
 
-  /** What comes before it has been admitted is ignored: clients are to wait. */
+  /** What comes before it has joined is ignored: clients are to wait. */
   frame(data: Buffer, isBinary: boolean): void {
-    if (!this.#open || !this.#admitted) return
-    const { ids } = this.wish
+    if (!this.#open || !this.#joined) return
+    const { ids } = this.query
     const isInTime = this.#rate.pass(this.#deps.clock())
     if (!isInTime && !ids) return this.reply(refusals.tooFast)
     const text = textOf(data, isBinary)
@@ -62,17 +62,17 @@ export class ChatSession implements SocketHandlers {
     // Costs no more than the refusal would, which is a sign of life as well.
     else if (command.type === 'ping') this.socket.write([pongFrame(Date.now())])
     else if (!isInTime) this.reply(refusals.tooFast, id)
-    else this.#admitted.room.say(this, command.message, id)
+    else this.#joined.room.say(this, command.message, id)
   }
 
   ended(how: Ending): void {
     this.#open = false
-    this.#admitted?.room.ended(this, how)
+    this.#joined?.room.ended(this, how)
   }
 
-  admit(identity: Identity, room: ChatSessionRoom): void {
-    this.#admitted = { identity, room }
-    this.socket.write([authenticatedFrame({ ...identity, now: Date.now() }, this.wish.ids)])
+  join(identity: Identity, room: ChatClientRoom): void {
+    this.#joined = { identity, room }
+    this.socket.write([authenticatedFrame({ ...identity, now: Date.now() }, this.query.ids)])
   }
 
   /** Says that the line with this id was not stored, or may not have been. */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RecordingSocket } from '../../test/support/recording-socket.ts'
 import type { Metrics } from '../edge/metrics.ts'
-import { ChatSession } from './session.ts'
+import { ChatClient } from './client.ts'
 
-function play({ ids = false, admitted = true, ratePerSecond = 5 } = {}) {
+function play({ ids = false, joined = true, ratePerSecond = 5 } = {}) {
   const socket = new RecordingSocket()
   const said: string[] = []
   const time = { now: 0 }
-  const session = new ChatSession(
+  const client = new ChatClient(
     socket,
     { key: 'k', ids, after: null, since: null, limit: null },
     {
@@ -18,21 +18,21 @@ function play({ ids = false, admitted = true, ratePerSecond = 5 } = {}) {
     },
   )
   const room = {
-    say: (_: ChatSession, message: string, id: string | null) => void said.push(`${message} ${id}`),
-    ended: (_: ChatSession, how: string) => void said.push(how),
+    say: (_: ChatClient, message: string, id: string | null) => void said.push(`${message} ${id}`),
+    ended: (_: ChatClient, how: string) => void said.push(how),
   }
-  const admit = (): void => session.admit({ key: 'k', user: 'Alice', room: 7 }, room)
-  if (admitted) admit()
+  const join = (): void => client.join({ key: 'k', user: 'Alice', room: 7 }, room)
+  if (joined) join()
   socket.heard()
-  const send = (message: unknown): void => session.frame(Buffer.from(JSON.stringify(message)), false)
-  return { session, socket, said, send, admit, time }
+  const send = (message: unknown): void => client.frame(Buffer.from(JSON.stringify(message)), false)
+  return { client, socket, said, send, join, time }
 }
 
-test('what comes before it has been admitted is ignored, and counts for nothing', () => {
-  const { session, socket, said, send, admit } = play({ admitted: false })
+test('what comes before it has joined is ignored, and counts for nothing', () => {
+  const { client, socket, said, send, join } = play({ joined: false })
   for (let n = 0; n < 50; n++) send({ message: 'early' })
-  assert.equal(session.identity, null)
-  admit()
+  assert.equal(client.identity, null)
+  join()
   assert.deepEqual(socket.heard(), ['{"authenticated":true}'])
   for (let n = 0; n < 20; n++) send({ message: 'hi' })
   assert.equal(said.length, 20)
@@ -67,9 +67,9 @@ test('a ping is answered at once, above the rate too, and counts for it', () => 
 })
 
 test('what is wrong is answered while there is time for it', () => {
-  const { session, socket, said, send } = play({ ids: true })
-  session.frame(Buffer.from([0xff, 0xfe]), false)
-  session.frame(Buffer.from('{"message":"hi"}'), true)
+  const { client, socket, said, send } = play({ ids: true })
+  client.frame(Buffer.from([0xff, 0xfe]), false)
+  client.frame(Buffer.from('{"message":"hi"}'), true)
   send({ message: '', id: 'a' })
   assert.deepEqual(socket.heard(), [
     '{"error":"Only text frames of UTF-8 are understood"}',
@@ -83,18 +83,18 @@ test('what is wrong is answered while there is time for it', () => {
 })
 
 test('after its end nothing is looked at', () => {
-  const { session, socket, said, send } = play()
-  session.end(4401)
-  assert.deepEqual([session.open, socket.endedBy], [false, 4401])
+  const { client, socket, said, send } = play()
+  client.end(4401)
+  assert.deepEqual([client.open, socket.endedBy], [false, 4401])
   send({ message: 'hi' })
-  session.frame(Buffer.from('{'), false)
-  session.ended('left')
+  client.frame(Buffer.from('{'), false)
+  client.ended('left')
   assert.deepEqual([said, socket.heard()], [['left'], []])
 })
 
 test('clients that ask for ids are told who they are, and nothing of their key', () => {
-  const { socket, admit } = play({ ids: true, admitted: false })
-  admit()
+  const { socket, join } = play({ ids: true, joined: false })
+  join()
   const [first = ''] = socket.heard()
   assert.match(first, /^\{"authenticated":true,"user":"Alice","room":7,"now":\d{13}\}$/)
 })

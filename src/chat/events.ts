@@ -15,6 +15,9 @@ export const chatEvents = {
 export type ChatEntry = EntryOf<typeof chatEvents>
 export type Log = LogOf<ChatEntry | ServerEntry>
 
+/** What can be guessed at this door, by the name that the log has for it. */
+export type Secret = 'sessionKey'
+
 /** How many rooms there are, and how many lines wait in them. */
 export type ChatStats = Readonly<{ rooms: number; queued: number }>
 

@@ -11,7 +11,7 @@ import { forgetCommands } from '../hub/forget.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { Portion } from '../hub/portion.ts'
-import type { Log } from './events.ts'
+import type { Log, Secret } from './events.ts'
 import { Feed } from './feed.ts'
 import { closeCodes } from './protocol.ts'
 import { ChatRoom } from './room.ts'
@@ -27,7 +27,7 @@ export type ChatHubDeps = {
   clock: () => number
   log: Log
   metrics: Metrics
-  guesses: Guesses
+  guesses: Guesses<Secret>
   pollMs: number
 }
 

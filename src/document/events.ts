@@ -34,6 +34,9 @@ export const documentEvents = {
 export type DocumentEntry = EntryOf<typeof documentEvents>
 export type Log = LogOf<DocumentEntry | ServerEntry>
 
+/** What can be guessed at this door, by the name that the log has for it. */
+export type Secret = 'password' | 'token'
+
 /** How many documents are open, how many commands wait, and how many bytes of clients' messages. */
 export type DocumentStats = Readonly<{ rooms: number; queued: number; heldBytes: number }>
 

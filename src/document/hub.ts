@@ -12,7 +12,7 @@ import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { doInPortions, Portion } from '../hub/portion.ts'
-import type { Log } from './events.ts'
+import type { Log, Secret } from './events.ts'
 import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
 import { type Fault, faults } from './protocol.ts'
@@ -44,7 +44,7 @@ export type DocumentHubDeps = {
   log: Log
   metrics: Metrics
   budget: Budget
-  guesses: Guesses
+  guesses: Guesses<Secret>
   /** What JWTs are signed with; with it nothing else than tokens and these are taken. */
   jwtKey: webcrypto.CryptoKey | null
   maxMessage: number

@@ -9,7 +9,7 @@ import { type Form, readForm, readUrlencoded, TooManyFields } from '../edge/form
 import { GrowingBuffer } from '../edge/growing.ts'
 import type { Guesses } from '../edge/guesses.ts'
 import type { Caller } from '../edge/remote.ts'
-import type { Log } from './events.ts'
+import type { Log, Secret } from './events.ts'
 import { documentId } from './access.ts'
 import { readExpiration } from './expiration.ts'
 import type { DocumentHub } from './hub.ts'
@@ -20,7 +20,7 @@ export type ManagementDeps = {
   credentials: Readonly<{ user: string; password: string }> | null
   maxMessage: number
   maxSize: number
-  guesses: Guesses
+  guesses: Guesses<Secret>
   connectionLimits: ConnectionLimits
   log: Log
   callerOf: (context: Context) => Caller

@@ -1,11 +1,5 @@
 import { clientNetwork } from './remote.ts'
 
-/**
- * What people choose, or what is as short, so that it can be guessed: the password of the documents' applications, their
- * tokens, the chat's session keys. Failures at one of them do not count at the others.
- */
-export type Guessable = 'password' | 'token' | 'sessionKey'
-
 const minuteMs = 60_000
 const perMinute = 10
 /** Of a network from which the right one has come: others there may guess, but whoever knows it is not locked out by them. */
@@ -33,25 +27,28 @@ type Minute = { count: number; since: number; toldAt: number }
  * more than 100 a minute in all: then it is for good that a right one is refused, too, until the minute is over. What cannot
  * be guessed, a meeting's key of 320 bits or a signed token, always enters; a wrong one is told late, so that somebody who
  * tries does not keep out the hundreds who share their address.
+ *
+ * `Secret`: names of what can be guessed, for people choose it, or it is as short. Failures at one do not count at the
+ * others. A door names its own; 'key' is what cannot be guessed.
  */
-export class Guesses {
+export class Guesses<Secret extends string = string> {
   readonly #clock: () => number
-  readonly #onMany: (secret: Guessable | 'key', address: string) => void
+  readonly #onMany: (secret: string, address: string) => void
   /** By what was tried and from which network, in the order of their minutes' beginnings. */
   readonly #minutes = new Map<string, Minute>()
   /** Networks from which a right one has come, the last at the end. */
   readonly #proven = new Set<string>()
-  readonly #inAll = new Map<Guessable, Minute>()
+  readonly #inAll = new Map<string, Minute>()
   #waiting = 0
 
   /** `onMany` hears, once a minute and network, that it has failed as often as it may. */
-  constructor(clock: () => number, onMany: (secret: Guessable | 'key', address: string) => void) {
+  constructor(clock: () => number, onMany: (secret: string, address: string) => void) {
     this.#clock = clock
     this.#onMany = onMany
   }
 
   /** In how many milliseconds a secret from `address` is looked at again; null: it is now. */
-  lockedMs(secret: Guessable, address: string): number | null {
+  lockedMs(secret: Secret, address: string): number | null {
     const now = this.#clock()
     const name = nameOf(secret, address)
     const minute = this.#minutes.get(name)
@@ -60,7 +57,7 @@ export class Guesses {
   }
 
   /** A secret from `address` was looked at, and was right. */
-  proven(secret: Guessable, address: string): void {
+  proven(secret: Secret, address: string): void {
     const name = nameOf(secret, address)
     this.#proven.delete(name)
     this.#proven.add(name)
@@ -69,7 +66,7 @@ export class Guesses {
   }
 
   /** A secret from `address` was looked at, and was wrong. */
-  failed(secret: Guessable, address: string): void {
+  failed(secret: Secret, address: string): void {
     const now = this.#clock()
     const name = nameOf(secret, address)
     const all = this.#inAll.get(secret)
@@ -123,7 +120,7 @@ export class Guesses {
     }, ms)
   }
 
-  #mostOf(secret: Guessable, name: string, now: number): number {
+  #mostOf(secret: Secret, name: string, now: number): number {
     if (this.#proven.has(name)) return provenPerMinute
     const all = this.#inAll.get(secret)
     return all && !isOver(all, now) && all.count > inAllPerMinute ? 1 : perMinute
@@ -148,5 +145,4 @@ export class Guesses {
 
 const isOver = ({ since }: Minute, now: number): boolean => now - since >= minuteMs
 
-const nameOf = (secret: Guessable | 'key', address: string): string =>
-  `${secret} ${clientNetwork(address) ?? address}`
+const nameOf = (secret: string, address: string): string => `${secret} ${clientNetwork(address) ?? address}`

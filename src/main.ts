@@ -19,6 +19,7 @@ import { type Certificate, CertificateError, readCertificate } from './edge/tls.
 import { createReload } from './reload.ts'
 import type { Outcome } from './hub/door.ts'
 import { startNode } from './node.ts'
+import { Signals } from './signals.ts'
 
 /** Set by the build. */
 declare const PLENUM_VERSION: string
@@ -116,12 +117,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   process.on('unhandledRejection', (error) => {
     log({ level: 'error', event: 'unexpected', where: 'unhandled rejection', error: stackOf(error) })
   })
-  // Unheard this signal ends the process: whoever sends it too early has it done as soon as it can be.
-  let reload = (): void => {
-    asked = true
-  }
-  let asked = false
-  process.on('SIGHUP', () => reload())
+  const signals = new Signals()
   const running = await startNode(config, {
     version: PLENUM_VERSION,
     runtime: runtimeName(),
@@ -133,7 +129,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
   })
   tell = running.log
   report = standingReporter(supervisor, running)
-  reload = createReload(settings, {
+  const reload = createReload(settings, {
     read() {
       const invocation = parse()
       // The command line is what it was.
@@ -144,14 +140,16 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
     running,
     log: running.log,
   })
-  if (asked) reload()
   supervisor.ready()
   report()
-  onSignalToStop((signal) => {
-    log({ level: 'info', event: 'stopping', signal })
-    supervisor.stopping()
-    const stopped = running.stop().then(() => sink.flushed(flushMs))
-    void stopped.then(() => process.exit(0), fail)
+  signals.handle({
+    reload,
+    stop(signal) {
+      log({ level: 'info', event: 'stopping', signal })
+      supervisor.stopping()
+      const stopped = running.stop().then(() => sink.flushed(flushMs))
+      void stopped.then(() => process.exit(0), fail)
+    },
   })
 }
 
@@ -164,16 +162,6 @@ function standingReporter(supervisor: Supervisor, { standing }: { standing: () =
     told = text
     supervisor.status(text)
   }
-}
-
-/** Who asks a second time does not want to wait. */
-function onSignalToStop(stop: (signal: NodeJS.Signals) => void): void {
-  let signals = 0
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
-      if (++signals > 1) process.exit(1)
-      stop(signal)
-    })
 }
 
 async function finish(outcome: Promise<Outcome>): Promise<void> {

@@ -181,7 +181,7 @@ suite('the chat page', { skip }, async () => {
       await post(room, 'App', `a word of ${'x'.repeat(300)}`)
       const key = await invite(sql, 'Alice', room)
       const page = await visit(t, `?session_key=${key}`, { viewport: { width, height: 700 } })
-      await page.getByText('a word of').waitFor()
+      await page.locator('.line').getByText('a word of').waitFor()
       await picture(page, `chat-${width}`)
       await page.getByLabel('Your message').fill('x'.repeat(10_001))
       await page.getByText('at most 10,000').waitFor()

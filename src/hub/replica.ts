@@ -1,52 +1,14 @@
-import { Broadcaster, type Frame } from './broadcaster.ts'
+import { Broadcaster, type Entry } from './broadcaster.ts'
 import { recover } from './recovery.ts'
-import type { Subscriber } from './subscriber.ts'
-import { Tail } from './tail.ts'
+import type { Tail } from './tail.ts'
+import type { Greeting, Lasting, Listening, Millis, Telling, ToAll } from './telling.ts'
 import { Throttle } from './throttle.ts'
-
-/** Milliseconds of the process's monotonic clock. */
-export type Millis = number
-
-/** A connection in a room. `behind`: the position after which it lacks a part of the record; null if it has all. */
-export interface Listening<Audience extends string, Word> extends Subscriber<Audience> {
-  behind: number | null
-  /** Kept, and not asked for at each frame of each connection: the replica says when they are others. */
-  audiences: readonly Audience[]
-  /** It is in the room from now on, and in which way: what it has sent so far is looked at. */
-  joined(arrival: string): void
-  /** It is in the room no more. With a word the connection ends for good, else its client comes back. */
-  end(word: Word | null): void
-}
-
-/** What a fact has a room's listeners told. A subscriber goes by the id of its socket. */
-export type Telling<Audience extends string, Word, One> =
-  | { type: 'all'; to: Audience | 'everyone'; stock: Frame; v1: Frame }
-  | { type: 'one'; subscriber: number; stock: Buffer; v1: Buffer }
-  /** A line of the record with its id, for those who have all older ones; whoever recovers gets it in its turn. */
-  | { type: 'line'; to: Audience; id: number; line: string; frame: Buffer }
-  /** It is greeted, and hears of everything from here on, the lines of the same commit first. */
-  | {
-      type: 'join'
-      subscriber: number
-      arrival: string
-      greet: (one: One, tail: Tail<string>) => Greeting
-    }
-  /** Its audiences are others from now on. */
-  | { type: 'audience'; subscriber: number }
-  | { type: 'end'; subscriber: number; word: Word | null }
-  /** The sums have changed: they are told now, or `soon` together with what changes within 100 ms. */
-  | { type: 'sums'; soon: boolean }
-  /** The room is no more. */
-  | { type: 'gone' }
-
-/** What a newcomer is sent first, and from which position on it still has to read. */
-export type Greeting = { frames: Buffer[]; behind: number | null }
 
 /** `upTo`: where the record ended before the commit by which they join. */
 type Joining<One> = Greeting & { one: One; upTo: number; arrival: string }
 
 /** What a door says about the listening half of its rooms. */
-export type ReplicaRules<View, Fact, Audience extends string, Word, One> = {
+export type ReplicaRules<View, Fact, Audience extends string, Word, One, Item extends Lasting = string> = {
   /** The only way in which a view changes. */
   apply: (view: View, fact: Fact, now: Millis) => void
   /** In which audiences somebody is; one and the same list for all who are in the same. */
@@ -54,9 +16,9 @@ export type ReplicaRules<View, Fact, Audience extends string, Word, One> = {
   /** Whether the fact changes who is in the room, or in which audience. */
   changesAudience: (fact: Fact) => boolean
   /** What is told of a fact which the view has already. */
-  tell: (view: View, fact: Fact, now: Millis) => readonly Telling<Audience, Word, One>[]
+  tell: (view: View, fact: Fact, now: Millis) => readonly Telling<Audience, Word, One, Item>[]
   /** What is told of sums that change often. */
-  sums: (view: View, now: Millis) => readonly Telling<Audience, Word, One>[]
+  sums: (view: View, now: Millis) => readonly Telling<Audience, Word, One, Item>[]
   /** Where the view says that the record ends. */
   newest: (view: View) => number
   /** After the view was loaded anew: undefined where the subscriber stays, else the word by which it ends, or null for none. */
@@ -66,22 +28,34 @@ export type ReplicaRules<View, Fact, Audience extends string, Word, One> = {
   /** Whether both look the same to everyone in them, but for their lines. */
   looksSame: (before: View, view: View) => boolean
   /** What is told of a view that was loaded anew. */
-  reloaded: (before: View, view: View, now: Millis) => readonly Telling<Audience, Word, One>[]
+  reloaded: (before: View, view: View, now: Millis) => readonly Telling<Audience, Word, One, Item>[]
 }
 
-export type ReplicaDeps<One> = {
+/** A part of the record from the database; `last`: the position that it goes up to. */
+type Page = { frame: Buffer; last: number }
+
+export type ReplicaDeps<One, Item extends Lasting = string> = {
   clock: () => Millis
+  /** For the newest of the record. */
+  tail: Tail<Item>
   fannedOut: (milliseconds: number, deliveries: number) => void
-  /** Reads a page of the record after a position, and up to about another. */
-  read: (after: number, upTo: number) => Promise<{ frame: Buffer; last: number }>
-  /** Lines from memory, as one frame each. */
-  toFrame: (line: string) => Buffer
+  /** Reads a page of the record for somebody, after a position and up to about another. */
+  read: (one: One, after: number, upTo: number) => Promise<Page>
+  sendPage: (one: One, page: Page) => void
+  /** Sends what is left, from memory; there may be nothing. */
+  sendTail: (one: One, items: readonly Item[]) => void
+  /** A part of the record is told while somebody recovers. */
+  late?: (one: One, id: number, item: Item) => void
+  /** Somebody has recovered, and hears of everything from here on. */
+  live?: (one: One) => void
   onFailedRead: (one: One, error: unknown) => void
   /** An error of ours while somebody recovers. */
-  onError: (error: unknown) => void
+  onError: (error: unknown, one: One) => void
 }
 
 const sumsEveryMs = 100
+/** Those who have not read more than that get what is long beyond it. */
+const maxUnread = 1024 * 1024
 /** A view that is loaded anew and brings nothing new is told at most so often. */
 const tellReloadedEveryMs = 10_000
 
@@ -89,24 +63,45 @@ const tellReloadedEveryMs = 10_000
  * The listening half of a room: its view, and the connections that hear of what becomes of it. The only place that changes
  * the view, and that sends. All of it follows from the facts, which the owner half publishes once they are durable.
  */
-export class Replica<View, Fact, Audience extends string, Word, One extends Listening<Audience, Word>> {
-  readonly #rules: ReplicaRules<View, Fact, Audience, Word, One>
-  readonly #deps: ReplicaDeps<One>
+export class Replica<
+  View,
+  Fact,
+  Audience extends string,
+  Word,
+  One extends Listening<Audience, Word>,
+  Item extends Lasting = string,
+> {
+  readonly #rules: ReplicaRules<View, Fact, Audience, Word, One, Item>
+  readonly #deps: ReplicaDeps<One, Item>
   /** By the ids of their sockets. */
   readonly #subscribers = new Map<number, One>()
   /** Those about whom the owner is yet to decide. */
   readonly #waiting = new Map<number, One>()
+  /** Those who lack a part of the record. */
+  readonly #recovering = new Set<One>()
   readonly #broadcaster: Broadcaster<Audience>
-  readonly #tail: Tail<string>
+  /** What tells the newest of something, and has not been flushed. */
+  readonly #newest = new Map<string, Entry<Audience>>()
+  readonly #tail: Tail<Item>
   readonly #sums: Throttle
-  #view: View | null = null
+  #view: View | null
   #toldReloadedAt = -Infinity
 
-  constructor(rules: ReplicaRules<View, Fact, Audience, Word, One>, deps: ReplicaDeps<One>) {
+  /** `view`: of a room that need not be loaded. */
+  constructor(
+    rules: ReplicaRules<View, Fact, Audience, Word, One, Item>,
+    deps: ReplicaDeps<One, Item>,
+    view: View | null = null,
+  ) {
     this.#rules = rules
     this.#deps = deps
-    this.#tail = new Tail(deps.clock)
-    this.#broadcaster = new Broadcaster(this.#subscribers, deps.fannedOut)
+    this.#view = view
+    this.#tail = deps.tail
+    if (view) this.#tail.restart(rules.newest(view))
+    this.#broadcaster = new Broadcaster(this.#subscribers, (milliseconds, deliveries) => {
+      if (this.#newest.size > 0) this.#newest.clear()
+      deps.fannedOut(milliseconds, deliveries)
+    })
     this.#sums = new Throttle(sumsEveryMs, deps.clock, () => {
       if (this.#view) this.#send(rules.sums(this.#view, deps.clock()))
     })
@@ -133,11 +128,22 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
     return one
   }
 
+  /**
+   * Somebody joins whom no fact has to let in; they lack all after `behind`, or nothing where that is null. `upTo`: how far
+   * the record is to be read for them, before the rest is sent from memory.
+   */
+  subscribe(one: One, upTo: number): void {
+    this.#broadcaster.flush()
+    this.#subscribers.set(one.socket.id, one)
+    this.#place(one)
+    if (one.behind !== null) void this.#recover(one, upTo)
+  }
+
   /** Takes facts of one commit, in their order, and tells them. */
   onFacts(facts: readonly Fact[]): void {
     const { apply, tell, changesAudience } = this.#rules
     const joining: Joining<One>[] = []
-    const lines: Buffer[] = []
+    const lines: (Telling<Audience, Word, One, Item> & { type: 'line' })[] = []
     for (const fact of facts) {
       const view = this.#view
       if (!view) return
@@ -146,7 +152,7 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
       if (changesAudience(fact)) this.#broadcaster.flush()
       apply(view, fact, now)
       for (const telling of tell(view, fact, now)) {
-        if (telling.type === 'line') lines.push(telling.frame)
+        if (telling.type === 'line') lines.push(telling)
         if (telling.type !== 'join') {
           this.#perform(telling)
           continue
@@ -220,22 +226,21 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
     return { subscribers, waiting }
   }
 
-  #send(tellings: readonly Telling<Audience, Word, One>[]): void {
+  #send(tellings: readonly Telling<Audience, Word, One, Item>[]): void {
     for (const telling of tellings) this.#perform(telling)
   }
 
-  #perform(telling: Telling<Audience, Word, One>): void {
+  #perform(telling: Telling<Audience, Word, One, Item>): void {
     switch (telling.type) {
       case 'all':
-        return this.#broadcaster.send(telling.to, telling.stock, telling.v1)
+        return this.#tellAll(telling)
       case 'one': {
         const one = this.#subscribers.get(telling.subscriber)
         if (one) this.#broadcaster.sendTo(one.socket, one.format === 'v1' ? telling.v1 : telling.stock)
         return
       }
       case 'line':
-        this.#tail.append(telling.id, telling.line)
-        return this.#broadcaster.send(telling.to, telling.frame)
+        return this.#tellLine(telling)
       case 'audience': {
         const one = this.#subscribers.get(telling.subscriber)
         if (one) this.#place(one)
@@ -252,43 +257,92 @@ export class Replica<View, Fact, Audience extends string, Word, One extends List
     }
   }
 
+  #tellAll(told: ToAll<Audience>): void {
+    const { to, stock, v1, except, newestOf, lastOf, long } = told
+    // By far the most.
+    if (!except && newestOf === undefined && !lastOf && long === undefined)
+      return this.#broadcaster.send(to, stock, v1)
+    if (long !== undefined) this.#makeRoom(to, long)
+    const socket = except && this.#subscribers.get(except.subscriber)?.socket
+    const entry = this.#broadcaster.sendExcept(to, stock, v1, socket ? { socket, frame: except.frame } : null)
+    for (const name of lastOf ?? []) this.#newest.delete(name)
+    if (newestOf !== undefined) {
+      const older = this.#newest.get(newestOf)
+      if (older) this.#broadcaster.withdraw(older)
+      this.#newest.set(newestOf, entry)
+    }
+    if (long !== undefined) this.#broadcaster.flush()
+  }
+
+  /** Lets so many bytes go by themselves, to those too who read no faster than others. */
+  #makeRoom(to: Audience | 'everyone', bytes: number): void {
+    this.#broadcaster.flush()
+    for (const { socket, audiences } of this.#subscribers.values())
+      if (socket.unsentBytes <= maxUnread && (to === 'everyone' || audiences.includes(to)))
+        socket.allowBacklog(bytes)
+  }
+
+  #tellLine(line: Telling<Audience, Word, One, Item> & { type: 'line' }): void {
+    const { id, item } = line
+    const { late } = this.#deps
+    if (late) for (const one of this.#recovering) late(one, id, item)
+    this.#tellAll(line)
+    if (id > this.#tail.newest) this.#tail.append(id, item)
+    // It has appeared late, among others: memory would tell it in the wrong place.
+    else if (this.#view) this.#tail.restart(this.#rules.newest(this.#view))
+  }
+
   #place(one: One): void {
     if (this.#view) one.audiences = this.#rules.audiences(this.#view, one)
   }
 
   /** Those who were here get what is new in one write; those who join get the lines after all else. */
-  #join(joining: readonly Joining<One>[], lines: readonly Buffer[]): void {
+  #join(
+    joining: readonly Joining<One>[],
+    lines: readonly (Telling<Audience, Word, One, Item> & { type: 'line' })[],
+  ): void {
     this.#broadcaster.flush()
     for (const { one, upTo, arrival, frames, behind } of joining) {
-      const { socket } = one
+      const { socket, format, longest = 0 } = one
       one.behind = behind
       this.#place(one)
       this.#subscribers.set(socket.id, one)
       socket.allowBacklog(frames.reduce((sum, { length }) => sum + length, 0))
-      socket.write(behind === null ? [...frames, ...lines] : frames)
+      const own = lines.flatMap((line) => {
+        const frame = line[format]
+        return typeof frame === 'function' ? frame(longest) : (frame ?? [])
+      })
+      socket.write(behind === null ? [...frames, ...own] : frames)
       if (behind !== null) void this.#recover(one, upTo)
       one.joined(arrival)
     }
   }
 
   async #recover(one: One, upTo: number): Promise<void> {
-    const { read, toFrame, onFailedRead, onError } = this.#deps
+    const { read, sendPage, sendTail, live, onFailedRead, onError } = this.#deps
+    this.#recovering.add(one)
     try {
       await recover(one, {
         upTo,
         tail: this.#tail,
         isHere: () => this.#subscribers.get(one.socket.id) === one,
-        read: (after) => read(after, upTo),
-        sendPage: ({ frame }) => one.socket.write([frame]),
-        sendTail: (lines) => {
+        read: (after) => read(one, after, upTo),
+        sendPage: (page) => sendPage(one, page),
+        sendTail: (items) => {
           this.#broadcaster.flush()
-          if (lines.length > 0) one.socket.write(lines.map(toFrame))
+          sendTail(one, items)
         },
-        onLive: () => this.#place(one),
+        onLive: () => {
+          this.#place(one)
+          // What comes in the same turn it gets with the others.
+          this.#recovering.delete(one)
+          live?.(one)
+        },
         onFailedRead: (error) => onFailedRead(one, error),
       })
     } catch (error) {
-      onError(error)
+      onError(error, one)
     }
+    this.#recovering.delete(one)
   }
 }

@@ -4,58 +4,17 @@ import { codeOf } from '../db/pool.ts'
 import { fencedState, outdatedState } from '../db/schema.ts'
 import { Mailbox } from './mailbox.ts'
 import { Portion } from './portion.ts'
-import type { Millis } from './replica.ts'
-
-/** What is decided about jobs at the front: plain data. */
-export type Decision<Write, Fact, Answer> = {
-  /** How many jobs it is about. */
-  taken: number
-  /** What has to be durable before anything is told; null where nothing has. */
-  write: Write | null
-  /** What is true once that is durable, but for what only the commit knows. */
-  facts: readonly Fact[]
-  /** What those are told who have asked, after the facts. */
-  answers: readonly Answer[]
-  /**
-   * What is true even if the database refuses to store it: a connection has ended, the site has changed. Null where
-   * nothing is: then the jobs are rejected.
-   */
-  regardless: readonly Fact[] | null
-}
-
-/** What is due by itself, and by which names it is put off where the database refuses it. */
-export type Due<Write, Fact, Answer> = { names: readonly string[]; decision: Decision<Write, Fact, Answer> }
-
-/** What the database refused of what is due, and until when it waits. */
-export type Postponed = ReadonlyMap<string, Millis>
-
-/** What a door says about the owner half of its rooms; all of it is pure. */
-export type RoomRules<View, Job, Write, Committed, Fact, Answer> = {
-  /** How many jobs at the front can share a commit: one at least. */
-  batch: (jobs: readonly Job[]) => number
-  decide: (view: View, run: readonly Job[], now: Millis) => Decision<Write, Fact, Answer>
-  /** The facts of a decision once it is durable, with what only the commit knows. */
-  facts: (view: View, decision: Decision<Write, Fact, Answer>, committed: Committed | null) => readonly Fact[]
-  /** What is due by itself and not postponed, no more than `portion` gives at once; null where nothing is. */
-  due: (
-    view: View,
-    now: Millis,
-    postponed: Postponed,
-    portion: Pick<Portion, 'of'>,
-  ) => Due<Write, Fact, Answer> | null
-  /** When `due` is next to be asked, or null. */
-  nextDue: (view: View, postponed: Postponed) => Millis | null
-}
-
-/** The database no longer is as the view says: the commit was undone, and the view must be loaded anew. */
-export class Conflict extends Error {}
-
-export type RoomStore<View, Write, Committed> = {
-  /** Makes all writes fail that were decided on what was loaded before, and loads the room; null where there is none. */
-  load: (before: View | null) => Promise<View | null>
-  /** Writes all or nothing. Throws `Conflict`, or what the database says. */
-  commit: (write: Write, view: View) => Promise<Committed>
-}
+import { Postponement } from './postponement.ts'
+import {
+  Conflict,
+  type Decision,
+  type FailurePolicy,
+  RoomClosed,
+  type RoomHooks,
+  type RoomRules,
+  type RoomStore,
+} from './room-rules.ts'
+import type { Millis } from './telling.ts'
 
 /** The room's other half, as far as the owner needs it. */
 type Listening<View, Fact> = {
@@ -66,35 +25,6 @@ type Listening<View, Fact> = {
   finish: () => void
 }
 
-/** What a door does and logs of what happens in its rooms. */
-export type RoomHooks<View, Job, Write, Committed, Fact, Answer> = {
-  answer: (answers: readonly Answer[]) => void
-  /** There is no such room. */
-  absent: (jobs: readonly Job[]) => void
-  /** The database refused these for good; each hears so. */
-  refused: (jobs: readonly Job[], error: unknown) => void
-  /** Nothing of these was done as far as we know; they may be sent again. */
-  unavailable: (jobs: readonly Job[]) => void
-  /** A job is given up without an answer: the room has been closed. */
-  dropped: (jobs: readonly Job[]) => void
-  committed: (milliseconds: number, write: Write, committed: Committed) => void
-  /** These are true from now on, and have been told. */
-  published: (facts: readonly Fact[]) => void
-  /** The database failed; not for a refusal. */
-  databaseFailed: () => void
-  /** The database refused a write. */
-  notStored: (error: unknown) => void
-  /** The view does not hold any more. */
-  invalidated: (error: unknown) => void
-  reloaded: (view: View) => void
-  /** Another process owns the rooms. */
-  fenced: () => void
-  /** Nothing is under way: the room may be forgotten if nobody is in it. */
-  idle: () => void
-  /** An error of ours: the room cannot go on. */
-  failed: (error: unknown) => void
-}
-
 export type RoomDeps<View, Job, Write, Committed, Fact, Answer> = {
   rules: RoomRules<View, Job, Write, Committed, Fact, Answer>
   store: RoomStore<View, Write, Committed>
@@ -102,32 +32,48 @@ export type RoomDeps<View, Job, Write, Committed, Fact, Answer> = {
   hooks: RoomHooks<View, Job, Write, Committed, Fact, Answer>
   retry: Retry
   clock: () => Millis
+  /** From so many waiting jobs on those are to be refused who can be. */
+  maxQueued: number
+  onUnknown: FailurePolicy
 }
 
-const maxQueued = 20_000
 const retryMs = 1000
 /** A commit that lasts for more ticks is no delay any more: new commands are refused until it ends. */
 const patienceTicks = 5
 const tickMs = 1000
-/** What is due by itself and is refused by the database is tried again after so long: twice as long each time. */
-const postponeMs = { first: 1000, most: 60_000 } as const
 
-class RoomClosed extends Error {}
+/** Work that is done in order with all jobs, and by itself. It never rejects. */
+class Alone {
+  readonly work: () => Promise<void>
+  readonly dropped: () => void
+
+  constructor(work: () => Promise<void>, dropped: () => void) {
+    this.work = work
+    this.dropped = dropped
+  }
+}
 
 /**
  * The owner half of a room: its mailbox, its batches and its timers. The only place that commits. What is decided on the
- * view becomes durable first, then facts for the listening half, then answers. Where it is not known what became of a
- * commit, the view is invalidated and loaded anew before anything else.
+ * view becomes durable first, then facts for the listening half, then answers. What follows where it is not known what
+ * became of a commit is the door's choice (`FailurePolicy`).
  */
 export class Room<View, Job, Write, Committed, Fact, Answer> {
   readonly #deps: RoomDeps<View, Job, Write, Committed, Fact, Answer>
-  readonly #mailbox: Mailbox<Job | null>
-  #isValid = false
+  readonly #mailbox: Mailbox<Job | Alone>
+  /** A look at what is due, which is taken after all that is done. */
+  readonly #look = new Alone(
+    () => this.#loadAhead(),
+    () => undefined,
+  )
+  /** How much of what is queued goes alone. */
+  #alone = 0
+  readonly #retry: Retry
+  #isInvalidated = false
   /** How many jobs share a commit, and how much of what is due. */
   readonly #portion = new Portion()
   readonly #duePortion = new Portion()
-  readonly #postponed = new Map<string, Millis>()
-  readonly #delays = new Map<string, number>()
+  readonly #postponement = new Postponement()
   #busyTicks = 0
   #timer: NodeJS.Timeout | null = null
   #draining = false
@@ -135,11 +81,16 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
 
   constructor(deps: RoomDeps<View, Job, Write, Committed, Fact, Answer>) {
     this.#deps = deps
-    this.#mailbox = new Mailbox<Job | null>({
+    this.#mailbox = new Mailbox<Job | Alone>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) => deps.hooks.failed(error),
-      limit: maxQueued,
+      limit: deps.maxQueued,
     })
+    this.#retry = (transaction) =>
+      deps.retry(async () => {
+        this.#checkOpen()
+        return await transaction()
+      })
   }
 
   /** How many jobs wait. */
@@ -168,7 +119,40 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
 
   /** Looks at what is due. */
   wake(): void {
-    this.#mailbox.push(null)
+    this.#pushAlone(this.#look)
+  }
+
+  /**
+   * Does `work` after all that is queued and before all that comes, and says what it says. Rejects as it does, or with
+   * `RoomClosed` where the room is closed before its turn has come.
+   */
+  alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new RoomClosed())
+      const asked = async (): Promise<void> => work().then(resolve, reject)
+      this.#pushAlone(new Alone(asked, () => reject(new RoomClosed())))
+    })
+  }
+
+  /** For work that goes alone: the view, loaded if it is not there or does not hold; null where there is no such room. */
+  async load(): Promise<View | null> {
+    const { store, replica, hooks } = this.#deps
+    const before = replica.view
+    if (this.#holds) return before
+    const view = await store.load(before)
+    this.#checkOpen()
+    this.#isInvalidated = false
+    if (view) this.#postponement.clear()
+    if (view && before) hooks.reloaded(view)
+    replica.reload(view)
+    return view
+  }
+
+  /** Has facts told that are true already. */
+  publish(facts: readonly Fact[]): void {
+    const { replica, hooks } = this.#deps
+    replica.onFacts(facts)
+    hooks.published(facts)
   }
 
   /** Resolves when all that is queued has been done and sent. */
@@ -178,18 +162,32 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     this.#deps.replica.finish()
   }
 
-  /** Does nothing more; gives up what is queued. */
+  /** Does nothing more; gives up what is queued or under way. */
   close(): void {
     this.#closed = true
     if (this.#timer) clearTimeout(this.#timer)
-    this.#deps.hooks.dropped(this.#mailbox.close().filter((job) => job !== null))
+    const jobs: Job[] = []
+    for (const entry of this.#mailbox.close())
+      if (entry instanceof Alone) entry.dropped()
+      else jobs.push(entry)
+    this.#deps.hooks.dropped(jobs)
+  }
+
+  #pushAlone(alone: Alone): void {
+    this.#alone++
+    this.#mailbox.push(alone)
+  }
+
+  /** Whether there is a view, and it can be decided on. */
+  get #holds(): boolean {
+    return !this.#isInvalidated && this.#deps.replica.view !== null
   }
 
   /**
    * Does one run, or gives up all that is queued. Whatever becomes of it, it is done: who sent it has been told if it
    * failed.
    */
-  async #consume(jobs: readonly (Job | null)[]): Promise<number> {
+  async #consume(jobs: readonly (Job | Alone)[]): Promise<number> {
     // Counted, not measured: while this process is halted (SIGSTOP, a suspended machine) the database waits for us.
     const ticking = setInterval(() => this.#busyTicks++, tickMs)
     let done = 0
@@ -205,12 +203,14 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
   }
 
   /** `queued` grows while it is being done: what is looked at before and after is taken from it each time. */
-  async #doRun(queued: readonly (Job | null)[]): Promise<number> {
-    if (queued[0] === null) {
-      await this.#ensureValid().catch((error: unknown) => this.#handleFailure(error, []))
+  async #doRun(queued: readonly (Job | Alone)[]): Promise<number> {
+    const [first] = queued
+    if (first instanceof Alone) {
+      this.#alone--
+      await first.work()
       return 1
     }
-    const jobs = frontOf(queued)
+    const jobs = this.#alone === 0 ? (queued as readonly Job[]) : frontOf(queued)
     const run = jobs.slice(0, this.#deps.rules.batch(jobs))
     for (;;) {
       const part = this.#portion.of(run)
@@ -220,9 +220,9 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
         return done
       } catch (error) {
         // What the database refuses of one must not take the others along.
-        if (isRefused(error) && this.#isValid && this.#portion.refused(part.length)) continue
+        if (isRefused(error) && this.#canDecide && this.#portion.refused(part.length)) continue
         // Where the view cannot be loaded, what is queued would wait for the same, one after the other.
-        const given = this.#isValid ? part : frontOf(queued)
+        const given = this.#canDecide ? part : frontOf(queued)
         this.#handleFailure(error, given)
         return given.length
       }
@@ -233,7 +233,7 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     try {
       return await this.#perform(run)
     } catch (error) {
-      if (!isConflict(error)) throw error
+      if (!isConflict(error) || this.#deps.onUnknown !== 'reload') throw error
       // Decided on a view that no longer held: once more, on one that is loaded anew.
       this.#invalidate(error)
       return await this.#perform(run)
@@ -241,8 +241,8 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
   }
 
   async #perform(run: readonly Job[]): Promise<number> {
-    const { rules, hooks, clock } = this.#deps
-    const view = await this.#ensureValid()
+    const { rules, replica, hooks, clock, onUnknown } = this.#deps
+    const view = onUnknown === 'reload' ? await this.load() : replica.view
     if (!view) {
       hooks.absent(run)
       return run.length
@@ -254,36 +254,40 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
   }
 
   async #carryOut(view: View, decision: Decision<Write, Fact, Answer>): Promise<void> {
-    const { rules, replica, hooks } = this.#deps
+    const { rules, hooks } = this.#deps
     const { write, regardless } = decision
     try {
       const committed = write === null ? null : await this.#commit(view, write)
-      this.#publish(rules.facts(view, decision, committed))
+      const facts = rules.facts(view, decision, committed)
+      const preparing = hooks.prepare?.(facts) ?? null
+      if (preparing) {
+        await preparing
+        this.#checkOpen()
+      }
+      this.publish(facts)
     } catch (error) {
       if (regardless === null || !isRefused(error)) throw error
       hooks.notStored(error)
-      this.#publish(regardless)
+      this.publish(regardless)
     }
-    // The room is no more.
-    if (replica.view === null) this.#isValid = false
-  }
-
-  #publish(facts: readonly Fact[]): void {
-    const { replica, hooks } = this.#deps
-    replica.onFacts(facts)
-    hooks.published(facts)
   }
 
   async #commit(view: View, write: Write): Promise<Committed> {
-    const { store, retry, clock, hooks } = this.#deps
+    const { store, clock, hooks } = this.#deps
     const begun = clock()
-    const committed = await retry(async () => {
-      this.#checkOpen()
-      return await store.commit(write, view)
-    })
+    const committed = await store.commit(write, view, this.#retry)
     hooks.committed(clock() - begun, write, committed)
     this.#checkOpen()
     return committed
+  }
+
+  /** Loads the view, if it does not hold, before somebody waits for it. */
+  async #loadAhead(): Promise<void> {
+    try {
+      await this.load()
+    } catch (error) {
+      this.#handleFailure(error, [])
+    }
   }
 
   /** Does what is due by itself. */
@@ -292,20 +296,19 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     try {
       for (;;) {
         const { view } = replica
-        if (!view || !this.#isValid || this.#closed) return
+        if (!view || !this.#holds || this.#closed) return
         const now = clock()
-        for (const [name, until] of this.#postponed) if (until <= now) this.#postponed.delete(name)
-        const next = rules.due(view, now, this.#postponed, this.#duePortion)
+        const next = rules.due(view, now, this.#postponement.at(now), this.#duePortion)
         if (!next) return
         try {
           await this.#carryOut(view, next.decision)
           this.#duePortion.done()
-          for (const name of next.names) this.#delays.delete(name)
+          this.#postponement.done(next.names)
         } catch (error) {
           if (!isRefused(error)) throw error
           if (this.#duePortion.refused(next.names.length)) continue
           hooks.notStored(error)
-          this.#postpone(next.names, now)
+          this.#postponement.postpone(next.names, now)
         }
       }
     } catch (error) {
@@ -313,56 +316,34 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     }
   }
 
-  #postpone(names: readonly string[], now: Millis): void {
-    for (const name of names) {
-      const delay = Math.min(postponeMs.most, 2 * (this.#delays.get(name) ?? postponeMs.first / 2))
-      this.#delays.set(name, delay)
-      this.#postponed.set(name, now + delay)
-    }
-  }
-
-  /** The view, loaded anew if it does not hold; null where there is no such room. */
-  async #ensureValid(): Promise<View | null> {
-    const { store, replica, hooks } = this.#deps
-    const before = replica.view
-    if (this.#isValid) return before
-    const view = await store.load(before)
-    this.#checkOpen()
-    this.#isValid = view !== null
-    if (view) {
-      this.#postponed.clear()
-      this.#delays.clear()
-    }
-    if (view && before) hooks.reloaded(view)
-    replica.reload(view)
-    return view
+  /** Whether the next decision needs nothing to be loaded before. */
+  get #canDecide(): boolean {
+    return this.#deps.onUnknown !== 'reload' || this.#holds
   }
 
   #invalidate(error: unknown): void {
-    if (this.#isValid) this.#deps.hooks.invalidated(error)
-    this.#isValid = false
+    if (this.#holds) this.#deps.hooks.invalidated(error)
+    this.#isInvalidated = true
   }
 
   /** Nothing of `jobs` was done, as far as we know. */
   #handleFailure(error: unknown, jobs: readonly Job[]): void {
-    const { hooks } = this.#deps
+    const { hooks, onUnknown } = this.#deps
     if (isRefused(error)) {
       hooks.notStored(error)
       return hooks.refused(jobs, error)
     }
-    if (error instanceof RoomClosed) return hooks.dropped(jobs)
+    // All that a closed room has is given up by `close`.
+    if (error instanceof RoomClosed) return
     if (codeOf(error) === fencedState) {
-      hooks.dropped(jobs)
-      return hooks.fenced()
+      hooks.fenced(error)
+      return this.#closed ? undefined : hooks.dropped(jobs)
     }
     // What has a code comes from the database or from the way to it; all else is an error of ours.
-    if (!isConflict(error) && codeOf(error) === null) {
-      hooks.dropped(jobs)
-      throw error
-    }
-    if (!isConflict(error)) hooks.databaseFailed()
-    this.#invalidate(error)
-    hooks.unavailable(jobs)
+    if (!isConflict(error) && codeOf(error) === null) throw error
+    if (!isConflict(error)) hooks.databaseFailed(error)
+    if (onUnknown !== 'reject') this.#invalidate(error)
+    if (onUnknown !== 'close') hooks.unavailable(jobs, error)
   }
 
   /** Another process may have taken over, and this room been closed, while something was on its way. */
@@ -376,15 +357,15 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     const { rules, replica, clock, hooks } = this.#deps
     const { view } = replica
     const now = clock()
-    const wake = view && (this.#isValid ? rules.nextDue(view, this.#postponed) : now + retryMs)
+    const wake = view && (this.#holds ? rules.nextDue(view, this.#postponement.names) : now + retryMs)
     if (wake !== null) this.#timer = setTimeout(() => this.wake(), Math.max(0, Math.ceil(wake - now)))
     else if (this.#mailbox.size <= taken) hooks.idle()
   }
 }
 
-/** The jobs before the next look at what is due. */
-function frontOf<Job>(queued: readonly (Job | null)[]): readonly Job[] {
-  const end = queued.indexOf(null)
+/** The jobs before the next work that goes alone. */
+function frontOf<Job>(queued: readonly (Job | Alone)[]): readonly Job[] {
+  const end = queued.findIndex((entry) => entry instanceof Alone)
   return queued.slice(0, end === -1 ? queued.length : end) as Job[]
 }
 

@@ -32,6 +32,16 @@ test('only so much is kept, and it says from where on', () => {
   assert.ok(kept.length >= 20 && kept.length <= 60, `${kept.length} lines are kept`)
 })
 
+test('it is bounded in lines too: a short one costs more than its length', () => {
+  const tail = new Tail<string>(() => 0)
+  for (let id = 1; id <= 30_000; id++) tail.append(id, '.')
+  let from = 29_999
+  while (tail.covers(from - 1)) from--
+  assert.ok(from > 18_000 && from < 29_000, `from ${from} on`)
+  assert.equal(tail.since(from).length, 30_000 - from)
+  assert.equal(tail.newest, 30_000)
+})
+
 test('a line longer than all that is kept leaves nothing but where it ends', () => {
   const tail = new Tail<string>(() => 0)
   tail.append(6, '.'.repeat(600 * 1024))

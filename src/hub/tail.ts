@@ -1,4 +1,6 @@
 const maxLength = 512 * 1024
+/** Small ones cost more than their length. */
+const maxItems = 10_000
 /**
  * For so long what was said is told from memory: what is deleted or corrected in the database is gone from what others
  * are told soon after.
@@ -22,6 +24,11 @@ export class Tail<Item extends { readonly length: number }> {
     this.#from = newest
   }
 
+  /** Where the record ended when it was last told of. */
+  get newest(): number {
+    return this.#items.at(-1)?.upTo ?? this.#from
+  }
+
   /** Begins anew after the record's newest position. */
   restart(newest: number): void {
     this.#items = []
@@ -37,6 +44,10 @@ export class Tail<Item extends { readonly length: number }> {
     this.#length += item.length
     // Half of it goes, so that this is done rarely.
     if (this.#length > maxLength) this.#drop(() => this.#length > maxLength / 2)
+    if (this.#items.length > maxItems) {
+      let excess = maxItems / 2
+      this.#drop(() => excess-- > 0)
+    }
   }
 
   /** Whether `since(after)` has all of it, in this turn of the event loop. */

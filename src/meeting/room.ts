@@ -9,7 +9,9 @@ import type { Ending } from '../edge/socket.ts'
 import type { Page, PageCache } from '../hub/page-cache.ts'
 import { reject, type Rejection } from '../hub/rejection.ts'
 import { Replica } from '../hub/replica.ts'
-import { Conflict, Room, type RoomHooks, type RoomRules } from '../hub/room.ts'
+import { Room } from '../hub/room.ts'
+import { Conflict, type RoomHooks, type RoomRules } from '../hub/room-rules.ts'
+import { Tail } from '../hub/tail.ts'
 import type { Log } from './events.ts'
 import type { Client, ClientRoom } from './client.ts'
 import { closeCodes, type DisconnectText, disconnects } from './disconnects.ts'
@@ -61,6 +63,7 @@ export type MeetingRoomDeps = Terms & {
   onFailed: () => void
 }
 
+const maxQueued = 20_000
 const unavailable = reject('The meeting database is not available, please try again', { again: true })
 const busy = reject('The meeting is very busy, please try again', { again: true })
 
@@ -107,9 +110,13 @@ export class MeetingRoom implements ClientRoom {
       }),
       {
         clock,
+        tail: new Tail(clock),
         fannedOut: (milliseconds, deliveries) => deps.metrics.fannedOut(milliseconds, deliveries),
-        read: (after, upTo) => this.#readPage(after, upTo),
-        toFrame: messageFrame,
+        read: (_, after, upTo) => this.#readPage(after, upTo),
+        sendPage: ({ socket }, { frame }) => socket.write([frame]),
+        sendTail({ socket }, lines) {
+          if (lines.length > 0) socket.write(lines.map(messageFrame))
+        },
         onFailedRead: (client, error) => this.#readFailed(client, error),
         onError: (error) => this.#fail(error),
       },
@@ -124,6 +131,8 @@ export class MeetingRoom implements ClientRoom {
       hooks: this.#hooks(),
       retry,
       clock,
+      maxQueued,
+      onUnknown: 'reload',
     })
   }
 

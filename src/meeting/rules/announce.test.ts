@@ -34,7 +34,11 @@ function told(meeting: Meeting, fact: Fact): unknown[] {
 }
 
 function readable(telling: Telling): unknown {
-  if (telling.type === 'line') return { ...telling, frame: textsOf(telling.frame) }
+  if (telling.type === 'line') {
+    const { stock, v1, ...line } = telling
+    assert.ok(Buffer.isBuffer(stock) && stock === v1)
+    return { ...line, frame: textsOf(stock) }
+  }
   if (telling.type === 'join') {
     const { greet: _, ...others } = telling
     return others
@@ -229,7 +233,7 @@ test('said: each line for those who read along, and for the tail', () => {
       type: 'line',
       to: 'readers',
       id,
-      line: line(id),
+      item: line(id),
       frame: [`{"type":"message","data":${line(id)}}`],
     })),
   )

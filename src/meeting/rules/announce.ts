@@ -1,4 +1,5 @@
-import type { Millis, ReplicaRules, Telling as HubTelling } from '../../hub/replica.ts'
+import type { ReplicaRules } from '../../hub/replica.ts'
+import type { Millis, Telling as HubTelling } from '../../hub/telling.ts'
 import type { Tail } from '../../hub/tail.ts'
 import { type DisconnectText, disconnects } from '../disconnects.ts'
 import {
@@ -134,7 +135,8 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
       case 'said':
         return fact.lines.map((data) => {
           const line = encodeLine(data)
-          return { type: 'line', to: 'readers', id: data.id, line, frame: messageFrame(line) }
+          const frame = messageFrame(line)
+          return { type: 'line', to: 'readers', id: data.id, item: line, stock: frame, v1: frame }
         })
       case 'vanished':
         return [{ type: 'gone' }]

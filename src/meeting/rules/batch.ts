@@ -1,6 +1,6 @@
-import type { Decision } from '../../hub/room.ts'
+import type { Decision } from '../../hub/room-rules.ts'
 import { isRejection, type Rejection } from '../../hub/rejection.ts'
-import type { Millis } from '../../hub/replica.ts'
+import type { Millis } from '../../hub/telling.ts'
 import type { DisconnectText } from '../disconnects.ts'
 import { type Credential, type Ended, endConnections, join, refusal, regardless } from './attendance.ts'
 import { authorise, type Command, decide, remember, say, vote } from './commands.ts'

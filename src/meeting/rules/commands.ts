@@ -1,6 +1,6 @@
 import { disconnects } from '../disconnects.ts'
 import { isRejection, reject, type Rejection } from '../../hub/rejection.ts'
-import type { Millis } from '../../hub/replica.ts'
+import type { Millis } from '../../hub/telling.ts'
 import { depart } from './attendance.ts'
 import { type Change, change, type DoneCommand, type LineDraft, systemLine } from './facts.ts'
 import { marks } from './marks.ts'

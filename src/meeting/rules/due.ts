@@ -1,6 +1,6 @@
 import type { Portion } from '../../hub/portion.ts'
-import type { Millis } from '../../hub/replica.ts'
-import type { Postponed } from '../../hub/room.ts'
+import type { Millis } from '../../hub/telling.ts'
+import type { Postponed } from '../../hub/postponement.ts'
 import { depart, leftLine } from './attendance.ts'
 import { endPoll } from './commands.ts'
 import { type Change, change } from './facts.ts'

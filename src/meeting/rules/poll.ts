@@ -1,5 +1,5 @@
 import { reject, type Rejection } from '../../hub/rejection.ts'
-import type { Millis } from '../../hub/replica.ts'
+import type { Millis } from '../../hub/telling.ts'
 import { withoutDirections } from '../../hub/text.ts'
 
 export type MemberId = number

@@ -1,4 +1,4 @@
-import type { Millis } from '../../hub/replica.ts'
+import type { Millis } from '../../hub/telling.ts'
 import type { DoneCommand, Fact } from './facts.ts'
 import {
   type MemberId,

@@ -1,5 +1,5 @@
 import type { ISql, Sql, TransactionSql } from 'postgres'
-import { Conflict } from '../../hub/room.ts'
+import { Conflict } from '../../hub/room-rules.ts'
 import type { DoneCommand, LineDraft, Write } from '../rules/facts.ts'
 import type { MemberId } from '../rules/poll.ts'
 import type { MeetingState } from '../rules/view.ts'

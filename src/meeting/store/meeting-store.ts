@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Retry } from '../../db/contention.ts'
-import type { RoomStore } from '../../hub/room.ts'
+import type { RoomStore } from '../../hub/room-rules.ts'
 import type { Write } from '../rules/facts.ts'
 import type { MemberId } from '../rules/poll.ts'
 import { buildView, type Meeting } from '../rules/view.ts'
@@ -44,12 +44,14 @@ export class MeetingStore implements RoomStore<Meeting, Write, Committed> {
     return stored && buildView(meeting, stored, before, this.#here(), { now: clock(), graceMs })
   }
 
-  async commit(write: Write, { lastLine }: Meeting): Promise<Committed> {
+  async commit(write: Write, { lastLine }: Meeting, retry: Retry): Promise<Committed> {
     const { sql, clock } = this.#deps
-    if (!this.#fence) throw new Error('a meeting was written before it was loaded')
-    const asked = clock()
-    const { lines, poll } = await commit(sql, this.#fence, write, lastLine.time)
-    // The poll's time began when it was asked for.
-    return { lines, poll: poll && { id: poll.id, endsInMs: asked + poll.endsInMs - clock() } }
+    return await retry(async () => {
+      if (!this.#fence) throw new Error('a meeting was written before it was loaded')
+      const asked = clock()
+      const { lines, poll } = await commit(sql, this.#fence, write, lastLine.time)
+      // The poll's time began when it was asked for.
+      return { lines, poll: poll && { id: poll.id, endsInMs: asked + poll.endsInMs - clock() } }
+    })
   }
 }

@@ -20,6 +20,7 @@ function play({ ids = false, joined = true, ratePerSecond = 5 } = {}) {
   const room = {
     say: (_: ChatClient, message: string, id: string | null) => void said.push(`${message} ${id}`),
     ended: (_: ChatClient, how: string) => void said.push(how),
+    dismissed: (_: ChatClient, code: number) => void said.push(`dismissed ${code}`),
   }
   const join = (): void => client.join({ key: 'k', user: 'Alice', room: 7 }, room)
   if (joined) join()
@@ -89,7 +90,8 @@ test('after its end nothing is looked at', () => {
   send({ message: 'hi' })
   client.frame(Buffer.from('{'), false)
   client.ended('left')
-  assert.deepEqual([said, socket.heard()], [['left'], []])
+  client.end(1012)
+  assert.deepEqual([said, socket.heard(), socket.endedBy], [['dismissed 4401', 'left'], [], 4401])
 })
 
 test('clients that ask for ids are told who they are, and nothing of their key', () => {

@@ -3,17 +3,21 @@ import type { Metrics } from '../edge/metrics.ts'
 import type { Ending, Socket, SocketHandlers } from '../edge/socket.ts'
 import { burst, RateLimit } from '../hub/rate.ts'
 import { isRejection, type Rejection } from '../hub/rejection.ts'
+import type { Format } from '../hub/subscriber.ts'
+import type { Listening } from '../hub/telling.ts'
+import { LateLines } from './late-lines.ts'
 import {
   ackFrame,
   authenticatedFrame,
-  type closeCodes,
+  type CloseCode,
   errorFrame,
+  lineFrames,
   parseRequest,
   pongFrame,
   refusals,
 } from './protocol.ts'
 import type { ChatQuery } from './query.ts'
-import type { Identity } from './store.ts'
+import type { Audience, Identity } from './rules.ts'
 
 export type ChatClientDeps = { ratePerSecond: () => number; clock: () => number; metrics: Metrics }
 
@@ -22,12 +26,21 @@ export type ChatClientRoom = {
   /** `id`: under which the client wants an answer. */
   say: (client: ChatClient, message: string, id: string | null) => void
   ended: (client: ChatClient, how: Ending) => void
+  /** The connection was told to end. */
+  dismissed: (client: ChatClient, code: CloseCode) => void
 }
 
 /** One connection at the chat door. Who it is and where is settled when it joins, and stays. */
-export class ChatClient implements SocketHandlers {
+export class ChatClient implements SocketHandlers, Listening<Audience, CloseCode> {
   readonly socket: Socket
   readonly query: ChatQuery
+  behind: number | null = null
+  audiences: readonly Audience[] = []
+  readonly late = new LateLines()
+  /** The id after which it lacks lines; null where its query has yet to be looked up. */
+  start: number | null
+  /** Older lines are not wanted, as long as it reads history. */
+  since: string | null
   readonly #deps: ChatClientDeps
   readonly #rate: RateLimit
   #joined: { identity: Identity; room: ChatClientRoom } | null = null
@@ -36,6 +49,9 @@ export class ChatClient implements SocketHandlers {
   constructor(socket: Socket, query: ChatQuery, deps: ChatClientDeps) {
     this.socket = socket
     this.query = query
+    // Where there is a limit or a time, it is looked for where to begin.
+    this.start = query.limit === null && query.since === null ? 0 : null
+    this.since = query.since
     this.#deps = deps
     this.#rate = new RateLimit(burst, deps.ratePerSecond)
   }
@@ -43,6 +59,10 @@ export class ChatClient implements SocketHandlers {
   /** False once the connection has ended or has been told to. */
   get open(): boolean {
     return this.#open
+  }
+
+  get format(): Format {
+    return this.query.ids ? 'v1' : 'stock'
   }
 
   /** Null before it has joined. */
@@ -70,9 +90,18 @@ export class ChatClient implements SocketHandlers {
     this.#joined?.room.ended(this, how)
   }
 
+  /** It is in this room from now on, as somebody. */
   join(identity: Identity, room: ChatClientRoom): void {
     this.#joined = { identity, room }
     this.socket.write([authenticatedFrame({ ...identity, now: Date.now() }, this.query.ids)])
+  }
+
+  /** No fact has it join a room. */
+  joined(): void {}
+
+  /** It has read its history, and hears of everything from here on; what it may miss later it gets whole. */
+  caughtUp(): void {
+    this.since = null
   }
 
   /** Says that the line with this id was not stored, or may not have been. */
@@ -86,8 +115,16 @@ export class ChatClient implements SocketHandlers {
     this.socket.write([ackFrame(id)])
   }
 
-  end(code: (typeof closeCodes)[keyof typeof closeCodes]): void {
+  /** Sends lines of the log, a frame each. */
+  tell(lines: readonly string[]): void {
+    this.socket.write(lines.map((line) => lineFrames([line], this.query.ids)))
+  }
+
+  /** Ends the connection; null where it has ended already. */
+  end(code: CloseCode | null): void {
+    if (!this.#open || code === null) return
     this.#open = false
+    this.#joined?.room.dismissed(this, code)
     this.socket.end(code)
   }
 }

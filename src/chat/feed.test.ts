@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { Metrics } from '../edge/metrics.ts'
 import { Feed, type FeedRoom } from './feed.ts'
-import type { Line, Store } from './store.ts'
+import type { Fact, Line } from './rules.ts'
+import type { Store } from './store.ts'
 
 type News = { lines: Line[]; top: number; gaps: number[]; full: boolean }
 
@@ -44,8 +45,16 @@ function play() {
   close = () => feed.close()
   const open = (id: number): void => {
     rooms.set(id, {
-      take: (lines) => void told.push(`${id} takes ${lines.map(({ id }) => id).join(' ')}`),
-      fallBehind: (after) => void told.push(`${id} lacks what came after ${after}`),
+      onFacts(facts: readonly Fact[]) {
+        for (const fact of facts) {
+          assert.equal(fact.seen, feed.seen)
+          told.push(
+            fact.type === 'said'
+              ? `${id} takes ${fact.lines.map((line) => line.id).join(' ')}`
+              : `${id} lacks what came after ${fact.after}`,
+          )
+        }
+      },
     })
   }
   return { feed, answers, rooms, open, told, logged, seen }

@@ -2,14 +2,12 @@ import type { Retry } from '../db/contention.ts'
 import { describeError } from '../db/pool.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Log } from './events.ts'
-import { type Line, readNews, readTop, type Store } from './store.ts'
+import type { Fact, Line } from './rules.ts'
+import { readNews, readTop, type Store } from './store.ts'
 
 /** A room with people in it, as what is new reaches it. */
 export type FeedRoom = {
-  /** Lines of this room that have just become visible, in order of id. */
-  take: (lines: readonly Line[]) => void
-  /** There is more than can be told at once, or it could not be seen whether there is: all after the id `seen`. */
-  fallBehind: (seen: number) => void
+  onFacts: (facts: readonly Fact[]) => void
 }
 
 type FeedDeps = {
@@ -152,10 +150,13 @@ export class Feed {
         else told.set(line.room, [line])
       }
       for (const [id, room] of rooms()) {
+        const facts: Fact[] = []
         const lines = told.get(id)
-        if (lines) room.take(lines)
+        if (lines) facts.push({ type: 'said', lines, seen: news.top })
         // Who has come in the meantime was not asked for.
-        if (news.top !== seen && (news.full || !asked.has(id))) room.fallBehind(seen)
+        const isMissed = news.top !== seen && (news.full || !asked.has(id))
+        if (isMissed) facts.push({ type: 'missed', after: seen, seen: news.top })
+        if (facts.length > 0) room.onFacts(facts)
       }
       if (this.#failing) log({ level: 'info', event: 'databaseBack', door: 'chat' })
       this.#failing = false

@@ -16,7 +16,8 @@ import { Feed } from './feed.ts'
 import { closeCodes } from './protocol.ts'
 import { ChatRoom } from './room.ts'
 import type { ChatClient } from './client.ts'
-import { type Identity, readSessions, rememberedDays, type Store } from './store.ts'
+import type { Identity } from './rules.ts'
+import { readSessions, rememberedDays, type Store } from './store.ts'
 
 export type ChatHubDeps = {
   sql: Sql

@@ -13,6 +13,8 @@ export const closeCodes = {
   refused: 4500,
 } as const
 
+export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes]
+
 export const refusals = {
   notText: reject('Only text frames of UTF-8 are understood'),
   tooFast: reject('You are sending too fast', { again: true }),

@@ -8,7 +8,8 @@ import { Feed, type FeedRoom } from './feed.ts'
 import type { HistoryQuery } from './query.ts'
 import { ChatRoom } from './room.ts'
 import { ChatClient } from './client.ts'
-import type { Line, Store } from './store.ts'
+import type { Fact, Line } from './rules.ts'
+import type { Store } from './store.ts'
 
 type Page = { lines: string[]; last: number; full: boolean }
 
@@ -77,7 +78,10 @@ async function play() {
     },
     onIdle: () => seen.idle++,
   })
-  rooms.set(7, room)
+  // As if they came from another process.
+  const onFacts = (facts: readonly Fact[]): void => room.onFacts(JSON.parse(JSON.stringify(facts)) as Fact[])
+  rooms.set(7, { onFacts })
+  const take = (lines: Line[]): void => onFacts([{ type: 'said', lines, seen: feed.seen }])
   const join = (user: string, { ids = false, ...query }: Partial<HistoryQuery> & { ids?: boolean } = {}) => {
     const socket = new RecordingSocket()
     const client = new ChatClient(
@@ -90,24 +94,24 @@ async function play() {
       client.frame(Buffer.from(JSON.stringify({ message, id })), false)
     return { client, socket, send }
   }
-  return { room, feed, news, commits, pages, logged, seen, join, rooms }
+  return { room, take, feed, news, commits, pages, logged, seen, join, rooms }
 }
 
 test('who has all gets nothing but what is said, in the form they asked for', async () => {
-  const { room, join } = await play()
+  const { take, join } = await play()
   const old = join('Alice')
   const newer = join('Bob', { ids: true })
   await turns()
   assert.deepEqual(old.socket.heard(), ['{"authenticated":true}'])
   assert.match(newer.socket.heard().join(), /^\{"authenticated":true,"user":"Bob","room":7,"now":\d+\}$/)
-  room.take([line(11), line(12)])
+  take([line(11), line(12)])
   await turns()
   assert.deepEqual(old.socket.heard(), [bare(11), bare(12)])
   assert.deepEqual(newer.socket.heard(), [json(11), json(12)])
 })
 
 test('who has nearly all gets the rest from memory; who lacks more, page by page', async () => {
-  const { room, feed, news, pages, join } = await play()
+  const { take, feed, news, pages, join } = await play()
   join('Alice')
   news.push({ lines: [line(11), line(12)], top: 12, gaps: [], full: false })
   await feed.look()
@@ -119,15 +123,15 @@ test('who has nearly all gets the rest from memory; who lacks more, page by page
     () => Promise.resolve({ lines: [json(8)], last: 12, full: false }),
   )
   const far = join('Eve', { ids: true, after: 2 })
-  room.take([line(13)])
+  take([line(13)])
   await turns()
   assert.deepEqual(far.socket.heard().slice(1), [json(3), json(5), json(8), json(13)])
 })
 
 test('an id higher than all there is: they get what comes', async () => {
-  const { room, join } = await play()
+  const { take, join } = await play()
   const { socket } = join('Alice', { after: 4711, ids: true })
-  room.take([line(11)])
+  take([line(11)])
   await turns()
   assert.deepEqual(socket.heard().slice(1), [json(11)])
 })
@@ -262,14 +266,14 @@ test('at the end what was said is stored, nothing more is taken, and everyone is
 })
 
 test('who has fallen behind reads from there, and misses nothing that is said meanwhile', async () => {
-  const { room, feed, news, pages, join } = await play()
+  const { take, feed, news, pages, join } = await play()
   const { socket } = join('Alice', { ids: true })
   await turns()
   socket.heard()
   pages.push(() => Promise.resolve({ lines: [json(11), json(5000)], last: 5000, full: false }))
   news.push({ lines: [], top: 5000, gaps: [], full: true })
   await feed.look()
-  room.take([line(5001)])
+  take([line(5001)])
   await turns()
   assert.deepEqual(socket.heard(), [json(11), json(5000), json(5001)])
 })

@@ -2,18 +2,10 @@ import { createHash } from 'node:crypto'
 import type { ISql, Sql } from 'postgres'
 import { quoteName } from '../db/schema.ts'
 import type { HistoryQuery } from './query.ts'
+import type { Draft, Identity, Line } from './rules.ts'
 
 /** The tables of the chat, and the way to them. */
 export type Store = Readonly<{ sql: Sql; schema: string }>
-
-/** Whom a key stands for. */
-export type Identity = Readonly<{ key: string; user: string; room: number }>
-
-/** A row of the log; `json` is its frame, the id at its end. */
-export type Line = { id: number; room: number; json: string }
-
-/** `id`: the client's, by which a line that comes again is known. */
-export type Draft = Readonly<{ user: string; message: string; id: string | null }>
 
 /** What is read of a page at most, in lines and about as many bytes. */
 const page = { lines: 1000, bytes: 256 * 1024 }

@@ -183,10 +183,8 @@ export class Replica<
         this.end(id, word)
         continue
       }
-      const isMissing = before !== null && one.behind === null && newest(before) !== newest(view)
-      if (isMissing) one.behind = newest(before)
       this.#place(one)
-      if (isMissing) void this.#recover(one, newest(view))
+      if (before && newest(before) !== newest(view)) this.#miss(view, one, newest(before))
     }
     if (!before) return
     // Where reading works and writing does not, each command that fails has the view loaded anew.
@@ -250,6 +248,9 @@ export class Replica<
         return this.end(telling.subscriber, telling.word)
       case 'sums':
         return telling.soon ? this.#sums.soon() : this.#sums.now()
+      case 'missed':
+        if (this.#view) this.#missAll(this.#view, telling.after)
+        return
       case 'gone':
         return this.reload(null)
       case 'join':
@@ -290,6 +291,20 @@ export class Replica<
     if (id > this.#tail.newest) this.#tail.append(id, item)
     // It has appeared late, among others: memory would tell it in the wrong place.
     else if (this.#view) this.#tail.restart(this.#rules.newest(this.#view))
+  }
+
+  #missAll(view: View, after: number): void {
+    this.#broadcaster.flush()
+    this.#tail.restart(this.#rules.newest(view))
+    for (const one of this.#subscribers.values()) this.#miss(view, one, after)
+  }
+
+  /** Somebody reads what came after the position `after`, unless they read what is older already. */
+  #miss(view: View, one: One, after: number): void {
+    if (one.behind !== null) return
+    one.behind = after
+    this.#place(one)
+    void this.#recover(one, this.#rules.newest(view))
   }
 
   #place(one: One): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import postgres from 'postgres'
 import { Room } from './room.ts'
 import { Conflict, type FailurePolicy, RoomClosed } from './room-rules.ts'
@@ -16,6 +16,10 @@ const fenced = Object.assign(new Error('fenced'), { code: 'PL001' })
 const turns = async (): Promise<void> => {
   for (let n = 0; n < 10; n++) await new Promise(setImmediate)
 }
+
+const rooms: { close: () => void }[] = []
+// A room that cannot load its view tries again for as long as it is there.
+after(() => rooms.forEach((room) => room.close()))
 
 /** A room of words: what is written and told, and what its commits meet one after the other. */
 function play(onUnknown: FailurePolicy, { view = [] as string[] | null, batch = Infinity } = {}) {
@@ -86,6 +90,7 @@ function play(onUnknown: FailurePolicy, { view = [] as string[] | null, batch = 
     maxQueued: 5,
     onUnknown,
   })
+  rooms.push(room)
   return {
     room,
     seen,

@@ -55,6 +55,8 @@ export type Telling<Audience extends string, Word, One, Item extends Lasting = s
   | { type: 'end'; subscriber: number; word: Word | null }
   /** The sums have changed: they are told now, or `soon` together with what changes within 100 ms. */
   | { type: 'sums'; soon: boolean }
+  /** What came after the position `after` is not told: those who have all up to there read it. */
+  | { type: 'missed'; after: number }
   /** The room is no more. */
   | { type: 'gone' }
 

@@ -15,6 +15,7 @@ type Fact =
   | { type: 'set'; key: string; value: string; by?: number }
   | { type: 'unset'; keys: string[] }
   | { type: 'long'; text: string }
+  | { type: 'missed'; after: number; newest: number }
 
 const reads = ['readers'] as const
 const lags = [] as const
@@ -57,6 +58,8 @@ function tell(_: View, fact: Fact): Telling<Audience, string, One>[] {
       return [{ ...all(`${fact.keys.join()}=`), lastOf: fact.keys }]
     case 'long':
       return [{ ...all(fact.text), long: fact.text.length }]
+    case 'missed':
+      return [{ type: 'missed', after: fact.after }]
   }
 }
 
@@ -68,6 +71,7 @@ function play() {
     {
       apply(view, fact) {
         if (fact.type === 'said') view.newest = Math.max(view.newest, fact.newest ?? fact.id)
+        else if (fact.type === 'missed') view.newest = fact.newest
       },
       audiences: (_, { behind }) => (behind === null ? reads : lags),
       changesAudience: () => false,
@@ -145,6 +149,28 @@ test('who lacks little gets it from memory in the same turn; who lacks more, pag
   await turns()
   assert.deepEqual(far.socket.heard(), ['l14'])
   assert.deepEqual(seen, ['live', 'read 3 10', `${far.socket.id} late 13`, 'live'])
+})
+
+test('what is missed is read by those who had all before it; who reads already goes on', async () => {
+  const { join, publish, pages, seen } = play()
+  const page = (text: string, last: number) => () => Promise.resolve({ frame: textFrame(text), last })
+  let answer = (): void => undefined
+  pages.push(() => new Promise((resolve) => (answer = () => resolve({ frame: textFrame('old'), last: 10 }))))
+  const slow = join(3)
+  const one = join(null)
+  publish(said(11))
+  pages.push(page('missed', 5000), page('the rest', 5000))
+  publish({ type: 'missed', after: 11, newest: 5000 }, said(5001))
+  await turns()
+  assert.deepEqual(one.socket.heard(), ['l11', 'missed', 'l5001'])
+  answer()
+  await turns()
+  assert.deepEqual(slow.socket.heard(), ['old', 'the rest', 'l5001'])
+  publish(said(5002))
+  await turns()
+  assert.deepEqual([one.socket.heard(), slow.socket.heard()], [['l5002'], ['l5002']])
+  const reads = seen.filter((what) => what.startsWith('read'))
+  assert.deepEqual(reads, ['read 3 10', 'read 11 5000', 'read 10 10'])
 })
 
 test('a line that appears late is told, and memory begins anew behind all that is known', async () => {

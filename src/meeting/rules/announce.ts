@@ -61,129 +61,13 @@ function tellPresence(
 
 /** What a meeting tells its listeners, and by which rules its view changes. */
 export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience, DisconnectText, Member> {
-  const { wallClock } = server
-
-  const framesOf = (poll: Poll, audience: 'admins' | 'members', now: Millis) => {
-    const wall = wallClock()
-    const times = { closesAt: wall + Math.round(poll.endsAt - now), now: wall }
-    return { stock: pollFrame(poll, audience), v1: pollFrame(poll, audience, times) }
-  }
-
-  const sums = ({ poll }: Meeting, now: Millis): Telling[] => {
-    if (!poll) return [all(noPollFrame)]
-    return (['admins', 'members'] as const).map((to) => ({ type: 'all', to, ...framesOf(poll, to, now) }))
-  }
-
-  const tellMeeting = (meeting: Meeting): Telling => all(null, meetingFrame(meeting))
-
-  const tell = (meeting: Meeting, fact: Fact, now: Millis): Telling[] => {
-    switch (fact.type) {
-      case 'joined': {
-        const { people } = fact
-        // The longest frame of all: those who are here may need it too.
-        const users = usersFrame(meeting)
-        const greet = greeter(meeting, users, now)
-        const appeared = people.filter(({ arrival }) => arrival === 'joined' || arrival === 'rejoined')
-        return [
-          ...people.flatMap(({ previous }): Telling[] =>
-            previous === null ? [] : [{ type: 'end', subscriber: previous, word: disconnects.takenOver }],
-          ),
-          ...tellPresence(meeting, appeared.map(addUserFrame), () => users),
-          ...(people.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
-          ...people.map(({ subscriber, arrival }): Telling => ({ type: 'join', subscriber, arrival, greet })),
-        ]
-      }
-      case 'away':
-        return ends(fact.people)
-      case 'departed': {
-        const gone = fact.people.flatMap(({ member }) => meeting.departed.get(member) ?? [])
-        return [
-          ...ends(fact.people),
-          // Who departs takes their role along.
-          ...(gone.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
-          ...tellPresence(meeting, gone.map(removeUserFrame)),
-        ]
-      }
-      case 'stateChanged':
-        return [tellMeeting(meeting), all(statusFrame(meeting))]
-      case 'renamed':
-        return [tellMeeting(meeting)]
-      case 'attendeesChanged': {
-        const { poll, attendees } = meeting
-        return [
-          tellMeeting(meeting),
-          ...fact.people.flatMap(({ member, admin }): Telling[] => {
-            const attendee = attendees.get(member)
-            const subscriber = attendee ? subscriberOf(attendee) : null
-            if (subscriber === null) return []
-            const moved: Telling = { type: 'audience', subscriber }
-            if (!poll) return [moved]
-            return [moved, { type: 'one', subscriber, ...framesOf(poll, admin ? 'admins' : 'members', now) }]
-          }),
-          ...(fact.people.some(({ isRenamed }) => isRenamed) ? [all(usersFrame(meeting))] : []),
-        ]
-      }
-      case 'pollEnded':
-        return [
-          ...(meeting.result ? [all(null, pollEndFrame(meeting.result))] : []),
-          { type: 'sums', soon: false },
-        ]
-      case 'pollOpened':
-        return [{ type: 'sums', soon: false }]
-      case 'voted':
-        return [{ type: 'sums', soon: true }]
-      case 'said':
-        return fact.lines.map((data) => {
-          const line = encodeLine(data)
-          const frame = messageFrame(line)
-          return { type: 'line', to: 'readers', id: data.id, item: line, stock: frame, v1: frame }
-        })
-      case 'vanished':
-        return [{ type: 'gone' }]
-      case 'banned':
-      case 'unbanned':
-      case 'commandsDone':
-      case 'followed':
-        return []
-    }
-  }
-
-  /** Greets those who join by one fact; those of the same kind get the same bytes. */
-  const greeter = (meeting: Meeting, users: Buffer, now: Millis) => {
-    const rests = new Map<string, { rest: Buffer; isBehind: boolean }>()
-    const restOf = (
-      { first, format }: Member,
-      admin: boolean,
-      tail: Tail<string>,
-    ): { rest: Buffer; isBehind: boolean } => {
-      const { poll } = meeting
-      const frames = [statusFrame(meeting), noPollFrame]
-      if (poll) frames.push(framesOf(poll, admin ? 'admins' : 'members', now)[format])
-      const isBehind = !tail.covers(first)
-      if (!isBehind) frames.push(messagesFrame(tail.since(first).join(',')))
-      return { rest: Buffer.concat(frames), isBehind }
-    }
-    return (one: Member, tail: Tail<string>) => {
-      const { member, first, format } = one
-      const admin = meeting.attendees.get(member)?.admin === true
-      const kind = `${first} ${admin} ${format}`
-      const known = rests.get(kind) ?? restOf(one, admin, tail)
-      rests.set(kind, known)
-      const welcome = format === 'v1' ? [welcomeFrame(meeting, member, { ...server, now: wallClock() })] : []
-      return {
-        frames: [...welcome, users, known.rest],
-        behind: known.isBehind ? Math.min(first, meeting.lastLine.id) : null,
-      }
-    }
-  }
-
   return {
     apply,
     audiences: ({ attendees }, { member, behind }) =>
       audiences[attendees.get(member)?.admin ? 'admin' : 'member'][behind === null ? 'reads' : 'lags'],
     changesAudience: ({ type }) => changesAudience.has(type),
-    tell,
-    sums,
+    tell: (meeting, fact, now) => tell(server, meeting, fact, now),
+    sums: (meeting, now) => tellPoll(server, meeting, now),
     newest: ({ lastLine }) => lastLine.id,
     dismissal: ({ attendees, banned }, { member }) =>
       attendees.has(member) ? undefined : banned.has(member) ? disconnects.kicked : null,
@@ -199,6 +83,141 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
       all(noPollFrame),
       ...(meeting.poll ? [{ type: 'sums', soon: false } as const] : []),
     ],
+  }
+}
+
+/** What a fact has the listeners told; `meeting` has it already. */
+function tell(server: Server, meeting: Meeting, fact: Fact, now: Millis): Telling[] {
+  switch (fact.type) {
+    case 'joined':
+      return tellJoined(server, meeting, fact.people, now)
+    case 'away':
+      return ends(fact.people)
+    case 'departed': {
+      const gone = fact.people.flatMap(({ member }) => meeting.departed.get(member) ?? [])
+      return [
+        ...ends(fact.people),
+        // Who departs takes their role along.
+        ...(gone.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
+        ...tellPresence(meeting, gone.map(removeUserFrame)),
+      ]
+    }
+    case 'stateChanged':
+      return [tellMeeting(meeting), all(statusFrame(meeting))]
+    case 'renamed':
+      return [tellMeeting(meeting)]
+    case 'attendeesChanged':
+      return tellChanged(server, meeting, fact.people, now)
+    case 'pollEnded':
+      return [
+        ...(meeting.result ? [all(null, pollEndFrame(meeting.result))] : []),
+        { type: 'sums', soon: false },
+      ]
+    case 'pollOpened':
+      return [{ type: 'sums', soon: false }]
+    case 'voted':
+      return [{ type: 'sums', soon: true }]
+    case 'said':
+      return fact.lines.map((data) => {
+        const line = encodeLine(data)
+        const frame = messageFrame(line)
+        return { type: 'line', to: 'readers', id: data.id, item: line, stock: frame, v1: frame }
+      })
+    case 'vanished':
+      return [{ type: 'gone' }]
+    case 'banned':
+    case 'unbanned':
+    case 'commandsDone':
+    case 'followed':
+      return []
+  }
+}
+
+type PeopleOf<Type extends Fact['type']> = Extract<Fact, { type: Type; people: unknown }>['people']
+
+const tellMeeting = (meeting: Meeting): Telling => all(null, meetingFrame(meeting))
+
+function tellJoined(server: Server, meeting: Meeting, people: PeopleOf<'joined'>, now: Millis): Telling[] {
+  // The longest frame of all: those who are here may need it too.
+  const users = usersFrame(meeting)
+  const greet = greeter(server, meeting, users, now)
+  const appeared = people.filter(({ arrival }) => arrival === 'joined' || arrival === 'rejoined')
+  return [
+    ...people.flatMap(({ previous }): Telling[] =>
+      previous === null ? [] : [{ type: 'end', subscriber: previous, word: disconnects.takenOver }],
+    ),
+    ...tellPresence(meeting, appeared.map(addUserFrame), () => users),
+    ...(people.some(({ admin }) => admin) ? [tellMeeting(meeting)] : []),
+    ...people.map(({ subscriber, arrival }): Telling => ({ type: 'join', subscriber, arrival, greet })),
+  ]
+}
+
+function tellChanged(
+  server: Server,
+  meeting: Meeting,
+  people: PeopleOf<'attendeesChanged'>,
+  now: Millis,
+): Telling[] {
+  const { poll, attendees } = meeting
+  const moved = people.flatMap(({ member, admin }): Telling[] => {
+    const attendee = attendees.get(member)
+    const subscriber = attendee ? subscriberOf(attendee) : null
+    if (subscriber === null) return []
+    const frames = poll && framesOf(server, poll, admin ? 'admins' : 'members', now)
+    return [
+      { type: 'audience', subscriber },
+      ...(frames ? [{ type: 'one', subscriber, ...frames } as const] : []),
+    ]
+  })
+  return [
+    tellMeeting(meeting),
+    ...moved,
+    ...(people.some(({ isRenamed }) => isRenamed) ? [all(usersFrame(meeting))] : []),
+  ]
+}
+
+function tellPoll(server: Server, { poll }: Meeting, now: Millis): Telling[] {
+  if (!poll) return [all(noPollFrame)]
+  return (['admins', 'members'] as const).map((to) => ({
+    type: 'all',
+    to,
+    ...framesOf(server, poll, to, now),
+  }))
+}
+
+function framesOf({ wallClock }: Server, poll: Poll, audience: 'admins' | 'members', now: Millis) {
+  const wall = wallClock()
+  const times = { closesAt: wall + Math.round(poll.endsAt - now), now: wall }
+  return { stock: pollFrame(poll, audience), v1: pollFrame(poll, audience, times) }
+}
+
+/** Greets those who join by one fact; those of the same kind get the same bytes. */
+function greeter(server: Server, meeting: Meeting, users: Buffer, now: Millis) {
+  const rests = new Map<string, { rest: Buffer; isBehind: boolean }>()
+  const restOf = (
+    { first, format }: Member,
+    admin: boolean,
+    tail: Tail<string>,
+  ): { rest: Buffer; isBehind: boolean } => {
+    const { poll } = meeting
+    const frames = [statusFrame(meeting), noPollFrame]
+    if (poll) frames.push(framesOf(server, poll, admin ? 'admins' : 'members', now)[format])
+    const isBehind = !tail.covers(first)
+    if (!isBehind) frames.push(messagesFrame(tail.since(first).join(',')))
+    return { rest: Buffer.concat(frames), isBehind }
+  }
+  return (one: Member, tail: Tail<string>) => {
+    const { member, first, format } = one
+    const admin = meeting.attendees.get(member)?.admin === true
+    const kind = `${first} ${admin} ${format}`
+    const known = rests.get(kind) ?? restOf(one, admin, tail)
+    rests.set(kind, known)
+    const hello = { ...server, now: server.wallClock() }
+    const welcome = format === 'v1' ? [welcomeFrame(meeting, member, hello)] : []
+    return {
+      frames: [...welcome, users, known.rest],
+      behind: known.isBehind ? Math.min(first, meeting.lastLine.id) : null,
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { openBulkhead } from './db/contention.ts'
 import { openPool } from './db/pool.ts'
 import { doors as allDoors } from './doors.ts'
 import { ConnectionLimits } from './edge/connection-limits.ts'
-import { Guesses } from './edge/guesses.ts'
+import { AuthThrottle } from './edge/auth-throttle.ts'
 import { ownHosts, ownNames } from './edge/host.ts'
 import { Keepalive } from './edge/keepalive.ts'
 import type { Log, LogEntry } from './edge/log.ts'
@@ -79,7 +79,7 @@ export class RunningNode {
   readonly #registry: MetricsRegistry
   readonly #recent = new RecentEntries(() => new Date())
   readonly #refusals: Refusals
-  readonly #guesses: Guesses
+  readonly #authThrottle: AuthThrottle
   readonly #doors: readonly ServedDoor[]
   readonly #serving: Serving
   readonly #listeners: Listeners
@@ -107,7 +107,7 @@ export class RunningNode {
       log: this.log,
       count: (reason) => this.#registry.refusedRequest(reason),
     })
-    this.#guesses = new Guesses(this.#clock, (secret, address) =>
+    this.#authThrottle = new AuthThrottle(this.#clock, (secret, address) =>
       this.log({ level: 'warn', event: 'guessing', secret, address }),
     )
     this.#doors = this.#supplyDoors()
@@ -218,7 +218,7 @@ export class RunningNode {
         clock: this.#clock,
         log: this.log,
         metrics: metrics.get(door.name) ?? this.#registry.metrics,
-        guesses: this.#guesses,
+        authThrottle: this.#authThrottle,
         pollMs: config.pollMs,
         ratePerSecond: () => this.#adjusted.ratePerSecond,
         database: { options: config.database, pool: this.#poolOptions },

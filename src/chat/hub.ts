@@ -4,7 +4,7 @@ import type { Retry } from '../db/contention.ts'
 import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
 import { stackOf } from '../edge/log.ts'
-import { type Guesses, isGuessable } from '../edge/guesses.ts'
+import { type AuthThrottle, isGuessable } from '../edge/auth-throttle.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Bus } from '../hub/bus.ts'
 import { forgetCommands } from '../hub/forget.ts'
@@ -28,7 +28,7 @@ export type ChatHubDeps = {
   clock: () => number
   log: Log
   metrics: Metrics
-  guesses: Guesses<Secret>
+  authThrottle: AuthThrottle<Secret>
   pollMs: number
 }
 
@@ -141,19 +141,20 @@ export class ChatHub {
   }
 
   #answer(client: ChatClient, identity: Identity | null): void {
-    const { guesses, log } = this.#deps
+    const { authThrottle, log } = this.#deps
     const { remote: address, request } = client.socket
     const short = isGuessable(client.query.key)
     // Whether it was right is not told, either.
-    if (short && guesses.lockedMs('sessionKey', address) !== null) return client.end(closeCodes.unavailable)
+    if (short && authThrottle.lockedMs('sessionKey', address) !== null)
+      return client.end(closeCodes.unavailable)
     if (identity) {
-      if (short) guesses.proven('sessionKey', address)
+      if (short) authThrottle.proven('sessionKey', address)
       return this.#room(identity.room).join(client, identity)
     }
     log({ level: 'info', event: 'chatRefused', address, request })
     const tell = (): void => client.end(closeCodes.unknownKey)
-    if (!short) return guesses.refuse(address, tell, () => client.end(closeCodes.unavailable))
-    guesses.failed('sessionKey', address)
+    if (!short) return authThrottle.refuse(address, tell, () => client.end(closeCodes.unavailable))
+    authThrottle.failed('sessionKey', address)
     tell()
   }
 

@@ -27,7 +27,7 @@ export type DocumentConfig = Readonly<{
 const maxExpirationSeconds = 10 * 366 * 24 * 3600
 const maxMebibytes = 1024
 const maxTotalMebibytes = 1024 * 1024
-/** Of a password that is all there is; more wrong ones than some thousand a day cannot be tried (`Guesses`). */
+/** Of a password that is all there is; more wrong ones than some thousand a day cannot be tried (`AuthThrottle`). */
 const minPasswordLength = 12
 /** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. From one JWT a shorter one can be searched at leisure. */
 const minKeyBytes = 32

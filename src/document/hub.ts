@@ -5,7 +5,7 @@ import type { Retry } from '../db/contention.ts'
 import { isRefused, isSchemaFault } from '../db/failure.ts'
 import { codeOf, describeError } from '../db/pool.ts'
 import { fencedState } from '../db/schema.ts'
-import { type Guesses, isGuessable } from '../edge/guesses.ts'
+import { type AuthThrottle, isGuessable } from '../edge/auth-throttle.ts'
 import { stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
@@ -44,7 +44,7 @@ export type DocumentHubDeps = {
   log: Log
   metrics: Metrics
   budget: Budget
-  guesses: Guesses<Secret>
+  authThrottle: AuthThrottle<Secret>
   /** What JWTs are signed with; with it nothing else than tokens and these are taken. */
   jwtKey: webcrypto.CryptoKey | null
   maxMessage: number
@@ -264,13 +264,13 @@ export class DocumentHub {
   }
 
   #answer(session: DocumentSession, access: Access | Fault | Unknown): void {
-    const { guesses, log } = this.#deps
+    const { authThrottle, log } = this.#deps
     const { remote: address, request } = session.socket
     const short = isGuessable(session.init.id)
     // It comes back, and has not heard whether it was right.
-    if (short && guesses.lockedMs('token', address) !== null) return session.end()
+    if (short && authThrottle.lockedMs('token', address) !== null) return session.end()
     if (access.type === 'access') {
-      if (short && access.user !== null) guesses.proven('token', address)
+      if (short && access.user !== null) authThrottle.proven('token', address)
       return session.grant(access, () => this.#room(access.document).enter(session))
     }
     const fault = access.type === 'fault' ? access : faults.denied
@@ -278,8 +278,8 @@ export class DocumentHub {
     const tell = (): void => session.fail(fault)
     // One that is known is not guessed at: it has expired, for example.
     if (access.type === 'fault') return tell()
-    if (!short) return guesses.refuse(address, tell, () => session.end())
-    guesses.failed('token', address)
+    if (!short) return authThrottle.refuse(address, tell, () => session.end())
+    authThrottle.failed('token', address)
     tell()
   }
 

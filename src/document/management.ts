@@ -7,7 +7,7 @@ import type { ConnectionLimits } from '../edge/connection-limits.ts'
 import { pieceBytes, streamOf } from '../edge/body.ts'
 import { type Form, readForm, readUrlencoded, TooManyFields } from '../edge/form.ts'
 import { GrowingBuffer } from '../edge/growing.ts'
-import type { Guesses } from '../edge/guesses.ts'
+import type { AuthThrottle } from '../edge/auth-throttle.ts'
 import type { Caller } from '../edge/remote.ts'
 import type { Log, Secret } from './events.ts'
 import { documentId } from './access.ts'
@@ -20,7 +20,7 @@ export type ManagementDeps = {
   credentials: Readonly<{ user: string; password: string }> | null
   maxMessage: number
   maxSize: number
-  guesses: Guesses<Secret>
+  authThrottle: AuthThrottle<Secret>
   connectionLimits: ConnectionLimits
   log: Log
   callerOf: (context: Context) => Caller
@@ -167,19 +167,19 @@ const refuse = (c: Context, { status, message }: Refusal): Response =>
  * Whether the request has the credentials. Where none are configured, or given, nothing is guessed at. Throws 429 where
  * they are not looked at because too many wrong ones have come from there.
  */
-function authenticate(c: Context, { credentials, guesses, callerOf }: ManagementDeps): boolean {
+function authenticate(c: Context, { credentials, authThrottle, callerOf }: ManagementDeps): boolean {
   const given = /^basic\s+([a-z0-9+/=]+)\s*$/i.exec(c.req.header('authorization') ?? '')?.[1]
   if (!credentials || given === undefined) return false
   const { address } = callerOf(c)
-  const lockedMs = guesses.lockedMs('password', address)
+  const lockedMs = authThrottle.lockedMs('password', address)
   if (lockedMs !== null) {
     const seconds = Math.ceil(lockedMs / 1000)
     c.header('retry-after', String(seconds))
     throw new Refusal(429, `Too many wrong passwords from this address: wait ${seconds} seconds`)
   }
   const isRight = isSame(Buffer.from(given, 'base64'), `${credentials.user}:${credentials.password}`)
-  if (isRight) guesses.proven('password', address)
-  else guesses.failed('password', address)
+  if (isRight) authThrottle.proven('password', address)
+  else authThrottle.failed('password', address)
   return isRight
 }
 

@@ -9,7 +9,7 @@ import type { Migrations } from '../db/schema.ts'
 import type { Attempt } from '../db/trial.ts'
 import type { UpgradeDeps } from '../edge/upgrade.ts'
 import type { EventTable } from '../edge/events.ts'
-import type { Guesses } from '../edge/guesses.ts'
+import type { AuthThrottle } from '../edge/auth-throttle.ts'
 import type { Log, LogEntry } from '../edge/log.ts'
 import type { MetricTable } from '../edge/metric-table.ts'
 import type { Metrics } from '../edge/metrics.ts'
@@ -53,7 +53,7 @@ export type Node = Bulkhead &
     /** A door narrows it to what its own table of events allows. */
     log: Log<LogEntry>
     metrics: Metrics
-    guesses: Guesses
+    authThrottle: AuthThrottle
     pollMs: number
     /** Commands a second and connection; 0 is without limit. It may change. */
     ratePerSecond: () => number

@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
-import type { Guesses } from '../edge/guesses.ts'
+import type { AuthThrottle } from '../edge/auth-throttle.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import type { Log } from './events.ts'
@@ -18,7 +18,7 @@ export type HubDeps = {
   clock: () => number
   log: Log
   metrics: Metrics
-  guesses: Guesses
+  authThrottle: AuthThrottle
   graceMs: number
   closeAfterMs: number
   pollMs: number

@@ -3,7 +3,7 @@ import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
 import { isRefused } from '../db/failure.ts'
 import { describeError } from '../db/pool.ts'
-import type { Guesses } from '../edge/guesses.ts'
+import type { AuthThrottle } from '../edge/auth-throttle.ts'
 import { Portion } from '../hub/portion.ts'
 import type { Log } from './events.ts'
 import type { Client } from './client.ts'
@@ -24,7 +24,7 @@ type JoinQueueDeps = {
   retry: Retry
   clock: () => number
   log: Log
-  guesses: Guesses
+  authThrottle: AuthThrottle
   joinWindowMs: number | null
   utcOffset: () => number
   viewOf: (meeting: number) => Meeting | null
@@ -132,15 +132,15 @@ export class JoinQueue {
       client.close()
       return null
     }
-    const { log, guesses, utcOffset, viewOf, joinWindowMs } = this.#deps
+    const { log, authThrottle, utcOffset, viewOf, joinWindowMs } = this.#deps
     const refused = refusal(credential, viewOf(meeting), joinWindowMs)
     if (credential && !refused) return { client, first, credential }
     const reason = refused ?? disconnects.notAllowed
     const { remote: address, request } = client.socket
     log({ level: 'info', event: 'refused', meeting, address, request, reason })
     const tell = (): void => client.disconnect(reason, utcOffset())
-    if (reason === disconnects.notAllowed) guesses.refuse(address, tell, () => client.close())
-    else guesses.turnAway(address, tell)
+    if (reason === disconnects.notAllowed) authThrottle.refuse(address, tell, () => client.close())
+    else authThrottle.turnAway(address, tell)
     return null
   }
 }

@@ -8,7 +8,7 @@ import { describeError } from '../../db/pool.ts'
 import type { ConnectionLimits } from '../../edge/connection-limits.ts'
 import { streamOf } from '../../edge/body.ts'
 import { documentHeaders, privateHeaders } from '../../edge/document.ts'
-import type { Guesses } from '../../edge/guesses.ts'
+import type { AuthThrottle } from '../../edge/auth-throttle.ts'
 import { refuseRequest } from '../../edge/notice.ts'
 import type { Caller } from '../../edge/remote.ts'
 import type { Log } from '../events.ts'
@@ -23,7 +23,7 @@ export type RecordRouteDeps = {
   sql: Sql
   retrier: () => Retry
   log: Log
-  guesses: Guesses
+  authThrottle: AuthThrottle
   connectionLimits: ConnectionLimits
   callerOf: (context: Context) => Caller
   /** Whether the database has answered, and has the tables. */
@@ -65,7 +65,7 @@ const forms: readonly Form[] = [
  * the database alone, so that a process which does not serve the meetings gives it out as well.
  */
 export function recordRoutes(deps: RecordRouteDeps): Hono {
-  const { sql, retrier, log, guesses, connectionLimits, callerOf, prepared } = deps
+  const { sql, retrier, log, authThrottle, connectionLimits, callerOf, prepared } = deps
   const retry = retrier()
   const keys = pLimit(lookUps)
   const pages = pLimit(readings)
@@ -103,7 +103,8 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
         return isRefused(error) ? refuse(500, words.unreadableTitle, words.unreadable) : unavailable()
       }
       if (!found) {
-        if (await guesses.refused(callerOf(c).address)) return refuse(404, words.refusedTitle, words.refused)
+        if (await authThrottle.refused(callerOf(c).address))
+          return refuse(404, words.refusedTitle, words.refused)
         c.header('retry-after', '60')
         return refuseRequest(c, 429, 'too many wrong keys come from this address: wait a minute', fileHeaders)
       }

@@ -31,7 +31,7 @@ type Minute = { count: number; since: number; toldAt: number }
  * `Secret`: names of what can be guessed, for people choose it, or it is as short. Failures at one do not count at the
  * others. A door names its own; 'key' is what cannot be guessed.
  */
-export class Guesses<Secret extends string = string> {
+export class AuthThrottle<Secret extends string = string> {
   readonly #clock: () => number
   readonly #onMany: (secret: string, address: string) => void
   /** By what was tried and from which network, in the order of their minutes' beginnings. */

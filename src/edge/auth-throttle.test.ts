@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Guesses, isGuessable } from './guesses.ts'
+import { AuthThrottle, isGuessable } from './auth-throttle.ts'
 
 function stage() {
   let now = 1000
   const many: string[] = []
-  const guesses = new Guesses(
+  const authThrottle = new AuthThrottle(
     () => now,
     (secret, address) => many.push(`${secret} ${address}`),
   )
@@ -13,21 +13,21 @@ function stage() {
   const guess = (address: string, times: number): number => {
     let looked = 0
     for (let n = 0; n < times; n++) {
-      if (guesses.lockedMs('password', address) !== null) continue
+      if (authThrottle.lockedMs('password', address) !== null) continue
       looked++
-      guesses.failed('password', address)
+      authThrottle.failed('password', address)
     }
     return looked
   }
-  return { guesses, guess, many, pass: (ms: number) => (now += ms) }
+  return { authThrottle, guess, many, pass: (ms: number) => (now += ms) }
 }
 
 test('what can be guessed is looked at ten times a minute for each network, kinds apart', () => {
-  const { guesses, guess, many, pass } = stage()
+  const { authThrottle, guess, many, pass } = stage()
   assert.equal(guess('192.0.2.1', 400), 10)
   pass(20_000)
-  assert.equal(guesses.lockedMs('password', '192.0.2.1'), 40_000)
-  assert.equal(guesses.lockedMs('token', '192.0.2.1'), null)
+  assert.equal(authThrottle.lockedMs('password', '192.0.2.1'), 40_000)
+  assert.equal(authThrottle.lockedMs('token', '192.0.2.1'), null)
   assert.equal(guess('192.0.2.2', 1), 1)
   assert.equal(guess('2001:db8::1', 6) + guess('2001:db8::ffff:1', 400), 10)
   assert.equal(guess('2001:db8:0:1::1', 1), 1)
@@ -37,20 +37,20 @@ test('what can be guessed is looked at ten times a minute for each network, kind
 })
 
 test('of many networks each is heard once a minute, past a hundred failures in all', () => {
-  const { guesses, guess } = stage()
+  const { authThrottle, guess } = stage()
   const looked = Array.from({ length: 400 }, (_, n) => guess(`198.51.${n >> 8}.${n & 255}`, 10))
   assert.deepEqual(
     looked,
     looked.map((_, n) => (n < 10 ? 10 : 1)),
   )
-  assert.equal(guesses.lockedMs('password', '203.0.113.1'), null, 'who knows it is let in at once')
+  assert.equal(authThrottle.lockedMs('password', '203.0.113.1'), null, 'who knows it is let in at once')
 })
 
 test('where somebody knows it others who guess do not lock them out', () => {
-  const { guesses, guess, pass } = stage()
-  guesses.proven('password', '192.0.2.1')
+  const { authThrottle, guess, pass } = stage()
+  authThrottle.proven('password', '192.0.2.1')
   assert.equal(guess('192.0.2.1', 200), 200)
-  assert.equal(guesses.lockedMs('password', '192.0.2.1'), null)
+  assert.equal(authThrottle.lockedMs('password', '192.0.2.1'), null)
   assert.equal(guess('192.0.2.1', 2000), 400)
   pass(60_000)
   assert.equal(guess('192.0.2.1', 5), 5)
@@ -58,11 +58,11 @@ test('where somebody knows it others who guess do not lock them out', () => {
 
 test('what cannot be guessed is told late and one after the other, at most forty-one of one network', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const { guesses, pass, many } = stage()
+  const { authThrottle, pass, many } = stage()
   const told: number[] = []
   let dropped = 0
   for (let n = 0; n < 400; n++)
-    guesses.refuse(
+    authThrottle.refuse(
       '192.0.2.1',
       () => told.push(n),
       () => dropped++,
@@ -80,7 +80,7 @@ test('what cannot be guessed is told late and one after the other, at most forty
     pass(ms)
     assert.equal(told.length, expected)
   }
-  assert.equal(await guesses.refused('192.0.2.2'), true)
+  assert.equal(await authThrottle.refused('192.0.2.2'), true)
 })
 
 test('22 characters are too many to be tried', () => {

@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { Chatter, type ChatLine, invite } from '../support/chatter.ts'
 import { createCluster, createDatabase } from '../support/database.ts'
+import { slowness } from '../support/patience.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { holdTables } from '../support/tables.ts'
@@ -476,7 +477,7 @@ suite('the defects of the old server', () => {
       const begun = performance.now()
       await post(room, 'App', 'soon')
       await alice.hears('soon')
-      return performance.now() - begun < 200
+      return performance.now() - begun < 200 * slowness()
     })
   })
 })

@@ -170,7 +170,7 @@ suite('polls', { concurrency: 8 }, () => {
     }
     assert.equal((await storedPolls(meeting.id)).length, 1)
 
-    await wait(8500 - (performance.now() - endedAt))
+    await wait(7000 - (performance.now() - endedAt))
     newPoll(chair)
     assert.equal(await refused(chair), tooSoon, 'shortly before the end')
     await wait(10_500 - (performance.now() - endedAt))

@@ -8,6 +8,7 @@ import { Chatter, invite } from '../support/chatter.ts'
 import { createDatabase } from '../support/database.ts'
 import { gather } from '../support/gathering.ts'
 import { type Forwarder, openForwarder } from '../support/forwarder.ts'
+import { patience } from '../support/patience.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -124,7 +125,7 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     const { page, network } = await visit(t, '/status')
     await page.getByText('Serving the meetings').waitFor()
     network.swallow()
-    await page.getByText('The server does not answer').waitFor({ timeout: 15_000 })
+    await page.getByText('The server does not answer').waitFor({ timeout: patience(15_000) })
     await page.getByText('Serving the meetings').waitFor()
   })
 
@@ -201,7 +202,7 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
       await page.mouse.up()
     }
     const says = (page: Page, summary: string): Promise<void> =>
-      page.locator('#summary', { hasText: new RegExp(`^${summary}$`) }).waitFor({ timeout: 15_000 })
+      page.locator('#summary', { hasText: new RegExp(`^${summary}$`) }).waitFor({ timeout: patience(15_000) })
 
     async function enter(t: TestContext): Promise<{ page: Page; network: Forwarder; bob: Page }> {
       const path = `/document/demo#sketch-${++lastRoom}`

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { currentRuntime, denoPermissions } from './server.ts'
-import type { PlenumOptions } from './server.ts'
+import type { Plenum, PlenumOptions } from './server.ts'
 
 /** What stands for a connection in the server's memory: each of these is garbage when its connection has ended. */
 export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Client', 'Timeout'] as const
@@ -45,6 +45,12 @@ export async function takeCensus(profileListen: string): Promise<Census> {
   }
   const found = Object.fromEntries(Array.from(counts.values(), ({ kind, count }) => [kind, count]))
   return { ...(found as Record<Kind, number>), MiB: bytes / 2 ** 20 }
+}
+
+/** How many websockets the server says that it has. */
+export async function connectionsOf(plenum: Plenum): Promise<number> {
+  const { body } = await plenum.get('/metrics')
+  return Number(/^plenum_connections (\d+)$/m.exec(body)?.[1])
 }
 
 async function fetchSnapshot(profileListen: string): Promise<Snapshot> {

@@ -87,6 +87,33 @@ suite('the heartbeat of a connection', () => {
     assert.deepEqual(lost, [7000])
   })
 
+  test('what was on its way before a sleep is no sign of life after it', () => {
+    heartbeat.entered()
+    heartbeat.check()
+    now += 100
+    heartbeat.heard()
+    pass(8)
+    assert.equal(asked.length, 2)
+    assert.deepEqual([lost.length, Number(lost[0]) <= 8000], [1, true])
+  })
+
+  test('an answer that comes at once after a sleep is asked for once more, and then believed', () => {
+    heartbeat.entered()
+    heartbeat.check()
+    heartbeat.heard()
+    pass(1)
+    assert.equal(asked.length, 2)
+    heartbeat.heard()
+    pass(24)
+    assert.deepEqual([asked.length, lost], [2, []])
+    // One that comes later is believed at once.
+    heartbeat.check()
+    pass(2)
+    heartbeat.heard()
+    pass(24)
+    assert.deepEqual([asked.length, lost], [3, []])
+  })
+
   test('a page that has a turn a minute gives up nothing that answers', () => {
     heartbeat.entered()
     for (let times = 0; times < 10; times++) {

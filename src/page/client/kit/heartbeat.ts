@@ -15,6 +15,8 @@ const silenceMs = { usual: 25_000, awaiting: 5000 }
 const answerMs = { usual: 10_000, awake: 5000 }
 /** So long may a connection take to be made, and then from one word to the next until one is in. */
 const entryMs = { usual: 20_000, awake: 10_000 }
+/** What comes so soon after the page was away may have been on its way, or have waited, since before. */
+const staleMs = 500
 const lookEveryMs = 1000
 
 /**
@@ -30,6 +32,8 @@ export class Heartbeat {
   /** Since when something from the server is awaited, and for how long at most; null: nothing is. */
   #awaited: { since: number; limitMs: number } | null = null
   #isLate = false
+  /** Whether something has come that is no sign of life yet, so that the server is to be asked once more. */
+  #isDoubtful = false
 
   /** Milliseconds of `clock` must not depend on the wall clock. */
   constructor(connection: Connection, clock: () => number = steadyNow) {
@@ -44,19 +48,28 @@ export class Heartbeat {
   /** A connection is being made. */
   began(): void {
     this.#phase = 'entering'
+    this.#isDoubtful = false
     this.heard()
   }
 
   /** One is in: from now on what is asked is answered. */
   entered(): void {
-    this.#phase = 'in'
     this.heard()
+    this.#phase = 'in'
+    this.#awaited = null
   }
 
   /** Something has come from the server. */
   heard(): void {
-    this.#heardAt = this.#clock()
+    const now = this.#clock()
     this.#isLate = false
+    const { since, limitMs } = this.#awaited ?? { since: -Infinity, limitMs: 0 }
+    if (this.#phase === 'in' && limitMs === answerMs.awake && now - since < staleMs) {
+      this.#isDoubtful = true
+      return
+    }
+    this.#heardAt = now
+    this.#isDoubtful = false
     this.#awaited = this.#phase === 'entering' ? { since: this.#heardAt, limitMs: entryMs.usual } : null
   }
 
@@ -83,6 +96,10 @@ export class Heartbeat {
       if (now - this.#heardAt > most) this.#await(answerMs.usual)
       return
     }
+    if (this.#isDoubtful && now - this.#awaited.since >= staleMs) {
+      this.#isDoubtful = false
+      this.#connection.ask()
+    }
     if (now - this.#awaited.since <= this.#awaited.limitMs) return
     // The page may have been stopped, and what has come meanwhile is told to it after this turn.
     if (this.#isLate) this.#connection.lost()
@@ -92,6 +109,7 @@ export class Heartbeat {
   #await(limitMs: number): void {
     this.#awaited = { since: this.#clock(), limitMs }
     this.#isLate = false
+    this.#isDoubtful = false
     if (this.#phase === 'in') this.#connection.ask()
   }
 }

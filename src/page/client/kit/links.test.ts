@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { cpuUsage } from 'node:process'
 import { test } from 'node:test'
 import { findLinks } from './links.ts'
 
@@ -50,8 +51,8 @@ test('the pieces are the text', () => {
 })
 
 test('a long hostile text is split in no time', () => {
-  const before = performance.now()
+  const before = cpuUsage()
   findLinks(`https://a.example/${')'.repeat(10_000)}`)
   findLinks('https://'.repeat(1250))
-  assert.ok(performance.now() - before < 500)
+  assert.ok(cpuUsage(before).user < 500_000)
 })

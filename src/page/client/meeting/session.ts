@@ -32,8 +32,8 @@ export class MeetingSession {
   readonly #heartbeat: Heartbeat
   /** By the steady clock, as all that is counted here. */
   #heardAt = 0
-  /** The id of what was sent to be answered, and nothing else. */
-  #probe = ''
+  /** The ids of what was sent on this connection to be answered, and nothing else. */
+  readonly #probes = new Set<string>()
   /** Whether the steady clock may have stood still since the server's was last heard. */
   #mayHaveSlept = false
   /** Of which state the outbox and the refusals are in the vault. */
@@ -135,6 +135,7 @@ export class MeetingSession {
     this.#update({ ...this.state, phase: { type: 'connecting', again: this.state.wasIn } })
     const socket = new WebSocket(`${this.#address}/${this.state.log.last}`, subprotocol)
     this.#socket = socket
+    this.#probes.clear()
     this.#heartbeat.began()
     socket.addEventListener('message', ({ data }) => {
       // Who has left hears nothing more, not even the rest of an entry.
@@ -162,8 +163,8 @@ export class MeetingSession {
     this.#frames = []
     let { state } = this
     for (const frame of frames) {
-      if (frame.type === 'error' && frame.id === this.#probe) continue
-      if (frame.type === 'ack' && frame.data.id === this.#probe) {
+      if (frame.type === 'error' && frame.id !== undefined && this.#probes.delete(frame.id)) continue
+      if (frame.type === 'ack' && this.#probes.delete(frame.data.id)) {
         if (this.#mayHaveSlept) state = states.awoken(state, this.#heardAt, frame.data.now)
         this.#mayHaveSlept = false
         continue
@@ -199,8 +200,9 @@ export class MeetingSession {
 
   /** A command that does nothing and is acknowledged. */
   #ask(): void {
-    this.#probe = randomId()
-    this.#socket?.send(JSON.stringify({ type: 'message', message: '', id: this.#probe }))
+    const id = randomId()
+    this.#probes.add(id)
+    this.#socket?.send(JSON.stringify({ type: 'message', message: '', id }))
   }
 
   #sendDue(): void {

@@ -186,13 +186,13 @@ async function runRound(round: number): Promise<string[]> {
     while (!over) await company.confer()
   }
   // Whoever waits for a server that has come to a halt has an end with it.
-  const watchdog = setTimeout(async () => {
+  const giveUp = async (): Promise<void> => {
     over = true
-    complaints.unshift(
-      `the round was not over in time; ${(await remains().catch(String)) ?? 'nothing has remained'}`,
-    )
+    const remain = (await remains().catch(String)) ?? 'nothing has remained'
+    complaints.unshift(`the round was not over in time; ${remain}`)
     await plenum.kill()
-  }, patience(roundMs))
+  }
+  const watchdog = setTimeout(() => void giveUp(), patience(roundMs))
   const attack = Promise.allSettled([
     ...Array.from({ length: requesters }, (_, n) =>
       sendRequests(new Random(seed + round * 1000 + n), requests / requesters, complaints),

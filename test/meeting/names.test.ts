@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Chatter, invite } from '../support/chatter.ts'
 import { createDatabase } from '../support/database.ts'
 import { gather, settle } from '../support/gathering.ts'
+import { hold } from '../support/hold.ts'
 import { openHouse } from '../support/house.ts'
 import { join } from '../support/member.ts'
 import { until } from '../support/until.ts'
@@ -127,6 +128,12 @@ test('what is deleted or corrected in a record is not told to those who come lat
     await speaker.line('correct me')
     await meeting.enter(1)
   }
+  // A whole page of it is there as somebody has read it.
+  await sql`
+    insert into chat.log (room, "time", "user", message)
+    select 2, now()::timestamp, 'Past', 'old ' || n from generate_series(1, 2500) n`
+  const first = await new Chatter(plenum, await invite(sql, 'Ada', 2)).entered()
+  await first.hears('old 2500')
   const talker = await new Chatter(plenum, await invite(sql, 'Ada', 1)).entered()
   for (const text of ['delete me', 'keep me']) talker.say(text)
   await until('both are said', () => talker.messages.length === 2)
@@ -135,7 +142,7 @@ test('what is deleted or corrected in a record is not told to those who come lat
   await sql`
     update membership_meetingmessagelog set message = 'corrected'
     where message in ('old 101', 'correct me')`
-  await sql`delete from chat.log where message = 'delete me'`
+  await sql`delete from chat.log where message in ('delete me', 'old 100')`
   await wait(5100)
   for (const meeting of [long, short]) {
     const later = await meeting.enter(2)
@@ -150,4 +157,32 @@ test('what is deleted or corrected in a record is not told to those who come lat
   const reader = await new Chatter(plenum, await invite(sql, 'Bea', 1)).entered()
   await until('the history has come', () => reader.messages.length > 0)
   assert.deepEqual(reader.messages, ['keep me'])
+  const second = await new Chatter(plenum, await invite(sql, 'Bea', 2)).entered()
+  await second.hears('old 2500')
+  assert.deepEqual([first.messages.includes('old 100'), second.messages.includes('old 100')], [true, false])
+})
+
+test('what was read of a record before its meeting is read anew is told to nobody after it', async (t) => {
+  const house = await openHouse(t, { flags: ['-rate', '0'] })
+  const { sql } = house.db
+  const plenum = await house.start()
+  const meeting = await gather(sql, plenum, 2, open)
+  await sql`
+    insert into membership_meetingmessagelog (t, message, meeting_id)
+    select now(), 'old ' || n, ${meeting.id} from generate_series(1, 1200) n`
+  const first = await meeting.enter(0)
+  await first.line('old 1200')
+  // As after a failover to a standby that lacks it: its pages are in memory, and a commit fails.
+  await sql`delete from membership_meetingmessagelog where message = 'old 100'`
+  const held = await hold(house.db.url, (tx) => tx`lock table membership_meetingmessagelog in exclusive mode`)
+  first.say('into the failing database')
+  await held.waitedFor()
+  await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name = 'plenum' and wait_event_type = 'Lock'`
+  await held.rollback()
+  await plenum.logged(({ event }) => event === 'viewReadAnew')
+  const second = await meeting.enter(1)
+  await second.line('old 1200')
+  assert.deepEqual([first.texts().includes('old 100'), second.texts().includes('old 100')], [true, false])
 })

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ada, attendeeOf, away, bob, dan, eve, meetingOf, teaPoll } from '../../../test/support/view.ts'
 import type { Fact, Joined } from './facts.ts'
-import { apply, attendeeBy, type Attendee, type Meeting, siteFingerprint } from './view.ts'
+import {
+  apply,
+  attendeeBy,
+  type Attendee,
+  buildView,
+  type Meeting,
+  siteFingerprint,
+  type StoredMeeting,
+} from './view.ts'
 
 /** What of the view is another after these facts, all of them at `now`; what is not named here is as before. */
 function changesAt(now: number, before: Meeting, ...facts: Fact[]): Partial<Meeting> {
@@ -259,4 +267,29 @@ test('said: where the record ends', () => {
 
 test('vanished: nobody is in it', () => {
   assert.deepEqual(changes(meetingOf({ banned: [9] }), { type: 'vanished' }), { attendees: new Map() })
+})
+
+test('a meeting that is read: who had left while nobody looked was lost now, who left by themselves did so', () => {
+  const { id, name, color } = bob
+  const person = { id, name, color, admin: false, proxyName: null }
+  const stored: StoredMeeting = {
+    name: 'Meeting',
+    state: 'finished',
+    attendance: [{ ...person, present: false }],
+    banned: [],
+    poll: null,
+    endedPolls: [],
+    lastPoll: null,
+    done: [],
+    lastLine: { id: 1, time: null },
+  }
+  const readAt = (now: number, before: Meeting | null): Meeting =>
+    buildView(1, stored, before, new Map(), { now, graceMs: 10 })
+  const lostAt = (meeting: Meeting): number | null | undefined => meeting.departed.get(id)?.lostAt
+  // Nobody could come back before: an outage, or a restart, is not counted against them.
+  const first = readAt(500, null)
+  assert.equal(lostAt(first), 500)
+  assert.equal(lostAt(readAt(900, first)), 900)
+  const departed = new Map([[id, { ...person, remote: '', lostAt: null }]])
+  assert.equal(lostAt(readAt(900, { ...first, departed })), null)
 })

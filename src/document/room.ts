@@ -500,10 +500,7 @@ export class DocumentRoom implements SessionRoom {
         this.#portion.done()
         settle(isDone ? 'stored' : 'notStored')
         if (!isDone) await this.#closeWhereGone()
-        else {
-          metrics.committed(clock() - begun, { lines: 0, votes: 0 })
-          metrics.appended(appends, data.length)
-        }
+        else metrics.committed(clock() - begun, { document_appends: appends, document_bytes: data.length })
       } catch (error) {
         settle(isRefused(error) ? 'notStored' : 'unknown')
         if (isRefused(error)) {

@@ -27,8 +27,6 @@ export type ServerStats = {
 export type Metrics<Name extends string = string> = {
   /** A commit took so many milliseconds, and stored what the counters of these names count. */
   committed(milliseconds: number, stored: Readonly<Partial<Record<Name, number>>>): void
-  /** Of so many appends to documents, with so many bytes. */
-  appended(appends: number, bytes: number): void
   databaseFailed(): void
   /** To hand frames to all in a room took so many milliseconds. */
   fannedOut(milliseconds: number, deliveries: number): void
@@ -184,10 +182,6 @@ export class MetricsRegistry {
       this.#commits.observe(milliseconds / 1000)
       this.#sampler.committed(milliseconds)
       for (const name in stored) this.#stored(name, stored[name] ?? 0)
-    },
-    appended: (appends, bytes) => {
-      this.#stored('document_appends', appends)
-      this.#stored('document_bytes', bytes)
     },
     databaseFailed: () => this.#databaseFailures.inc(),
     fannedOut: (milliseconds, deliveries) => {

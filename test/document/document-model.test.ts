@@ -154,6 +154,7 @@ suite('a large document', () => {
   })
 
   test('who does not read what others append is cut, and nobody else notices', async () => {
+    const before = await stored()
     const id = newId()
     const [writer, sleeper] = [await new Zwibbler(plenum).opened(), await new Zwibbler(plenum).opened()]
     for (const client of [writer, sleeper]) {
@@ -167,6 +168,8 @@ suite('a large document', () => {
     }
     await plenum.logged(({ event }) => event === 'slowReader')
     assert.equal(writer.closeCode, null)
+    const after = await stored()
+    assert.deepEqual([after.appends - before.appends, after.bytes - before.bytes], [60, 60 * 250_000])
     writer.leave()
     sleeper.leave()
   })
@@ -190,6 +193,14 @@ suite('a large document', () => {
     await until('nothing is held any more', async () => (await held()) === '0')
   })
 })
+
+/** What was stored since the start, as it is counted. */
+async function stored(): Promise<{ appends: number; bytes: number }> {
+  const { body } = await plenum.get('/metrics')
+  const read = (name: string): number =>
+    Number(new RegExp(`^plenum_document_${name}_total (\\S+)`, 'm').exec(body)?.[1])
+  return { appends: read('appends'), bytes: read('bytes') }
+}
 
 function lengthOf({ heard }: Zwibbler): number {
   return heard.reduce(

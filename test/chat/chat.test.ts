@@ -5,7 +5,7 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { Chatter, type ChatLine, invite } from '../support/chatter.ts'
-import { createCluster, createDatabase } from '../support/database.ts'
+import { createCluster, createDatabase, createRole } from '../support/database.ts'
 import { slowness } from '../support/patience.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
@@ -609,11 +609,7 @@ suite('tables', () => {
   test('which rights are missing is said, and they will do', async (t) => {
     const own = await createDatabase()
     t.after(() => own.drop())
-    const role = `role_${randomBytes(6).toString('hex')}`
-    await own.sql.unsafe(`create role ${role} login password 'x'`)
-    const address = new URL(own.url)
-    address.username = role
-    address.password = 'x'
+    const { role, url } = await createRole(own)
     assert.equal((await runPlenum(['migrate', '-chat', '-dburl', own.url])).code, 0)
     await own.sql.unsafe(`
       grant usage, create on schema plenum to ${role};
@@ -623,14 +619,14 @@ suite('tables', () => {
       /GRANT USAGE ON SCHEMA "chat"/,
       /GRANT SELECT ON "chat".sessions .*GRANT USAGE ON SEQUENCE/,
     ]) {
-      const { code, stderr } = await check(address.href, 'chat')
+      const { code, stderr } = await check(url, 'chat')
       assert.equal(code, 1)
       assert.match(stderr, wanted)
       await own.sql.unsafe(/run: (.*)/.exec(stderr)?.[1] ?? '')
     }
-    const checked = await check(address.href, 'chat')
+    const checked = await check(url, 'chat')
     assert.equal(checked.code, 0, checked.stderr)
-    const server = await startPlenum({ database: address.href, flags: ['-chat'] })
+    const server = await startPlenum({ database: url, flags: ['-chat'] })
     t.after(() => server.kill())
     const one = await new Chatter(server, await invite(own.sql, 'Ann', 1)).entered()
     one.say('with these rights')

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Chatter, invite } from '../support/chatter.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle } from '../support/gathering.ts'
+import { gather, settle, shown } from '../support/gathering.ts'
 import { hold } from '../support/hold.ts'
 import { openHouse } from '../support/house.ts'
 import { join } from '../support/member.ts'
@@ -39,8 +39,8 @@ suite('names that turn text around', { concurrency: 3 }, () => {
       answers: [`Yes${turned}`, 'No'],
       minutes: 5,
     })
-    const { data: poll } = await member.next('poll', ({ data }) => data !== null)
-    assert.deepEqual([poll?.question, poll?.answers], ['Yes or no?', ['Yes', 'No']])
+    const poll = await shown(member)
+    assert.deepEqual([poll.question, poll.answers], ['Yes or no?', ['Yes', 'No']])
     // A page says what was sent; of an older one that may be the question as it was put.
     member.send({ type: 'vote', question: `Yes${turned} or no?`, vote: 0 })
     await chair.line('שם voted Yes')

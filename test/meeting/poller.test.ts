@@ -4,11 +4,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { newKey } from '../../demo/association.ts'
 import { createCluster, createDatabase } from '../support/database.ts'
-import { farewell, gather, settle, toldDuring } from '../support/gathering.ts'
+import { farewell, gather, settle, shown, toldDuring } from '../support/gathering.ts'
 import type { Gathering, GatheringOptions } from '../support/gathering.ts'
 import { hold } from '../support/hold.ts'
 import { join } from '../support/member.ts'
-import type { Frame, Member, PollState, Target } from '../support/member.ts'
+import type { Frame, Member, Target } from '../support/member.ts'
 import { startPlenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
@@ -54,15 +54,6 @@ async function refused(member: Member): Promise<string> {
 async function post(chair: Member, ...others: Member[]): Promise<void> {
   chair.send({ type: 'newpoll', question: 'Accept the report?', answers: ['Yes', 'No'], minutes: 10 })
   for (const member of [chair, ...others]) await shown(member)
-}
-
-async function shown(
-  member: Member,
-  predicate: (poll: PollState) => boolean = () => true,
-): Promise<PollState> {
-  const { data } = await member.next('poll', ({ data }) => data !== null && predicate(data))
-  assert.ok(data)
-  return data
 }
 
 const left = (meeting: Gathering, index: number): string => `Member ${meeting.name(index)} left the meeting`

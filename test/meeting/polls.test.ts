@@ -3,7 +3,7 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TransactionSql } from 'postgres'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle, toldDuring } from '../support/gathering.ts'
+import { gather, settle, shown, toldDuring } from '../support/gathering.ts'
 import type { Gathering } from '../support/gathering.ts'
 import { hold } from '../support/hold.ts'
 import type { Frame, Line, Member, PollState, Target } from '../support/member.ts'
@@ -46,15 +46,6 @@ async function post(
 
 const vote = (member: Member, answer: unknown, question: unknown = report.question): void =>
   member.send({ type: 'vote', question, vote: answer })
-
-async function shown(
-  member: Member,
-  predicate: (poll: PollState) => boolean = () => true,
-): Promise<PollState> {
-  const { data } = await member.next('poll', ({ data }) => data !== null && predicate(data))
-  assert.ok(data)
-  return data
-}
 
 async function ended(member: Member): Promise<void> {
   await member.next('poll', ({ data }) => data === null)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join as joinPath } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -9,7 +8,7 @@ import { refusalTexts } from '../../src/db/failure.ts'
 import { isRejection } from '../../src/hub/rejection.ts'
 import { disconnects } from '../../src/meeting/disconnects.ts'
 import { parseRequest } from '../../src/meeting/protocol.ts'
-import { createAssociation, createDatabase, createMeeting } from '../support/database.ts'
+import { createAssociation, createDatabase, createMeeting, createRole } from '../support/database.ts'
 import type { Database, Fellow } from '../support/database.ts'
 import { join } from '../support/member.ts'
 import { denoPermissions, runPlenum, startPlenum } from '../support/server.ts'
@@ -233,13 +232,9 @@ before(async () => {
 after(() => database.drop())
 
 test('with the rights that docs/operations.md grants and no other a meeting can be held, with frames like the documented ones', async () => {
-  const { sql, name, url } = database
-  const role = `role_${randomBytes(6).toString('hex')}`
-  await sql.unsafe(`create role ${role} login password 'x'`)
-  const address = new URL(url)
-  address.username = role
-  address.password = 'x'
-  const check = ['check', '-origin', '*', '-dburl', address.href]
+  const { sql, name } = database
+  const { role, url } = await createRole(database)
+  const check = ['check', '-origin', '*', '-dburl', url]
   assert.equal((await runPlenum(check)).code, 1)
 
   // As an older Django has made it: then who writes a line needs a right on the sequence too.
@@ -257,7 +252,7 @@ test('with the rights that docs/operations.md grants and no other a meeting can 
 
   const [chair, guest, other] = (await createAssociation(sql, 3)) as [Fellow, Fellow, Fellow]
   const meeting = await createMeeting(sql, { members: [chair, guest, other], admins: [chair] })
-  const plenum = await startPlenum({ database: address.href, flags: ['-rate', '5'] })
+  const plenum = await startPlenum({ database: url, flags: ['-rate', '5'] })
   const first = await join(plenum, meeting.id, meeting.keys.get(chair.id))
   await first.next('messages')
   const second = await join(plenum, meeting.id, meeting.keys.get(guest.id))
@@ -302,13 +297,8 @@ test('with the rights that docs/operations.md grants and no other a meeting can 
 test('a role that does not own the schema is told what it lacks, and what docs/operations.md grants will do', async (t) => {
   const own = await createDatabase()
   t.after(() => own.drop())
-  const role = `role_${randomBytes(6).toString('hex')}`
-  await own.sql.unsafe(`create role ${role} login password 'x'`)
-  const address = new URL(own.url)
-  address.username = role
-  address.password = 'x'
-  const check = (): ReturnType<typeof runPlenum> =>
-    runPlenum(['check', '-origin', '*', '-dburl', address.href])
+  const { role, url } = await createRole(own)
+  const check = (): ReturnType<typeof runPlenum> => runPlenum(['check', '-origin', '*', '-dburl', url])
   const [grants = '', further = ''] = blocks(operations, 'sql').map((text) =>
     text
       .replace(/\bTO plenum\b/g, `TO ${role}`)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Chatter, invite } from '../support/chatter.ts'
 import { gather, settle } from '../support/gathering.ts'
+import { createRole } from '../support/database.ts'
 import { openHouse } from '../support/house.ts'
 import { manage } from '../support/manage.ts'
 import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
@@ -30,21 +31,17 @@ const perverse = {
 
 test('however the role is set, all doors say and keep what they are told', async (t) => {
   const house = await openHouse(t)
-  const { sql, name } = house.db
-  const role = `perverse_${name}`
-  await sql.unsafe(`create role ${role} superuser login password 'x'`)
+  const { sql } = house.db
+  // Set for this role alone, or the test could not read either.
+  const { role, url } = await createRole(house.db, 'superuser')
   const known = await sql<{ name: string }[]>`
     select lower(name) as name from pg_settings where lower(name) = any(${Object.keys(perverse)}::text[])`
   for (const { name } of known)
     await sql.unsafe(`alter role ${role} set ${name} to '${perverse[name as keyof typeof perverse]}'`)
-  // Set for this role alone, or the test could not read either.
-  const url = new URL(house.db.url)
-  url.username = role
-  url.password = 'x'
   const password = 'secret'.repeat(4)
   const credentials = ['-document-user', 'app', '-document-password', password]
   const plenum = await house.start({
-    database: url.href,
+    database: url,
     flags: ['-rate', '0', '-chat', '-document', ...credentials],
   })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { freePort } from '../../demo/port.ts'
 import { launchChromium, noChromium, openPage } from '../support/browser.ts'
 import { Chatter, invite } from '../support/chatter.ts'
@@ -68,6 +68,33 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     assert.equal(await page.getByText('Connection lost').count(), 0)
   }
 
+  /**
+   * A quiet connection is kept; one that is dead is found out within 40 s and another made, and again at once after a sleep, in
+   * which `meanwhile` happens.
+   */
+  async function staysInUntilDead({
+    page,
+    network,
+    heard,
+    connected,
+    meanwhile = () => undefined,
+  }: {
+    page: Page
+    network: Forwarder
+    heard: () => number
+    connected: Locator
+    meanwhile?: () => void
+  }): Promise<void> {
+    await staysIn(page, heard)
+    network.swallow()
+    await within(page, 40, 'Connection lost')
+    await connected.waitFor()
+    network.swallow()
+    meanwhile()
+    await wake(page)
+    await within(page, 8, 'Connection lost')
+  }
+
   /** Counts what the server says to this page, from when it is loaded anew. */
   async function listenIn(page: Page): Promise<() => number> {
     let heard = 0
@@ -109,14 +136,9 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
 
     test('it is found out within 40 s, and at once after a sleep; a quiet one is kept', async (t) => {
       const { page, network, heard } = await enter(t)
-      await staysIn(page, heard)
-      network.swallow()
-      await within(page, 40, 'Connection lost')
-      await page.getByText('Connected', { exact: true }).waitFor()
-      network.swallow()
-      await wake(page)
-      await within(page, 8, 'Connection lost')
-      await page.getByText('Connected', { exact: true }).waitFor()
+      const connected = page.getByText('Connected', { exact: true })
+      await staysInUntilDead({ page, network, heard, connected })
+      await connected.waitFor()
     })
   })
 
@@ -179,15 +201,9 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     test('it is found out within 40 s, and at once after a sleep; a quiet one is kept', async (t) => {
       const { page, network, bob } = await enter(t)
       const heard = await listenIn(page)
-      await page.getByText('Connected').waitFor()
-      await staysIn(page, heard)
-      network.swallow()
-      await within(page, 40, 'Connection lost')
-      await page.getByText('Connected').waitFor()
-      network.swallow()
-      bob.say('meanwhile')
-      await wake(page)
-      await within(page, 8, 'Connection lost')
+      const connected = page.getByText('Connected')
+      await connected.waitFor()
+      await staysInUntilDead({ page, network, heard, connected, meanwhile: () => bob.say('meanwhile') })
       await endsWith(page, bob, 'meanwhile')
     })
   })
@@ -235,14 +251,9 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     test('it is found out within 40 s, and at once after a sleep; a quiet one is kept', async (t) => {
       const { page, network, bob } = await enter(t)
       const heard = await listenIn(page)
-      await page.getByText('Connected').waitFor()
-      await staysIn(page, heard)
-      network.swallow()
-      await within(page, 40, 'Connection lost')
-      await page.getByText('Connected').waitFor()
-      network.swallow()
-      await wake(page)
-      await within(page, 8, 'Connection lost')
+      const connected = page.getByText('Connected')
+      await connected.waitFor()
+      await staysInUntilDead({ page, network, heard, connected })
       await draw(bob, 0.2)
       await says(page, '1 stroke by 1 person')
     })

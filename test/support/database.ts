@@ -94,6 +94,19 @@ export async function createDatabase(
   }
 }
 
+/** A new role that may log in to this database, and its address for it. It may do what is granted to it, or has `attributes`. */
+export async function createRole(
+  { sql, url }: Pick<Database, 'sql' | 'url'>,
+  attributes = '',
+): Promise<{ role: string; url: string }> {
+  const role = `role_${randomBytes(6).toString('hex')}`
+  await sql.unsafe(`create role ${role} ${attributes} login password 'x'`)
+  const address = new URL(url)
+  address.username = role
+  address.password = 'x'
+  return { role, url: address.href }
+}
+
 /** A PostgreSQL of one's own, for tests that stop, crash or freeze it. */
 export async function createCluster(
   settings: Record<string, string> = {},

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createAssociation, createMeeting } from './database.ts'
 import type { Fellow, MeetingOptions, TestMeeting } from './database.ts'
 import { join } from './member.ts'
-import type { Frame, JoinOptions, Line, Member, Target } from './member.ts'
+import type { Frame, JoinOptions, Line, Member, PollState, Target } from './member.ts'
 import { until } from './until.ts'
 import { Deadline } from './patience.ts'
 
@@ -130,6 +130,16 @@ export async function toldDuring(
   await action()
   await settle(speaker, watcher)
   return watcher.frames.slice(from).filter((frame) => frame.type !== 'message' || !isMark(frame.data.message))
+}
+
+/** The next poll that a member is shown, and for which `predicate` holds. */
+export async function shown(
+  member: Member,
+  predicate: (poll: PollState) => boolean = () => true,
+): Promise<PollState> {
+  const { data } = await member.next('poll', ({ data }) => data !== null && predicate(data))
+  assert.ok(data)
+  return data
 }
 
 let addresses = 0

@@ -166,7 +166,8 @@ export class LiveSocket implements Socket {
 
   write(frames: readonly Buffer[]): void {
     const raw = this.#raw
-    if (!this.#open || raw.readyState !== raw.OPEN) return
+    // Of nothing, too, each would count among the writes that one turn may make.
+    if (frames.length === 0 || !this.#open || raw.readyState !== raw.OPEN) return
     if (this.#tooSlow) return this.#cutSlow()
     let bytes = 0
     for (const { length } of frames) bytes += length

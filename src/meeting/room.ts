@@ -114,9 +114,7 @@ export class MeetingRoom implements ClientRoom {
         fannedOut: (milliseconds, deliveries) => deps.metrics.fannedOut(milliseconds, deliveries),
         read: (_, after, upTo) => this.#readPage(after, upTo),
         sendPage: ({ socket }, { frame }) => socket.write([frame]),
-        sendTail({ socket }, lines) {
-          if (lines.length > 0) socket.write(lines.map(messageFrame))
-        },
+        sendTail: ({ socket }, lines) => socket.write(lines.map(messageFrame)),
         onFailedRead: (client, error) => this.#readFailed(client, error),
         onError: (error) => this.#fail(error),
       },

@@ -69,7 +69,7 @@ export class Feed {
       this.#running = begun.catch(() => undefined)
       await begun
     }
-    // He may have got from another process what has not been seen here.
+    // They may have got from another process what has not been seen here.
     if (after > this.#seen || this.missing(0, after).length > 0) await this.look()
   }
 

@@ -11,7 +11,7 @@ export type Store = Readonly<{ sql: Sql; schema: string }>
 const page = { lines: 1000, bytes: 256 * 1024 }
 /** For so long a line that comes again is known. */
 export const rememberedDays = 7
-/** So many new lines are told at once; where there are more, each reads them at his pace. */
+/** So many new lines are told at once; where there are more, everyone reads them at their own pace. */
 const mostNews = 1000
 
 /** The rows of these keys that there are. */

@@ -39,7 +39,7 @@ class Refusal extends Error {
 type Call = { hub: DocumentHub; form: Form; deps: ManagementDeps }
 type Method = { required: readonly string[]; run: (call: Call, c: Context) => Promise<Response> }
 
-/** Beside the contents of a document, and in all for who has not shown who he is. */
+/** Beside the contents of a document, and in all for those who have not shown who they are. */
 const otherBytes = 64 * 1024
 const longestName = 1024
 

@@ -80,7 +80,7 @@ const audiences = { live: ['live'], reads: [] } as const satisfies Record<string
 /** A connection of somebody who has the document open. */
 class Seat implements Subscriber<Audience> {
   readonly session: DocumentSession
-  /** How far he has the document; null once he hears of all that is new. */
+  /** How far they have the document; null once they hear of all that is new. */
   position: number | null
   readonly #cutter: Cutter
   #begun = false
@@ -112,7 +112,7 @@ class Seat implements Subscriber<Audience> {
     return this.position === null ? audiences.live : audiences.reads
   }
 
-  /** Sends a part of the document as it was when he came, which is one message. */
+  /** Sends a part of the document as it was when they came, which is one message. */
   send(data: Buffer): void {
     this.#begun = true
     this.socket.write([this.#cutter.push(data)])
@@ -370,7 +370,7 @@ export class DocumentRoom implements SessionRoom {
     return true
   }
 
-  /** Sends what he lacks, page by page and as fast as he reads, until nothing is left. */
+  /** Sends what they lack, page by page and as fast as they read, until nothing is left. */
   async #bringUp(seat: Seat): Promise<void> {
     const isHere = (): boolean => this.#seats.get(seat.socket.id) === seat
     try {
@@ -400,7 +400,7 @@ export class DocumentRoom implements SessionRoom {
 
   #goLive(seat: Seat, { tail, view }: OpenDocument): void {
     const { socket, session } = seat
-    // What is in there already is part of what he gets now.
+    // What is in there already is part of what they get now.
     this.#broadcaster.flush()
     seat.finish(bytesSince(tail, seat.position ?? 0, view.length))
     if (view.keys.size > 0) socket.write([this.#framesOfKeys(view, seat.longest)])

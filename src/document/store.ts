@@ -276,7 +276,7 @@ export async function addToken({ sql, epoch }: Store, draft: TokenDraft): Promis
 /** Ends a transaction that is to change nothing. */
 class NothingAdded extends Error {}
 
-/** Changes what a user may do, by all of his tokens and by the JWTs that he has got so far. */
+/** Changes what a user may do, by all of their tokens and by the JWTs that they have got so far. */
 export async function updateUser({ sql, epoch }: Store, user: string, permissions: string): Promise<void> {
   await sql`
     with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),

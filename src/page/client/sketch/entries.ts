@@ -26,7 +26,7 @@ export function lineOf(entry: Entry): string {
   return `${JSON.stringify({ ...entry, points })}\n`
 }
 
-/** Null for a line that is none of ours: whoever knows a document's id may write into it what he likes. */
+/** Null for a line that is none of ours: whoever knows a document's id may write into it what they like. */
 export function parseLine(line: string): Entry | null {
   let found: unknown
   try {
@@ -83,7 +83,7 @@ export type Picture = {
 /** What there is to see after all entries. */
 export function pictureOf(entries: readonly Entry[]): Picture {
   const undone = new Set<string>()
-  // A person takes back what is his own: by and id together name it.
+  // People take back what is their own: by and id together name it.
   const nameOf = (by: string, id: string): string => `${by} ${id}`
   for (const entry of entries) if (entry.type === 'undo') undone.add(nameOf(entry.by, entry.target))
   const standing = entries.filter(({ type, by, id }) => type !== 'undo' && !undone.has(nameOf(by, id)))

@@ -12,7 +12,7 @@ import {
   setKeyMessage,
 } from './protocol.ts'
 
-/** Where somebody is on the sheet, if he is. `drawing` is another number for each of his strokes, 0 while he draws none. */
+/** Where somebody is on the sheet, if they are. `drawing` is another number for each of their strokes, 0 while they draw none. */
 export type Pointer = { by: string; color: number; x: number | null; y: number | null; drawing: number }
 
 export type Sketch = {

@@ -3,8 +3,14 @@ import { request } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import postgres from 'postgres'
 import { WebSocket } from 'ws'
-import { invite } from '../test/support/chatter.ts'
-import { appendMessage, broadcastMessage, cut, initMessage, setKeyMessage } from '../test/support/zwibbler.ts'
+import { invite } from '../test/support/chat-client.ts'
+import {
+  appendMessage,
+  broadcastMessage,
+  cut,
+  initMessage,
+  setKeyMessage,
+} from '../test/support/document-client.ts'
 
 // One who wants to stop a server, in a process of their own: attacker.ts WAY PORT DATABASE SECONDS
 

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { busContract } from '../../test/support/bus-contract.ts'
 import { createDatabase, type Database } from '../../test/support/database.ts'
-import { openForwarder } from '../../test/support/forwarder.ts'
+import { openTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import type { HeardMessage } from '../hub/bus.ts'
 import { type DatabaseOptions, parseDatabaseUrl } from './conninfo.ts'
@@ -29,7 +29,7 @@ const listening = () => db.sql<{ query: string }[]>`
 busContract('NOTIFY', async () => {
   const url = new URL(db.url)
   const target = Number(url.port)
-  let network = await openForwarder(target)
+  let network = await openTcpProxy(target)
   const { port } = network
   url.port = String(port)
   url.hostname = '127.0.0.1'
@@ -43,7 +43,7 @@ busContract('NOTIFY', async () => {
       await network.close()
     },
     async restore() {
-      network = await openForwarder(target, port)
+      network = await openTcpProxy(target, port)
       isUp = true
     },
     async close() {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { readServerFrames } from '../../test/support/wire.ts'
+import { readServerFrames } from '../../test/support/raw-connection.ts'
 import {
   appendMessage,
   cut,
@@ -9,7 +9,7 @@ import {
   initMessage,
   setKeyMessage,
   understand,
-} from '../../test/support/zwibbler.ts'
+} from '../../test/support/document-client.ts'
 import {
   appendAnswer,
   appendHead,

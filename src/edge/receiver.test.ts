@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { WebSocketServer } from 'ws'
-import { clientFrame, opcodes, openRaw, upgradeRequest } from '../../test/support/wire.ts'
+import { clientFrame, opcodes, openRaw, upgradeRequest } from '../../test/support/raw-connection.ts'
 import { receiverOf, takeInParts } from './receiver.ts'
 
 test('long frames and fragments come in parts, a part in a turn; whole ones, pings and their order are as ever', async (t) => {

@@ -4,14 +4,14 @@ import { once } from 'node:events'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { Chatter, type ChatLine, invite } from '../support/chatter.ts'
+import { ChatClient, type ChatLine, invite } from '../support/chat-client.ts'
 import { createCluster, createDatabase, createRole } from '../support/database.ts'
 import { slowness } from '../support/patience.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { holdTables } from '../support/tables.ts'
 import { until } from '../support/until.ts'
-import { openRawWebSocket, RawWebSocket } from '../support/wire.ts'
+import { openRawWebSocket, RawWebSocket } from '../support/raw-connection.ts'
 
 const db = await createDatabase()
 const { sql } = db
@@ -29,8 +29,8 @@ async function join(
   user: string,
   room: number,
   options: { path?: string; query?: string } = {},
-): Promise<Chatter> {
-  return await new Chatter(plenum, await invite(sql, user, room), options).entered()
+): Promise<ChatClient> {
+  return await new ChatClient(plenum, await invite(sql, user, room), options).entered()
 }
 
 /** As an application says something. */
@@ -75,7 +75,7 @@ suite('what clients of nodejschat know', () => {
 
   test('a key may be used several times at once', async () => {
     const key = await invite(sql, 'Twin', newRoom())
-    const both = await Promise.all([1, 2].map(() => new Chatter(plenum, key).entered()))
+    const both = await Promise.all([1, 2].map(() => new ChatClient(plenum, key).entered()))
     both[0]?.say('to both')
     for (const one of both) await one.hears('to both')
   })
@@ -86,7 +86,7 @@ suite('what clients of nodejschat know', () => {
       ['', '/'],
       ['nobody', '/ws/chat'],
     ] as const) {
-      const stranger = new Chatter(plenum, key, { path })
+      const stranger = new ChatClient(plenum, key, { path })
       assert.equal(await stranger.ended(), 4401)
       assert.deepEqual(stranger.frames, [])
     }
@@ -99,7 +99,7 @@ suite('what clients of nodejschat know', () => {
     const room = newRoom()
     const key = await invite(sql, 'Test', room)
     const release = await holdTables(sql, ['chat.sessions'])
-    const early = new Chatter(plenum, key)
+    const early = new ChatClient(plenum, key)
     await once(early.ws, 'open')
     early.say('too early')
     early.ws.ping()
@@ -120,7 +120,7 @@ suite('what clients of nodejschat know', () => {
     assert.equal((await plenum.get('/ws/chat?session_key=x')).status, 426)
     assert.equal((await plenum.get('/')).status, 404)
     await assert.rejects(openRawWebSocket(plenum.port, '/'), /404/)
-    const foreign = new Chatter(plenum, await invite(sql, 'X', newRoom()), {
+    const foreign = new ChatClient(plenum, await invite(sql, 'X', newRoom()), {
       headers: { origin: 'http://evil.example' },
     })
     assert.equal(await foreign.ended(), 1006)
@@ -161,17 +161,21 @@ suite('what an application does in SQL', () => {
   test('deleting a session ends its connections within the poll interval, with 4401', async () => {
     const room = newRoom()
     const key = await invite(sql, 'Gone', room)
-    const [one, two, other] = [new Chatter(plenum, key), new Chatter(plenum, key), await join('Stays', room)]
+    const [one, two, other] = [
+      new ChatClient(plenum, key),
+      new ChatClient(plenum, key),
+      await join('Stays', room),
+    ]
     await Promise.all([one.entered(), two.entered()])
     await sql`delete from chat.sessions where key = ${key}`
     assert.deepEqual(await Promise.all([one.ended(), two.ended()]), [4401, 4401])
-    assert.equal(await new Chatter(plenum, key).ended(), 4401)
+    assert.equal(await new ChatClient(plenum, key).ended(), 4401)
     await post(room, 'App', 'after')
     await other.hears('after')
     assert.ok(!one.messages.includes('after'))
     // A key that has become somebody else's is another session.
     const moved = await invite(sql, 'Before', room)
-    const before = await new Chatter(plenum, moved).entered()
+    const before = await new ChatClient(plenum, moved).entered()
     await sql`update chat.sessions set "user" = 'After' where key = ${moved}`
     assert.equal(await before.ended(), 4401)
     assert.equal(other.closeCode, null)
@@ -211,7 +215,7 @@ suite('what an application does in SQL', () => {
   test('a line whose id was given early and committed late is told late, once, to all', async () => {
     const room = newRoom()
     const alice = await join('Alice', room, { query: 'ids=1' })
-    let bob: Chatter | undefined
+    let bob: ChatClient | undefined
     await sql.begin(async (tx) => {
       // Past new_message, which would not let the others write.
       await tx`insert into chat.log (room, "time", "user", message) values (${room}, now(), 'App', 'late')`
@@ -285,7 +289,7 @@ suite('history', () => {
       'since=2020-02-30',
       'ids=2',
     ]) {
-      const bob = new Chatter(plenum, key, { query })
+      const bob = new ChatClient(plenum, key, { query })
       assert.equal(await bob.ended(), 4400, query)
       assert.match(bob.errors[0] ?? '', /^Invalid (after|limit|since|ids), /)
     }
@@ -364,7 +368,7 @@ suite('the defects of the old server', () => {
   test('a socket that ends while it is looked up leaves nothing behind', async () => {
     const key = await invite(sql, 'Brief', newRoom())
     for (let n = 0; n < 30; n++) {
-      const one = new Chatter(plenum, key)
+      const one = new ChatClient(plenum, key)
       one.ws.once('open', () => one.ws.terminate())
     }
     const rooms = async (): Promise<string | undefined> =>
@@ -419,13 +423,13 @@ suite('the defects of the old server', () => {
       await server.logged(({ event }) => event === 'chatServing', 10_000)
       for (const one of [key, short]) {
         await invite(sql, 'Ann', room, { key: one })
-        const ann = await new Chatter(server, one).entered()
+        const ann = await new ChatClient(server, one).entered()
         ann.say('nobody else hears this')
         await ann.hears('nobody else hears this')
         await server.get(`/?session_key=${one}`)
         await server.get(`/chat?session_key=${one}`)
         await server.get(`/elsewhere?session_key=${one}`)
-        const bad = new Chatter(server, one, { query: 'after=x' })
+        const bad = new ChatClient(server, one, { query: 'after=x' })
         await bad.ended()
         ann.leave()
       }
@@ -445,7 +449,7 @@ suite('the defects of the old server', () => {
       await server.logged(({ event }) => event === 'chatServing', 10_000)
       const key = await invite(sql, 'Ann', newRoom())
       let pings = 0
-      const ann = await new Chatter(server, key).entered()
+      const ann = await new ChatClient(server, key).entered()
       ann.ws.on('ping', () => pings++)
       const silent = await openRawWebSocket(server.port, `/?session_key=${key}`)
       assert.ok(silent instanceof RawWebSocket)
@@ -492,7 +496,7 @@ suite('lines with an id of their speaker’s', () => {
     const room = newRoom()
     const key = await invite(sql, 'Alice', room)
     const [here, there] = await Promise.all(
-      [plenum, other].map((server) => new Chatter(server, key, ids).entered()),
+      [plenum, other].map((server) => new ChatClient(server, key, ids).entered()),
     )
     for (let n = 0; n < 10; n++) for (const alice of [here, there, here]) alice?.say(`line ${n}`, `id-${n}`)
     await until('all is acknowledged', () => here?.acks.length === 20 && there?.acks.length === 10)
@@ -582,12 +586,12 @@ suite('tables', () => {
     const old = await startPlenum({ database: own.url, poll, flags: ['-chat', '-chat-schema', 'public'] })
     t.after(() => old.kill())
     const key = await invite(own.sql, 'Alice', 3, { schema: 'public' })
-    const alice = await new Chatter(old, key).entered()
+    const alice = await new ChatClient(old, key).entered()
     await alice.hears('of old')
     alice.say('of today')
     const line = await alice.hears('of today')
     assert.ok(Math.abs(Date.parse(line.time) - Date.now()) < 60_000, `${line.time} is UTC`)
-    const other = await new Chatter(old, key).entered()
+    const other = await new ChatClient(old, key).entered()
     await other.hears('of today')
     assert.deepEqual(other.lines, alice.lines)
     assert.deepEqual(await tables(), before)
@@ -628,7 +632,7 @@ suite('tables', () => {
     assert.equal(checked.code, 0, checked.stderr)
     const server = await startPlenum({ database: url, flags: ['-chat'] })
     t.after(() => server.kill())
-    const one = await new Chatter(server, await invite(own.sql, 'Ann', 1)).entered()
+    const one = await new ChatClient(server, await invite(own.sql, 'Ann', 1)).entered()
     one.say('with these rights')
     await one.hears('with these rights')
   })
@@ -651,7 +655,7 @@ suite('the end, and what befalls the database', () => {
     t.after(() => server.kill())
     await server.logged(({ event }) => event === 'chatServing', 10_000)
     const room = newRoom()
-    const ann = await new Chatter(server, await invite(sql, 'Ann', room)).entered()
+    const ann = await new ChatClient(server, await invite(sql, 'Ann', room)).entered()
     for (let n = 0; n < 200; n++) ann.say(`last words ${n}`)
     await until('some are told', () => ann.lines.length > 0)
     assert.equal(await server.stop(), 0)
@@ -668,13 +672,13 @@ suite('the end, and what befalls the database', () => {
       await cluster.remove()
     })
     const key = await invite(own.sql, 'Ann', 1)
-    const ann = await new Chatter(server, key).entered()
+    const ann = await new ChatClient(server, key).entered()
     ann.say('before')
     await ann.hears('before')
     await cluster.postgres.stop('immediate')
     ann.say('into the void')
     await ann.refused(/^The database is not available: the message may not have been stored$/)
-    assert.equal(await new Chatter(server, key).ended(), 1013)
+    assert.equal(await new ChatClient(server, key).ended(), 1013)
     await cluster.postgres.start()
     await until(
       'it can be said again',
@@ -686,7 +690,7 @@ suite('the end, and what befalls the database', () => {
       15_000,
     )
     assert.equal(ann.closeCode, null)
-    const bob = await new Chatter(server, key).entered()
+    const bob = await new ChatClient(server, key).entered()
     await until('it has all', () => bob.lines.length === ann.lines.length)
     assert.deepEqual(bob.lines, ann.lines)
   })

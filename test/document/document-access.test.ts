@@ -6,21 +6,21 @@ import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createDatabase } from '../support/database.ts'
-import { openHouse } from '../support/house.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
 import { manage } from '../support/manage.ts'
 import type { Fields, ManageAnswer, ManageOptions } from '../support/manage.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
-import { hold } from '../support/hold.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
 import {
   appendMessage,
   broadcastMessage,
   cut,
   initMessage,
   setKeyMessage,
-  Zwibbler,
-} from '../support/zwibbler.ts'
-import type { InitOptions } from '../support/zwibbler.ts'
+  DocumentClient,
+} from '../support/document-client.ts'
+import type { InitOptions } from '../support/document-client.ts'
 
 const db = await createDatabase()
 const { sql } = db
@@ -53,14 +53,14 @@ after(async () => {
 })
 
 const newId = (): string => randomBytes(9).toString('base64url')
-const clients: Zwibbler[] = []
+const clients: DocumentClient[] = []
 after(() => clients.forEach((client) => client.leave()))
 
 const ask = (fields: Fields, options: ManageOptions & { to?: Plenum } = {}): Promise<ManageAnswer> =>
   manage(options.to ?? plenum, fields, { user: 'app', password, ...options })
 
-async function open(id: string, options: InitOptions & { to?: Plenum } = {}): Promise<Zwibbler> {
-  const client = new Zwibbler(options.to ?? plenum)
+async function open(id: string, options: InitOptions & { to?: Plenum } = {}): Promise<DocumentClient> {
+  const client = new DocumentClient(options.to ?? plenum)
   clients.push(client)
   await client.opened()
   client.send(initMessage(id, options))
@@ -72,7 +72,7 @@ let refusals = 0
 async function refused(id: string, options: InitOptions & { to?: Plenum } = {}): Promise<string> {
   // From an address of its own: who is refused often from one is told late.
   const headers = { 'x-forwarded-for': `192.0.2.${++refusals}` }
-  const client = new Zwibbler(options.to ?? plenum, { headers })
+  const client = new DocumentClient(options.to ?? plenum, { headers })
   clients.push(client)
   await client.opened()
   client.send(initMessage(id, options))
@@ -179,7 +179,7 @@ suite('the management', () => {
     const standby = await manage(open, { method: 'createDocument' }, { user: '', password: '' })
     assert.deepEqual([standby.status, standby.reason], [503, 'The documents are not served here now'])
     assert.equal((await open.get('/socket?ping')).body, 'OK')
-    assert.equal(await new Zwibbler(open).ended(), 1006)
+    assert.equal(await new DocumentClient(open).ended(), 1006)
   })
 
   test('create, check, dump and delete; contents as text or as a file, of any bytes', async () => {
@@ -215,7 +215,7 @@ suite('the management', () => {
   test('a document that is deleted while it is being sent: what has begun ends, then error 1', async () => {
     const documentID = newId()
     await open(documentID, { data: randomBytes(900_000) })
-    const slow = new Zwibbler(plenum)
+    const slow = new DocumentClient(plenum)
     clients.push(slow)
     await slow.opened()
     slow.ws.pause()
@@ -257,11 +257,11 @@ suite('the management', () => {
   })
 
   test('a body and a dump live as long as bytes move, and no longer', async (t) => {
-    const house = await openHouse(t, {
+    const fixture = await openServerFixture(t, {
       flags: ['-document', '-document-user', 'app', '-document-maxmessage', '40', '-requesttimeout', '0.5'],
       env: { PLENUM_DOCUMENT_PASSWORD: password },
     })
-    const to = await house.start()
+    const to = await fixture.start()
     const contents = randomBytes(24 * 1024 * 1024)
     const form = Buffer.from(
       await new Response(multipart({ method: 'createDocument', documentID: 'x' }, contents)).arrayBuffer(),
@@ -326,7 +326,7 @@ suite('the management', () => {
   })
 
   test('a failure of the database is 500, and is not told in detail', async () => {
-    const lock = await hold(db.url, (tx) => tx`lock table plenum.document`)
+    const lock = await holdTransaction(db.url, (tx) => tx`lock table plenum.document`)
     const answer = ask({ method: 'checkDocument', documentID: 'x' })
     await lock.waitedFor()
     await sql`
@@ -360,9 +360,9 @@ suite('the management', () => {
         assert.match(answer.headers['access-control-expose-headers'] ?? '', /Status/)
       }
     }
-    const foreign = new Zwibbler(guarded, { headers: { origin: 'https://evil.example' } })
+    const foreign = new DocumentClient(guarded, { headers: { origin: 'https://evil.example' } })
     assert.equal(await foreign.ended(), 1006)
-    const page = new Zwibbler(guarded, { headers: { origin: 'https://draw.example' } })
+    const page = new DocumentClient(guarded, { headers: { origin: 'https://draw.example' } })
     clients.push(page)
     await page.opened()
     const off = await plenum.get('/socket/')
@@ -500,7 +500,7 @@ suite('with a key for JWTs', () => {
   })
 
   test('who is not let in hears it at the beginning of a long first message, and no more of that is read', async () => {
-    const client = await new Zwibbler(guarded).opened()
+    const client = await new DocumentClient(guarded).opened()
     const init = initMessage(newId(), { data: Buffer.alloc(16 * 2 ** 20 - 100) })
     const frames = cut(init, 1000)
     // The last frame never comes.
@@ -508,7 +508,7 @@ suite('with a key for JWTs', () => {
     assert.equal((await client.hears('error')).code, 4)
     assert.equal(await client.ended(), 1006)
     // Byte by byte: until the id is known.
-    const slow = await new Zwibbler(guarded).opened()
+    const slow = await new DocumentClient(guarded).opened()
     slow.send(
       Buffer.from([1, 1]),
       ...Array.from(init.subarray(2, 60), (byte) => Buffer.from([0xff, 1, byte])),
@@ -575,8 +575,8 @@ suite('with a key for JWTs', () => {
 suite('guessing', () => {
   /** A server behind a proxy, so that clients have addresses. */
   const behindProxy = async (t: TestContext, ...flags: string[]): Promise<Plenum> => {
-    const house = await openHouse(t, { flags: ['-document', '-behindproxy', ...flags] })
-    return await house.start()
+    const fixture = await openServerFixture(t, { flags: ['-document', '-behindproxy', ...flags] })
+    return await fixture.start()
   }
   const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 
@@ -622,7 +622,7 @@ suite('guessing', () => {
     for (const token of [short, long])
       assert.equal((await ask(tokenFields({ token, documentID: 'x' }), { to })).status, 200)
     const guess = async (id: string): Promise<number | null> => {
-      const client = new Zwibbler(to, from('203.0.113.1'))
+      const client = new DocumentClient(to, from('203.0.113.1'))
       await client.opened()
       client.send(initMessage(id))
       await client.ended()
@@ -633,7 +633,7 @@ suite('guessing', () => {
     assert.equal(answers.filter((code) => code === null).length, 50, 'without a word: they come back')
     assert.equal(await guess(short), null)
     const enter = async (id: string, address: string): Promise<void> => {
-      const client = new Zwibbler(to, from(address))
+      const client = new DocumentClient(to, from(address))
       clients.push(client)
       await client.opened()
       client.send(initMessage(id))

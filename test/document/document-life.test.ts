@@ -5,20 +5,20 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { openHouse } from '../support/house.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
 import { manage } from '../support/manage.ts'
-import { refuseWrites } from '../support/refuse.ts'
+import { refuseWrites } from '../support/refused-writes.ts'
 import { runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { appendMessage, initMessage, setKeyMessage, Zwibbler } from '../support/zwibbler.ts'
-import type { InitOptions } from '../support/zwibbler.ts'
+import { appendMessage, initMessage, setKeyMessage, DocumentClient } from '../support/document-client.ts'
+import type { InitOptions } from '../support/document-client.ts'
 import { patience } from '../support/patience.ts'
 
 const newId = (): string => randomBytes(9).toString('base64url')
 
-async function open(to: Plenum, id: string, options: InitOptions = {}): Promise<Zwibbler> {
-  const client = await new Zwibbler(to).opened()
+async function open(to: Plenum, id: string, options: InitOptions = {}): Promise<DocumentClient> {
+  const client = await new DocumentClient(to).opened()
   client.send(initMessage(id, options))
   await client.hears('append')
   return client
@@ -29,14 +29,14 @@ suite('the life of a document', { concurrency: true }, () => {
     const credentials = { user: 'app', password: 'secret of the app' }
     const quota = 10_485
     const flags = ['-document', '-document-user', 'app', '-document-password', credentials.password]
-    const house = await openHouse(t, { flags: [...flags, '-document-maxtotal', '0.01'] })
-    const { sql } = house.db
-    const first = await house.start()
+    const fixture = await openServerFixture(t, { flags: [...flags, '-document-maxtotal', '0.01'] })
+    const { sql } = fixture.db
+    const first = await fixture.start()
     const { reason = '' } = (await first.logged(({ event }) => event === 'documentsPublic')) as {
       reason?: string
     }
     assert.match(reason, /^anybody may create documents/)
-    const check = await runPlenum(['check', '-origin', '*', '-dburl', house.db.url, '-document'])
+    const check = await runPlenum(['check', '-origin', '*', '-dburl', fixture.db.url, '-document'])
     assert.equal(check.code, 0)
     assert.ok(check.stdout.includes(`\nbut ${reason}`), check.stdout)
     const counted = async (): Promise<number> => {
@@ -48,8 +48,8 @@ suite('the life of a document', { concurrency: true }, () => {
     const full =
       /^documents that were made without a token or JWT have 10486 bytes at most in all: no more is taken$/
     /** Makes a document of so many bytes; null where it may not, for the quota. */
-    const make = async (to: Plenum, bytes: number): Promise<Zwibbler | null> => {
-      const client = await new Zwibbler(to).opened()
+    const make = async (to: Plenum, bytes: number): Promise<DocumentClient | null> => {
+      const client = await new DocumentClient(to).opened()
       client.send(initMessage(newId(), { data: randomBytes(bytes) }))
       await until('it is answered', () => client.heard.length > 0)
       const [error] = client.all('error')
@@ -76,7 +76,7 @@ suite('the life of a document', { concurrency: true }, () => {
     await Promise.all(made.map((one) => one.hears('answer', one === client ? 2 : 1)))
     assert.ok((await counted()) <= quota + 1)
     await first.kill()
-    const second = await house.restart(first)
+    const second = await fixture.restart(first)
     assert.equal(await make(second, 3000), null)
     // What applications make does not count, nor is it bounded.
     const contents = { method: 'createDocument', documentID: newId(), contents: randomBytes(20_000) }
@@ -93,9 +93,9 @@ suite('the life of a document', { concurrency: true }, () => {
   })
 
   test('what nobody uses goes, with its keys; what is open stays', async (t) => {
-    const house = await openHouse(t, { flags: ['-document', '-document-expiration', '2'] })
-    const { sql } = house.db
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t, { flags: ['-document', '-document-expiration', '2'] })
+    const { sql } = fixture.db
+    const plenum = await fixture.start()
     const [used, left, written] = [newId(), newId(), newId()]
     const [ann, bob, cid] = [await open(plenum, used), await open(plenum, left), await open(plenum, written)]
     bob.send(setKeyMessage({ old: 0, version: 1, name: 'k', value: 'v' }))
@@ -159,8 +159,10 @@ suite('the life of a document', { concurrency: true }, () => {
     const { port } = application.address() as AddressInfo
     const url = `http://127.0.0.1:${port}/hook?secret=hidden`
     const credentials = ['-document-user', 'app', '-document-password', 'pass:word of the app']
-    const house = await openHouse(t, { flags: ['-document', '-document-webhook', url, ...credentials] })
-    const first = await house.start()
+    const fixture = await openServerFixture(t, {
+      flags: ['-document', '-document-webhook', url, ...credentials],
+    })
+    const first = await fixture.start()
     const [kept, gone, stays, removed] = [newId(), newId(), newId(), newId()]
     const clients = await Promise.all([failing, kept, gone, stays, removed].map((id) => open(first, id)))
     const [a, b, , d, e] = clients
@@ -179,7 +181,7 @@ suite('the life of a document', { concurrency: true }, () => {
     // One goes while the server is down; another one's client comes back.
     const dies = Date.now()
     await first.kill()
-    const second = await house.restart(first)
+    const second = await fixture.restart(first)
     const returned = await Promise.all([open(second, kept), open(second, stays)])
     await until('all calls are made', () => calls.length === 3, 30_000)
     await wait(1500)
@@ -198,13 +200,16 @@ suite('the life of a document', { concurrency: true }, () => {
     await second.logged(({ event }) => event === 'webhookFailed')
     for (const server of [first, second])
       assert.doesNotMatch(server.stderr.join('\n'), /hidden|pass:word of the app/)
-    assert.equal((await house.db.sql`select from plenum.document_session where due_at is not null`).length, 0)
+    assert.equal(
+      (await fixture.db.sql`select from plenum.document_session where due_at is not null`).length,
+      0,
+    )
     for (const client of [...returned, back, d]) client?.leave()
   })
 
   test('a server that ends in order leaves nothing undone, and the next one goes on', async (t) => {
-    const house = await openHouse(t, { flags: ['-document'] })
-    const first = await house.start()
+    const fixture = await openServerFixture(t, { flags: ['-document'] })
+    const first = await fixture.start()
     const id = newId()
     const [ann, bob] = [await open(first, id), await open(first, id)]
     for (let n = 0; n < 50; n++) ann.send(appendMessage(n, 'x'))
@@ -212,7 +217,7 @@ suite('the life of a document', { concurrency: true }, () => {
     assert.equal(code, 0)
     assert.deepEqual([ann.closeCode, bob.closeCode], [1006, 1006])
     const acknowledged = ann.all('answer').filter(({ status }) => status === 1).length
-    const second = await house.restart(first)
+    const second = await fixture.restart(first)
     const again = await open(second, id, { offset: acknowledged })
     const [append] = again.all('append')
     assert.ok(acknowledged + (append?.data.length ?? 0) <= 50)
@@ -220,9 +225,12 @@ suite('the life of a document', { concurrency: true }, () => {
   })
 
   test('who says nothing for 30 seconds is told so', async (t) => {
-    const house = await openHouse(t, { flags: ['-document'] })
-    const plenum = await house.start()
-    const [silent, half] = [await new Zwibbler(plenum).opened(), await new Zwibbler(plenum).opened()]
+    const fixture = await openServerFixture(t, { flags: ['-document'] })
+    const plenum = await fixture.start()
+    const [silent, half] = [
+      await new DocumentClient(plenum).opened(),
+      await new DocumentClient(plenum).opened(),
+    ]
     half.send('01 01 0003')
     await wait(29_000)
     assert.equal(silent.closeCode, null)

@@ -6,9 +6,9 @@ import { createDatabase } from '../support/database.ts'
 import { Random } from '../support/random.ts'
 import { manage } from '../support/manage.ts'
 import { startPlenum } from '../support/server.ts'
-import { Sketcher } from '../support/sketcher.ts'
+import { SketchClient } from '../support/sketch-client.ts'
 import { until } from '../support/until.ts'
-import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
+import { appendMessage, initMessage, DocumentClient } from '../support/document-client.ts'
 
 const db = await createDatabase()
 const credentials = { user: 'app', password: 'secret of the app' }
@@ -37,7 +37,7 @@ suite('against a model', () => {
     const clients = Array.from(
       { length: 10 },
       (_, n) =>
-        new Sketcher(() => plenum, id, {
+        new SketchClient(() => plenum, id, {
           name: `c${n}`,
           version: n % 2 === 0 ? 2 : 3,
           longest: random.pick([0, 64, 100, 5000]),
@@ -68,7 +68,7 @@ suite('against a model', () => {
       assert.ok(whole.subarray(offset, offset + data.length).equals(data), `at ${offset}`)
     for (const [index, { offset, data }] of written.entries())
       assert.ok(offset + data.length <= (written[index + 1]?.offset ?? Infinity), 'two appends at one place')
-    const fresh = new Sketcher(() => plenum, id, { name: 'fresh', version: 3, longest: 0 })
+    const fresh = new SketchClient(() => plenum, id, { name: 'fresh', version: 3, longest: 0 })
     t.after(() => fresh.end())
     await until('it is in', () => fresh.isLive)
     await until('it has the keys', () => fresh.keys.size === clients[0]?.keys.size)
@@ -102,7 +102,7 @@ suite('a large document', () => {
       with made as (insert into plenum.document (id, length) values (${id}, 90000000) returning number)
       insert into plenum.document_part
       select number, n * 300000, decode(repeat(md5(n::text), 18750), 'hex') from made, generate_series(0, 299) n`
-    const writer = await new Zwibbler(plenum).opened()
+    const writer = await new DocumentClient(plenum).opened()
     writer.send(initMessage(id, { offset: 90_000_000 }))
     await writer.hears('append')
     writer.send(...cutIn(appendMessage(90_000_000, part), 1_000_000))
@@ -110,7 +110,7 @@ suite('a large document', () => {
     const resident = async (): Promise<number> =>
       Number(/^process_resident_memory_bytes (\S+)/m.exec((await plenum.get('/metrics')).body)?.[1])
     const before = await resident()
-    const slow = await Promise.all(Array.from({ length: 5 }, () => new Zwibbler(plenum).opened()))
+    const slow = await Promise.all(Array.from({ length: 5 }, () => new DocumentClient(plenum).opened()))
     for (const client of slow) {
       client.send(initMessage(id))
       client.ws.pause()
@@ -132,10 +132,10 @@ suite('a large document', () => {
       }
       await wait(20)
     }
-    const other = await new Zwibbler(plenum).opened()
+    const other = await new DocumentClient(plenum).opened()
     other.send(initMessage(id, { offset: length - 50 }))
     assert.equal((await other.hears('append')).data.length, 50)
-    const [one, ...others] = slow as [Zwibbler, ...Zwibbler[]]
+    const [one, ...others] = slow as [DocumentClient, ...DocumentClient[]]
     others.forEach((client) => client.leave())
     one.ws.resume()
     const got = await one.hears('append', 1, 30_000)
@@ -156,7 +156,10 @@ suite('a large document', () => {
   test('who does not read what others append is cut, and nobody else notices', async () => {
     const before = await stored()
     const id = newId()
-    const [writer, sleeper] = [await new Zwibbler(plenum).opened(), await new Zwibbler(plenum).opened()]
+    const [writer, sleeper] = [
+      await new DocumentClient(plenum).opened(),
+      await new DocumentClient(plenum).opened(),
+    ]
     for (const client of [writer, sleeper]) {
       client.send(initMessage(id))
       await client.hears('append')
@@ -176,7 +179,7 @@ suite('a large document', () => {
 
   test('who sends without waiting for answers is ended before it costs memory', async () => {
     const id = newId()
-    const greedy = await new Zwibbler(plenum).opened()
+    const greedy = await new DocumentClient(plenum).opened()
     greedy.send(initMessage(id))
     await greedy.hears('append')
     const release = await db.sql.reserve()
@@ -202,7 +205,7 @@ async function stored(): Promise<{ appends: number; bytes: number }> {
   return { appends: read('appends'), bytes: read('bytes') }
 }
 
-function lengthOf({ heard }: Zwibbler): number {
+function lengthOf({ heard }: DocumentClient): number {
   return heard.reduce(
     (end, message) => (message.type === 'append' ? message.offset + message.data.length : end),
     0,

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createDatabase } from '../support/database.ts'
-import { hold } from '../support/hold.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
 import { manage } from '../support/manage.ts'
 import type { Fields } from '../support/manage.ts'
 import { startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { openRawWebSocket } from '../support/wire.ts'
+import { openRawWebSocket } from '../support/raw-connection.ts'
 import {
   appendMessage,
   broadcastMessage,
@@ -17,9 +17,9 @@ import {
   hex,
   initMessage,
   setKeyMessage,
-  Zwibbler,
-} from '../support/zwibbler.ts'
-import type { Heard, InitOptions } from '../support/zwibbler.ts'
+  DocumentClient,
+} from '../support/document-client.ts'
+import type { Heard, InitOptions } from '../support/document-client.ts'
 
 const db = await createDatabase()
 const { sql } = db
@@ -35,16 +35,19 @@ after(async () => {
 
 const newId = (): string => randomBytes(9).toString('base64url')
 
-const clients: Zwibbler[] = []
+const clients: DocumentClient[] = []
 after(() => clients.forEach((client) => client.leave()))
 
-async function connect(to: Plenum = plenum): Promise<Zwibbler> {
-  const client = new Zwibbler(to)
+async function connect(to: Plenum = plenum): Promise<DocumentClient> {
+  const client = new DocumentClient(to)
   clients.push(client)
   return await client.opened()
 }
 
-async function open(id: string | Buffer, options: InitOptions & { to?: Plenum } = {}): Promise<Zwibbler> {
+async function open(
+  id: string | Buffer,
+  options: InitOptions & { to?: Plenum } = {},
+): Promise<DocumentClient> {
   const client = await connect(options.to)
   client.send(initMessage(id, options))
   await client.hears('append')
@@ -52,7 +55,7 @@ async function open(id: string | Buffer, options: InitOptions & { to?: Plenum } 
 }
 
 /** Sends frames given in hex and expects the frames that answer them, in hex. */
-async function exchange(client: Zwibbler, sent: string[], expected: string[]): Promise<void> {
+async function exchange(client: DocumentClient, sent: string[], expected: string[]): Promise<void> {
   client.send(...sent)
   for (const frame of expected) assert.equal(await client.nextFrame(), hex(frame).toString('hex'))
 }
@@ -293,7 +296,7 @@ suite('entering', () => {
     const work = (async () => {
       while (writing) await writer.append(randomBytes(2000))
     })()
-    const readers: Zwibbler[] = []
+    const readers: DocumentClient[] = []
     for (let n = 0; n < 40; n++) {
       readers.push(await open(id, { version: n % 2 === 0 ? 2 : 3, longest: n % 3 === 0 ? 1000 : 0 }))
       await wait(5)
@@ -324,10 +327,10 @@ function bytesOf({ heard }: { heard: readonly Heard[] }): Buffer {
 
 /** A client who appends, one at a time. */
 class Writer {
-  readonly client: Zwibbler
+  readonly client: DocumentClient
   length = 0
 
-  constructor(client: Zwibbler) {
+  constructor(client: DocumentClient) {
     this.client = client
   }
 
@@ -362,7 +365,10 @@ suite('what comes later', () => {
   test('nothing is acknowledged or told before it is stored', async () => {
     const id = newId()
     const [ann, bob] = [await open(id), await open(id)]
-    const lock = await hold(db.url, (tx) => tx`select from plenum.document where id = ${id} for update`)
+    const lock = await holdTransaction(
+      db.url,
+      (tx) => tx`select from plenum.document where id = ${id} for update`,
+    )
     ann.send(appendMessage(0, 'x'))
     await lock.waitedFor()
     assert.deepEqual([ann.heard.length, bob.heard.length], [1, 1])

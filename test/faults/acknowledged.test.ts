@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { gather } from '../support/gathering.ts'
-import { assertShows, openHouse } from '../support/house.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import { assertShows, openServerFixture } from '../support/server-fixture.ts'
 import { Random } from '../support/random.ts'
 import { Resender } from '../support/resender.ts'
 import type { Plenum } from '../support/server.ts'
@@ -16,9 +16,9 @@ const members = 5
 test(`${kills} times kill -9 and lost sessions of the database: what is sent again until it is answered is done once`, async (t) => {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
   const random = new Random(seed)
-  const house = await openHouse(t, { grace: 60 })
-  const { sql } = house.db
-  let server: Plenum = await house.start()
+  const fixture = await openServerFixture(t, { grace: 60 })
+  const { sql } = fixture.db
+  let server: Plenum = await fixture.start()
   const meeting = await gather(sql, server, members, { state: 1, allowrejoin: true })
   const clients = Array.from({ length: members }, (_, index) => new Resender(meeting, index))
   t.after(() => Promise.all(clients.map((client) => client.leave())))
@@ -69,7 +69,7 @@ test(`${kills} times kill -9 and lost sessions of the database: what is sent aga
         where datname = current_database() and application_name = 'plenum'`
     else {
       await server.kill()
-      server = await house.restart(server)
+      server = await fixture.restart(server)
     }
   }
   talking = false

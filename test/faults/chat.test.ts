@@ -6,10 +6,10 @@ import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { tether } from '../../demo/tether.ts'
-import type { ChatFrame } from '../support/chatter.ts'
-import { invite } from '../support/chatter.ts'
-import { openHouse } from '../support/house.ts'
-import type { House } from '../support/house.ts'
+import type { ChatFrame } from '../support/chat-client.ts'
+import { invite } from '../support/chat-client.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -88,7 +88,7 @@ class Returner {
 }
 
 /** An application that says things: a session of psql where there is one, else of our own. */
-function openApplication(house: House): {
+function openApplication(fixture: ServerFixture): {
   by: string
   post: (room: number, text: string) => void
   end: () => Promise<void>
@@ -98,11 +98,11 @@ function openApplication(house: House): {
   if (spawnSync('psql', ['--version']).status !== 0) {
     let last: Promise<unknown> = Promise.resolve()
     const post = (room: number, text: string): void => {
-      last = last.then(() => house.db.sql.unsafe(statement(room, text)))
+      last = last.then(() => fixture.db.sql.unsafe(statement(room, text)))
     }
     return { by: 'a session of our own', post, end: async () => void (await last) }
   }
-  const child = spawn('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', house.db.url], {
+  const child = spawn('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', fixture.db.url], {
     stdio: ['pipe', 'ignore', 'inherit'],
   })
   tether(child, 'KILL')
@@ -120,11 +120,11 @@ function openApplication(house: House): {
 test(`two processes and an application on one database, ${clientsEach} clients on each, kills and lost LISTENs: every line is said once, and comes to every client once and in order`, async (t) => {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
   const random = new Random(seed)
-  const house = await openHouse(t, { flags: ['-chat', '-rate', '0'] })
-  const { sql } = house.db
-  const servers = [await house.start(), await house.start({ ready: false })]
+  const fixture = await openServerFixture(t, { flags: ['-chat', '-rate', '0'] })
+  const { sql } = fixture.db
+  const servers = [await fixture.start(), await fixture.start({ ready: false })]
   await servers[1]?.logged(({ event }) => event === 'chatServing', 10_000)
-  const application = openApplication(house)
+  const application = openApplication(fixture)
   const clients: Returner[] = []
   t.after(() => clients.forEach((client) => client.end()))
   for (const place of [0, 1])
@@ -168,7 +168,7 @@ test(`two processes and an application on one database, ${clientsEach} clients o
           counts.kills++
           await former.kill()
         }
-        servers[place] = await house.restart(former, { ready: false })
+        servers[place] = await fixture.restart(former, { ready: false })
         await servers[place]?.logged(({ event }) => event === 'chatServing', 15_000)
       } else {
         const lost = await sql`

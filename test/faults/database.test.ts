@@ -13,11 +13,11 @@ import type { Sql } from 'postgres'
 import { openPostgres } from '../../demo/postgres.ts'
 import { lockSpace, locks } from '../../src/db/schema.ts'
 import { createCluster } from '../support/database.ts'
-import { openForwarder } from '../support/forwarder.ts'
-import { farewell, gather, Gathering, settle } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { assertShows, openHouse } from '../support/house.ts'
-import type { Member } from '../support/member.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
+import { farewell, gather, MeetingFixture, settle } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { assertShows, openServerFixture } from '../support/server-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
 import { runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { holdTables } from '../support/tables.ts'
@@ -36,7 +36,7 @@ const errorsOf = (member: Member): string[] =>
 
 const voteFor = (vote: number) => ({ type: 'vote', question: newPoll.question, vote })
 
-async function assertAllSaw(meeting: Gathering, members: Member[]): Promise<void> {
+async function assertAllSaw(meeting: MeetingFixture, members: Member[]): Promise<void> {
   const record = await meeting.record()
   for (const member of members) {
     assert.equal(member.isClosed, false, 'somebody was disconnected')
@@ -111,15 +111,15 @@ async function workingSessions(sql: Sql): Promise<number[]> {
 
 suite('faults of the database', { concurrency: 4 }, () => {
   test('a lock on the record that is held for 5 s: what is said meanwhile is done after it, in its order', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 4, open)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 4, open)
     const members = await meeting.enterAll(0, 1, 2)
     const [chair, ann, bob] = members
     await settle(chair, ann, bob)
     const before = await meeting.texts()
     const from = bob.frames.length
-    const release = await holdTables(house.db.sql, ['membership_meetingmessagelog'])
+    const release = await holdTables(fixture.db.sql, ['membership_meetingmessagelog'])
     ann.say('one')
     await ann.caughtUp()
     chair.send(newPoll)
@@ -147,18 +147,18 @@ suite('faults of the database', { concurrency: 4 }, () => {
   })
 
   test('a lock on votes that is held for 5 s stops the meeting that votes, and no other', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 3, open)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 3, open)
     const members = await meeting.enterAll(0, 1, 2)
     const [chair, ann, bob] = members
-    const others = await gather(house.db.sql, plenum, 2, open)
+    const others = await gather(fixture.db.sql, plenum, 2, open)
     const elsewhere = await others.enterAll(0, 1)
     chair.send(newPoll)
     for (const member of members) await member.next('poll', ({ data }) => data !== null)
     await settle(chair, ann, bob)
     const before = await meeting.texts()
-    const release = await holdTables(house.db.sql, ['plenum.vote'])
+    const release = await holdTables(fixture.db.sql, ['plenum.vote'])
     ann.send(voteFor(0))
     await ann.caughtUp()
     bob.say('after the vote')
@@ -178,11 +178,11 @@ suite('faults of the database', { concurrency: 4 }, () => {
   })
 
   test('a lock on keys that is held for 5 s while somebody enters: who is in talks on', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 4, open)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 4, open)
     const members = await meeting.enterAll(0, 1)
-    const release = await holdTables(house.db.sql, ['membership_membermeetingkey'])
+    const release = await holdTables(fixture.db.sql, ['membership_membermeetingkey'])
     const [late, later] = [await meeting.connect(2), await meeting.connect(3)]
     for (const until = Date.now() + 5000; Date.now() < until; await wait(250)) await settle(...members)
     assert.deepEqual(
@@ -199,17 +199,17 @@ suite('faults of the database', { concurrency: 4 }, () => {
   })
 
   test('a statement that takes longer than it may is refused, and then all goes on', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start({
-      database: urlWith(house.db.url, { parameters: { statement_timeout: '1000', lock_timeout: '0' } }),
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start({
+      database: urlWith(fixture.db.url, { parameters: { statement_timeout: '1000', lock_timeout: '0' } }),
     })
-    const meeting = await gather(house.db.sql, plenum, 3, open)
+    const meeting = await gather(fixture.db.sql, plenum, 3, open)
     const members = await meeting.enterAll(0, 1, 2)
     const [chair, ann, bob] = members
     await settle(bob, chair, ann)
     const before = await meeting.texts()
     const from = bob.frames.length
-    const release = await holdTables(house.db.sql, ['membership_meetingmessagelog'])
+    const release = await holdTables(fixture.db.sql, ['membership_meetingmessagelog'])
     await assertRefused(
       [ann, { type: 'message', message: 'nobody hears this' }],
       [chair, newPoll],
@@ -234,10 +234,10 @@ suite('faults of the database', { concurrency: 4 }, () => {
       ['usage', 'schema plenum', 'schema plenum'],
     ] as const)
       test(`${right} on ${object}: it is refused, the log names it, and once given back all goes on`, async (t) => {
-        const house = await openHouse(t)
-        const { sql } = house.db
-        const { name, url } = await createRole(t, sql, house.db.url)
-        const plenum = await house.start({ database: url })
+        const fixture = await openServerFixture(t)
+        const { sql } = fixture.db
+        const { name, url } = await createRole(t, sql, fixture.db.url)
+        const plenum = await fixture.start({ database: url })
         const meeting = await gather(sql, plenum, 4, open)
         const members = await meeting.enterAll(0, 1, 2)
         const [chair, ann, bob] = members
@@ -272,10 +272,10 @@ suite('faults of the database', { concurrency: 4 }, () => {
 
   test('all connections of the database are taken: it is said so, and when there are some again all goes on', async (t) => {
     const cluster = await createCluster({ max_connections: '16', superuser_reserved_connections: '0' })
-    const house = await openHouse(t, {}, cluster.createDatabase())
+    const fixture = await openServerFixture(t, {}, cluster.createDatabase())
     t.after(() => cluster.remove())
-    const { sql, url } = house.db
-    const plenum = await house.start()
+    const { sql, url } = fixture.db
+    const plenum = await fixture.start()
     const meeting = await gather(sql, plenum, 3, open)
     const members = await meeting.enterAll(0, 1, 2)
     const [chair, ann, bob] = members
@@ -325,14 +325,14 @@ suite('faults of the database', { concurrency: 4 }, () => {
     for (const what of ['the record', 'votes'] as const)
       test(`no room for ${what}: it is refused, and with room again all goes on`, async (t) => {
         const cluster = await createCluster()
-        const house = await openHouse(t, {}, cluster.createDatabase())
+        const fixture = await openServerFixture(t, {}, cluster.createDatabase())
         t.after(() => cluster.remove())
         const disk = await smallDisk(t)
         if (!disk) return t.skip('a small file system cannot be mounted by this user')
         const { uid, gid } = await stat(join(cluster.postgres.folder, 'data'))
         await chown(disk.folder, uid, gid)
-        const { sql } = house.db
-        const plenum = await house.start()
+        const { sql } = fixture.db
+        const plenum = await fixture.start()
         const meeting = await gather(sql, plenum, 3, open)
         const other = await gather(sql, plenum, 1, open)
         await sql.unsafe(`create tablespace small location '${disk.folder}'`)
@@ -390,9 +390,9 @@ suite('faults of the database', { concurrency: 4 }, () => {
 
   test('a failover: members stay, and nothing that was told is lost or told twice', async (t) => {
     const { db, first, second, url } = await openPair()
-    const house = await openHouse(t, {}, Promise.resolve(db))
+    const fixture = await openServerFixture(t, {}, Promise.resolve(db))
     t.after(() => Promise.all([first.remove(), second.remove()]))
-    const plenum = await house.start({ database: url })
+    const plenum = await fixture.start({ database: url })
     const meeting = await gather(db.sql, plenum, 3, open)
     const members = await meeting.enterAll(0, 1, 2)
     const [chair, ann, bob] = members
@@ -426,7 +426,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
     assert.ok(ended > 14 && ended < patience(17), `the poll was to last 15 s, not ${ended}`)
     await settle(bob, chair, ann)
     const sql = postgres(second.url(db.name), { max: 1, onnotice: () => {} })
-    const copy = new Gathering(sql, plenum, meeting.members, {
+    const copy = new MeetingFixture(sql, plenum, meeting.members, {
       id: meeting.id,
       keys: new Map(),
       keyIds: new Map(),
@@ -465,23 +465,23 @@ suite('faults of the database', { concurrency: 4 }, () => {
       }
       // The house's database cannot be dropped while its sessions are halted.
       t.after(goOn)
-      const house = await openHouse(t, { grace: 2 })
-      const { sql, url } = house.db
-      const forwarder = await openForwarder(Number(new URL(url).port))
+      const fixture = await openServerFixture(t, { grace: 2 })
+      const { sql, url } = fixture.db
+      const forwarder = await openTcpProxy(Number(new URL(url).port))
       t.after(() => forwarder.close())
       // Else a write would not wait in the database for long enough to be caught there.
       const database = urlWith(url, {
         port: forwarder.port,
         parameters: { lock_timeout: '0', ...parameters },
       })
-      const plenum = await house.start({ database })
+      const plenum = await fixture.start({ database })
       const meeting = await gather(sql, plenum, 4, open)
       const members = await meeting.enterAll(0, 1, 2)
       members[0].send(newPoll)
       for (const member of members) await member.next('poll', ({ data }) => data !== null)
       await settle(...members)
       return {
-        house,
+        fixture,
         plenum,
         meeting,
         members,
@@ -501,17 +501,24 @@ suite('faults of the database', { concurrency: 4 }, () => {
         },
         /** Holds what a write waits for when it is committed, as its foreign keys are looked at then. */
         holdLinesOf: (index: number) =>
-          hold(
+          holdTransaction(
             url,
             (tx) => tx`select from membership_member where user_id = ${meeting.user(index)} for update`,
           ),
         holdAll: () =>
-          hold(url, (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`),
+          holdTransaction(
+            url,
+            (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`,
+          ),
       }
     }
 
     /** Everybody votes, a newcomer too, and sees the same record and a result that is what is stored. */
-    async function assertOneTruth(meeting: Gathering, members: readonly Member[], sql: Sql): Promise<void> {
+    async function assertOneTruth(
+      meeting: MeetingFixture,
+      members: readonly Member[],
+      sql: Sql,
+    ): Promise<void> {
       const [speaker] = members
       assert.ok(speaker)
       // One who had been told of the last line comes back: what is older will never be asked for again.
@@ -537,7 +544,7 @@ suite('faults of the database', { concurrency: 4 }, () => {
       ['vote', voteFor(0)],
     ] as const) {
       test(`a ${what} that waits for a lock is told, before all that is said after it`, async (t) => {
-        const { house, meeting, members, cut, holdLinesOf, holdAll } = await meet(t)
+        const { fixture, meeting, members, cut, holdLinesOf, holdAll } = await meet(t)
         const [chair, ann, bob] = members
         const before = await meeting.texts()
         const held = await (what === 'line' ? holdLinesOf(1) : holdAll())
@@ -554,11 +561,11 @@ suite('faults of the database', { concurrency: 4 }, () => {
         assert.deepEqual(await meeting.texts(), [...before, text, 'said after it'])
         await assertAllSaw(meeting, members)
         assert.deepEqual(errorsOf(chair), [])
-        await assertOneTruth(meeting, members, house.db.sql)
+        await assertOneTruth(meeting, members, fixture.db.sql)
       })
 
       test(`a ${what} that the database reads later is not done any more`, async (t) => {
-        const { house, meeting, members, cut, haltSessions, letSessionsEnd } = await meet(t)
+        const { fixture, meeting, members, cut, haltSessions, letSessionsEnd } = await meet(t)
         const [chair, ann, bob] = members
         const before = await meeting.texts()
         await haltSessions()
@@ -573,16 +580,16 @@ suite('faults of the database', { concurrency: 4 }, () => {
         await settle(bob, chair, ann)
         assert.deepEqual(await meeting.texts(), [...before, 'said after it'])
         await assertAllSaw(meeting, members)
-        await assertOneTruth(meeting, members, house.db.sql)
+        await assertOneTruth(meeting, members, fixture.db.sql)
       })
     }
 
     test('one that waits for longer than a statement may: its meeting is told so, others go on, and then all does', async (t) => {
-      const { house, plenum, meeting, members, cut, holdLinesOf } = await meet(t, {
+      const { fixture, plenum, meeting, members, cut, holdLinesOf } = await meet(t, {
         statement_timeout: '1000',
       })
       const [chair, ann, bob] = members
-      const others = await gather(house.db.sql, plenum, 2, open)
+      const others = await gather(fixture.db.sql, plenum, 2, open)
       const elsewhere = await others.enterAll(0, 1)
       const held = await holdLinesOf(1)
       ann.say('late')

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { openHouse } from '../support/house.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
 import { manage } from '../support/manage.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
-import { Sketcher } from '../support/sketcher.ts'
+import { SketchClient } from '../support/sketch-client.ts'
 import { until } from '../support/until.ts'
-import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
+import { appendMessage, initMessage, DocumentClient } from '../support/document-client.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
@@ -19,14 +19,14 @@ const newId = (): string => randomBytes(9).toString('base64url')
 test('kills, stops and lost database connections while people write: each has the same, and all that was acknowledged', async (t) => {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
   const random = new Random(seed)
-  const house = await openHouse(t, { flags })
-  let server = await house.start()
+  const fixture = await openServerFixture(t, { flags })
+  let server = await fixture.start()
   const ids = [newId(), newId()]
   const clients = ids.flatMap((id, place) =>
     Array.from(
       { length: 8 },
       (_, n) =>
-        new Sketcher(() => server, id, {
+        new SketchClient(() => server, id, {
           name: `${place}.${n}`,
           version: 2 + (n % 2),
           longest: n % 3 === 0 ? 1000 : 0,
@@ -48,7 +48,7 @@ test('kills, stops and lost database connections while people write: each has th
     for (let n = 0; n < (isLong ? 200 : 12); n++) {
       await wait(200 + random.below(900))
       if (n % 3 === 2) {
-        const cut = await house.db.sql`
+        const cut = await fixture.db.sql`
           select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and application_name = 'plenum'`
         counts.cuts += cut.length
@@ -62,7 +62,7 @@ test('kills, stops and lost database connections while people write: each has th
         counts.kills++
         await former.kill()
       }
-      server = await house.restart(former)
+      server = await fixture.restart(former)
     }
     working = false
   }
@@ -97,9 +97,9 @@ test('kills, stops and lost database connections while people write: each has th
 })
 
 test('a standby takes over, and a process that has lost the lease accepts nothing any more', async (t) => {
-  const house = await openHouse(t, { flags })
-  const { sql } = house.db
-  const first = await house.start()
+  const fixture = await openServerFixture(t, { flags })
+  const { sql } = fixture.db
+  const first = await fixture.start()
   const id = newId()
   const [ann, bob] = [await open(first, id), await open(first, id)]
   ann.send(appendMessage(0, 'abc'))
@@ -107,9 +107,9 @@ test('a standby takes over, and a process that has lost the lease accepts nothin
   // Nobody writes to this one at the other process: only the fence can keep the old one from it.
   const alone = newId()
   const dan = await open(first, alone)
-  const second = await house.start({ ready: false })
+  const second = await fixture.start({ ready: false })
   await second.logged(({ event }) => event === 'waiting', 10_000)
-  assert.equal(await new Zwibbler(second).ended(), 1006)
+  assert.equal(await new DocumentClient(second).ended(), 1006)
   // Stopped, it cannot notice that its lock has gone to the other one.
   first.signal('SIGSTOP')
   await sql`
@@ -136,8 +136,8 @@ test('a standby takes over, and a process that has lost the lease accepts nothin
   cid.leave()
 })
 
-async function open(to: Plenum, id: string, offset = 0): Promise<Zwibbler> {
-  const client = await new Zwibbler(to).opened()
+async function open(to: Plenum, id: string, offset = 0): Promise<DocumentClient> {
+  const client = await new DocumentClient(to).opened()
   client.send(initMessage(id, { offset }))
   await client.hears('append')
   return client

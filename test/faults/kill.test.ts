@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Debate } from '../support/debate.ts'
-import { gather } from '../support/gathering.ts'
-import { openHouse, openPages } from '../support/house.ts'
+import { ScriptedMeeting } from '../support/scripted-meeting.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import { openServerFixture, openPages } from '../support/server-fixture.ts'
 import { slowness } from '../support/patience.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
@@ -22,13 +22,13 @@ const longestStartMs = 400
 test(`${kills} times kill -9 at any moment: nothing that was told is lost, doubled or out of order, and polls go on`, async (t) => {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
   const random = new Random(seed)
-  const house = await openHouse(t, { grace: graceSeconds })
-  const { sql } = house.db
-  let server: Plenum = await house.start()
+  const fixture = await openServerFixture(t, { grace: graceSeconds })
+  const { sql } = fixture.db
+  let server: Plenum = await fixture.start()
   const meeting = await gather(sql, server, members, { state: 1, allowrejoin: true })
   const indexes = Array.from({ length: members }, (_, index) => index)
   const pages = await openPages(t, meeting, server, indexes, 100)
-  const debate = new Debate(sql, meeting, pages, { random: new Random(seed + 1) })
+  const debate = new ScriptedMeeting(sql, meeting, pages, { random: new Random(seed + 1) })
   t.after(() => debate.pause())
   const arrivals = await meeting.texts()
   debate.resume()
@@ -38,7 +38,7 @@ test(`${kills} times kill -9 at any moment: nothing that was told is lost, doubl
   for (let kill = 1; kill <= kills; kill++) {
     // Sometimes before it serves, and before anybody is back.
     const ready = !random.chance(0.15)
-    if (server.hasExited) server = await house.restart(server, { ready })
+    if (server.hasExited) server = await fixture.restart(server, { ready })
     // A server that lives no longer than its members take to come back is no test of what they do.
     await wait(random.below(ready ? longestLifeMs : longestStartMs) * Math.min(3, slowness()))
     await server.kill()
@@ -47,11 +47,11 @@ test(`${kills} times kill -9 at any moment: nothing that was told is lost, doubl
     if (kill % 10 > 0 && kill < kills) continue
     // Now a poll ends as soon as there is a server, if there is a poll.
     await debate.hasten(-5)
-    server = await house.restart(server)
+    server = await fixture.restart(server)
     await debate.settle()
     debate.resume()
   }
-  if (server.hasExited) server = await house.restart(server)
+  if (server.hasExited) server = await fixture.restart(server)
   await debate.settle()
   const seconds = (Date.now() - begun) / 1000
 

@@ -7,14 +7,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../../demo/port.ts'
 import { createDatabase } from '../support/database.ts'
 import type { Database } from '../support/database.ts'
-import { gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import type { Member } from '../support/member.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
 import { startPlenum } from '../support/server.ts'
 import type { Plenum, PlenumOptions } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { clientFrame, openRaw, openRawWebSocket, upgradeRequest } from '../support/wire.ts'
-import type { RawConnection } from '../support/wire.ts'
+import { clientFrame, openRaw, openRawWebSocket, upgradeRequest } from '../support/raw-connection.ts'
+import type { RawConnection } from '../support/raw-connection.ts'
 
 async function open(
   t: TestContext,
@@ -35,7 +35,7 @@ async function open(
   return { db, plenum }
 }
 
-const path = (meeting: Gathering, index: number): string =>
+const path = (meeting: MeetingFixture, index: number): string =>
   `/ws/meeting/${meeting.id}/${meeting.key(index)}/0`
 const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 const stillOpen = (all: RawConnection[]): number => all.filter(({ hasEnded }) => !hasEnded).length

@@ -7,21 +7,21 @@ import { after, before, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { cpuSeconds } from '../support/census.ts'
+import { cpuSeconds } from '../support/heap-count.ts'
 import { createCluster } from '../support/database.ts'
-import { Debate } from '../support/debate.ts'
-import { gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold as lock } from '../support/hold.ts'
-import { openHouse, openPages } from '../support/house.ts'
-import type { House } from '../support/house.ts'
-import type { Member } from '../support/member.ts'
+import { ScriptedMeeting } from '../support/scripted-meeting.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { holdTransaction as lock } from '../support/held-transaction.ts'
+import { openServerFixture, openPages } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 import { serverStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
-import { openRaw } from '../support/wire.ts'
-import type { RawConnection } from '../support/wire.ts'
+import { openRaw } from '../support/raw-connection.ts'
+import type { RawConnection } from '../support/raw-connection.ts'
 import { patience } from '../support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
@@ -34,17 +34,22 @@ const tooLate =
   /^(There is no active poll|There is already an active poll|Vote for the wrong question received)$/
 
 interface Held {
-  meeting: Gathering
-  debate: Debate
+  meeting: MeetingFixture
+  debate: ScriptedMeeting
   /** What the system said before. */
   arrivals: string[]
 }
 
-async function hold(t: TestContext, house: House, plenum: Plenum, paceMs = 5): Promise<Held> {
+async function holdTransaction(
+  t: TestContext,
+  fixture: ServerFixture,
+  plenum: Plenum,
+  paceMs = 5,
+): Promise<Held> {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
-  const meeting = await gather(house.db.sql, plenum, 5, open)
+  const meeting = await gather(fixture.db.sql, plenum, 5, open)
   const pages = await openPages(t, meeting, plenum, [0, 1, 2, 3], 200)
-  const debate = new Debate(house.db.sql, meeting, pages, { random: new Random(seed), paceMs })
+  const debate = new ScriptedMeeting(fixture.db.sql, meeting, pages, { random: new Random(seed), paceMs })
   t.after(() => debate.pause())
   return { meeting, debate, arrivals: await debate.comings() }
 }
@@ -76,9 +81,9 @@ async function grows({ debate }: Held, lines: number, milliseconds = 15_000): Pr
 suite('what befalls the process', { concurrency: 3 }, () => {
   test('SIGTERM again and again under talk: the end comes within 10 s, and nothing is stored that was not told', async (t) => {
     const random = new Random(seed)
-    const house = await openHouse(t, { grace: 60 })
-    let server = await house.start()
-    const held = await hold(t, house, server)
+    const fixture = await openServerFixture(t, { grace: 60 })
+    let server = await fixture.start()
+    const held = await holdTransaction(t, fixture, server)
     const { debate, meeting } = held
     const rounds = isLong ? 20 : 5
     for (let round = 1; round <= rounds; round++) {
@@ -93,15 +98,15 @@ suite('what befalls the process', { concurrency: 3 }, () => {
       await debate.check()
       const { length } = await meeting.record()
       for (const page of debate.pages) assert.equal(page.lines.length, length)
-      server = await house.restart(server)
+      server = await fixture.restart(server)
     }
     await assertUnharmed(t, held, { times: rounds })
   })
 
   test('a process that is halted for longer than silence may last goes on with everybody who was there', async (t) => {
-    const house = await openHouse(t, { grace: 60, flags: ['-rate', '0', '-ping', '2'] })
-    const server = await house.start()
-    const held = await hold(t, house, server)
+    const fixture = await openServerFixture(t, { grace: 60, flags: ['-rate', '0', '-ping', '2'] })
+    const server = await fixture.start()
+    const held = await holdTransaction(t, fixture, server)
     const { debate } = held
     for (let round = 1; round <= (isLong ? 3 : 1); round++) {
       debate.resume()
@@ -119,12 +124,12 @@ suite('what befalls the process', { concurrency: 3 }, () => {
   })
 
   test('what is said while the process is halted in the middle of a commit is not refused', async (t) => {
-    const house = await openHouse(t, { grace: 60 })
-    const server = await house.start()
-    const meeting = await gather(house.db.sql, server, 2, open)
+    const fixture = await openServerFixture(t, { grace: 60 })
+    const server = await fixture.start()
+    const meeting = await gather(fixture.db.sql, server, 2, open)
     const [ann, bob] = await meeting.enterAll(0, 1)
     const held = await lock(
-      house.db.url,
+      fixture.db.url,
       (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`,
     )
     ann.say('begun before')
@@ -147,14 +152,14 @@ suite('what befalls the process', { concurrency: 3 }, () => {
     const folder = await mkdtemp(join(tmpdir(), 'plenum-clock-'))
     t.after(() => rm(folder, { recursive: true, force: true }))
     const offsetFile = join(folder, 'offset')
-    const house = await openHouse(t, {
+    const fixture = await openServerFixture(t, {
       grace: 60,
       flags: ['-rate', '0', '-ping', '1'],
       runtimeFlags: ['--import', fileURLToPath(new URL('../support/clock.js', import.meta.url))],
       env: { CLOCK_OFFSET_FILE: offsetFile },
     })
-    const { sql } = house.db
-    const server = await house.start()
+    const { sql } = fixture.db
+    const server = await fixture.start()
     const setClock = async (hours: number): Promise<void> => {
       await writeFile(offsetFile, String(hours * 3_600_000))
       server.signal('SIGUSR2')
@@ -163,10 +168,10 @@ suite('what befalls the process', { concurrency: 3 }, () => {
         return Math.abs(Date.parse(timestamp) - Date.now() - hours * 3_600_000) < 60_000
       })
     }
-    const held = await hold(t, house, server, 50)
+    const held = await holdTransaction(t, fixture, server, 50)
     held.debate.resume()
 
-    const beginPoll = async (): Promise<{ meeting: Gathering; chair: Member }> => {
+    const beginPoll = async (): Promise<{ meeting: MeetingFixture; chair: Member }> => {
       const meeting = await gather(sql, server, 2, open)
       const [chair] = await meeting.enterAll(0, 1)
       chair.send({ type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 1 })
@@ -210,9 +215,9 @@ suite('what befalls the process', { concurrency: 3 }, () => {
   })
 
   test('no descriptor is left: who is in goes on, who comes is turned away, and nothing spins', async (t) => {
-    const house = await openHouse(t, besieged)
-    const server = await house.start()
-    const held = await hold(t, house, server)
+    const fixture = await openServerFixture(t, besieged)
+    const server = await fixture.start()
+    const held = await holdTransaction(t, fixture, server)
     const { debate, meeting } = held
     debate.resume()
     await grows(held, 50)
@@ -253,9 +258,9 @@ suite('what befalls the process', { concurrency: 3 }, () => {
     after(() => cluster.remove())
 
     test('the database restarts while there is no descriptor to reach it by: the server comes back when there is', async (t) => {
-      const house = await openHouse(t, besieged, cluster.createDatabase())
-      const server = await house.start()
-      const held = await hold(t, house, server)
+      const fixture = await openServerFixture(t, besieged, cluster.createDatabase())
+      const server = await fixture.start()
+      const held = await holdTransaction(t, fixture, server)
       const { debate } = held
       debate.resume()
       await grows(held, 50)
@@ -267,7 +272,7 @@ suite('what befalls the process', { concurrency: 3 }, () => {
       await wait(5000)
       assert.equal(server.hasExited, false)
       assert.ok(debate.pages.every(({ errors }) => errors.includes(unavailable)))
-      const sessions = await house.db.sql`select from pg_stat_activity where application_name = 'plenum'`
+      const sessions = await fixture.db.sql`select from pg_stat_activity where application_name = 'plenum'`
       assert.equal(sessions.length, 0, 'the server had a descriptor left')
       await siege.lift()
       const isReady = async (): Promise<boolean> =>

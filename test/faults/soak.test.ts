@@ -7,18 +7,18 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { newKey } from '../../demo/association.ts'
 import { freePort } from '../../demo/port.ts'
-import { countable, kinds, residentMiB, takeCensus } from '../support/census.ts'
-import { Debate } from '../support/debate.ts'
-import { answerTo, elsewhere, gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
+import { countable, kinds, residentMiB, countHeap } from '../support/heap-count.ts'
+import { ScriptedMeeting } from '../support/scripted-meeting.ts'
+import { answerTo, elsewhere, gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
 import { hostileFrames, hostileRequest } from '../support/hostile.ts'
-import { openHouse, openPages } from '../support/house.ts'
-import { join } from '../support/member.ts'
-import { StockPage } from '../support/page.ts'
+import { openServerFixture, openPages } from '../support/server-fixture.ts'
+import { join } from '../support/meeting-client.ts'
+import { StockPage } from '../support/stock-page.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/wire.ts'
+import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/raw-connection.ts'
 import { Deadline, patience } from '../support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
@@ -40,9 +40,9 @@ interface Scene {
   t: TestContext
   plenum: Plenum
   sql: Sql
-  meeting: Gathering
-  debate: Debate
-  hostiles: Gathering
+  meeting: MeetingFixture
+  debate: ScriptedMeeting
+  hostiles: MeetingFixture
   random: Random
   counts: Record<string, number>
 }
@@ -118,7 +118,7 @@ async function readNothing(scene: Scene, index: number, over: () => boolean): Pr
   }
 }
 
-function gatherHostiles({ sql, plenum }: Pick<Scene, 'sql' | 'plenum'>): Promise<Gathering> {
+function gatherHostiles({ sql, plenum }: Pick<Scene, 'sql' | 'plenum'>): Promise<MeetingFixture> {
   return gather(sql, plenum, 3, { state: 1, allowrejoin: true, admins: 2 })
 }
 
@@ -227,7 +227,7 @@ async function settle(scene: Scene, profileListen: string, quiet: Record<string,
   const { debate, plenum } = scene
   await debate.settle()
   for (const deadline = new Deadline(60_000); ; await wait(1000)) {
-    const census = await takeCensus(profileListen)
+    const census = await countHeap(profileListen)
     const left = kinds.filter((kind) => census[kind] > (quiet[kind] ?? 0) + poolConnections)
     const descriptors = (await readdir(`/proc/${plenum.pid}/fd`)).length
     if (left.length === 0) return { live: census.MiB, resident: await residentMiB(plenum.pid), descriptors }
@@ -241,24 +241,24 @@ async function settle(scene: Scene, profileListen: string, quiet: Record<string,
 test(`everything at once for ${seconds} s: nobody misses anything, and nothing stays behind`, async (t) => {
   t.diagnostic(`to repeat: PLENUM_FAULT_SEED=${seed}`)
   const profileListen = `127.0.0.1:${await freePort()}`
-  const house = await openHouse(t, {
+  const fixture = await openServerFixture(t, {
     grace: graceSeconds,
     ...countable(profileListen, ['-rate', '0', '-behindproxy']),
   })
-  const { sql } = house.db
-  const plenum = await house.start()
+  const { sql } = fixture.db
+  const plenum = await fixture.start()
   const size = speakers.length + guests.length + slowReaders.length
   const meeting = await gather(sql, plenum, size, { state: 1, allowrejoin: true })
   const hostiles = await gatherHostiles({ sql, plenum })
   const pages = await openPages(t, meeting, plenum, speakers, 200)
   const random = new Random(seed)
-  const debate = new Debate(sql, meeting, pages, { random: new Random(seed + 1), paceMs })
+  const debate = new ScriptedMeeting(sql, meeting, pages, { random: new Random(seed + 1), paceMs })
   t.after(() => {
     debate.pause()
     debate.leave()
   })
   const scene: Scene = { t, plenum, sql, meeting, debate, hostiles, random, counts: {} }
-  const quiet = await takeCensus(profileListen)
+  const quiet = await countHeap(profileListen)
 
   await run(scene, (seconds * 1000) / 3)
   const first = await settle(scene, profileListen, quiet)

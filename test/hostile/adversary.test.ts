@@ -4,17 +4,17 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { newKey } from '../../demo/association.ts'
 import { freePort } from '../../demo/port.ts'
-import { countable, takeCensus } from '../support/census.ts'
-import type { Census } from '../support/census.ts'
+import { countable, countHeap } from '../support/heap-count.ts'
+import type { HeapCount } from '../support/heap-count.ts'
 import { createAssociation, createDatabase, createMeeting } from '../support/database.ts'
-import { elsewhere, farewell, gather, settle, toldDuring } from '../support/gathering.ts'
-import type { Gathering, GatheringOptions } from '../support/gathering.ts'
-import { join } from '../support/member.ts'
-import type { Frame, Member } from '../support/member.ts'
-import { rawConnection } from '../support/raw.ts'
+import { elsewhere, farewell, gather, settle, toldDuring } from '../support/meeting-fixture.ts'
+import type { MeetingFixture, MeetingFixtureOptions } from '../support/meeting-fixture.ts'
+import { join } from '../support/meeting-client.ts'
+import type { Frame, Member } from '../support/meeting-client.ts'
+import { rawConnection } from '../support/raw-request.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import { meetingStatus, serverStatus } from '../support/status.ts'
-import { clientFrame, upgradeRequest } from '../support/wire.ts'
+import { clientFrame, upgradeRequest } from '../support/raw-connection.ts'
 import { Deadline, patience, slowness } from '../support/patience.ts'
 
 const origin = 'https://www.domain.example'
@@ -50,10 +50,11 @@ after(async () => {
 const heard: string[] = []
 const guessed: string[] = []
 
-const inMeeting = (size: number, options: GatheringOptions = {}): Promise<Gathering> =>
+const inMeeting = (size: number, options: MeetingFixtureOptions = {}): Promise<MeetingFixture> =>
   gather(db.sql, plenum, size, { allowrejoin: true, ...options })
 
-const pathOf = (meeting: Gathering, index = 0): string => `/ws/meeting/${meeting.id}/${meeting.key(index)}/0`
+const pathOf = (meeting: MeetingFixture, index = 0): string =>
+  `/ws/meeting/${meeting.id}/${meeting.key(index)}/0`
 
 function guess(): string {
   const key = newKey()
@@ -128,11 +129,11 @@ async function whileOthersTalk(action: () => Promise<void>): Promise<Talk> {
 }
 
 /** What is alive, once nothing is left of connections that have ended. */
-async function settledCensus(): Promise<Census> {
+async function settledCensus(): Promise<HeapCount> {
   for (const deadline = new Deadline(15_000); ; await wait(500)) {
     const { meetings } = await serverStatus(plenum)
     const present = meetings.reduce((sum, { members }) => sum + members.length, 0)
-    const census = await takeCensus(profileListen)
+    const census = await countHeap(profileListen)
     if (census.Client <= present + 2) return census
     if (deadline.isOver) assert.fail(`${present} members are there, and ${census.Client} clients`)
   }

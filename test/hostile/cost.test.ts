@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { invite } from '../support/chatter.ts'
+import { invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather } from '../support/gathering.ts'
+import { gather } from '../support/meeting-fixture.ts'
 import { startWatched } from '../support/loop.ts'
 import { manage } from '../support/manage.ts'
-import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/wire.ts'
-import type { RawWebSocket } from '../support/wire.ts'
+import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/raw-connection.ts'
+import type { RawWebSocket } from '../support/raw-connection.ts'
 import { slowness } from '../support/patience.ts'
 
 // The longest turn of the event loop that one client can cost: for as long all meetings stand still.

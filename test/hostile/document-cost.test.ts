@@ -3,13 +3,19 @@ import { randomBytes } from 'node:crypto'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createDatabase } from '../support/database.ts'
-import { hold } from '../support/hold.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
 import { startWatched } from '../support/loop.ts'
 import { until } from '../support/until.ts'
-import { clientFrame, opcodes, openRawWebSocket } from '../support/wire.ts'
-import type { RawWebSocket } from '../support/wire.ts'
-import { appendMessage, broadcastMessage, initMessage, setKeyMessage, Zwibbler } from '../support/zwibbler.ts'
-import type { InitOptions } from '../support/zwibbler.ts'
+import { clientFrame, opcodes, openRawWebSocket } from '../support/raw-connection.ts'
+import type { RawWebSocket } from '../support/raw-connection.ts'
+import {
+  appendMessage,
+  broadcastMessage,
+  initMessage,
+  setKeyMessage,
+  DocumentClient,
+} from '../support/document-client.ts'
+import type { InitOptions } from '../support/document-client.ts'
 import { slowness } from '../support/patience.ts'
 
 const db = await createDatabase()
@@ -23,11 +29,11 @@ const newId = (): string => randomBytes(9).toString('base64url')
 // No turn of the event loop may take longer because of one client (processor time, milliseconds).
 const longestTurn = 20
 
-const clients: Zwibbler[] = []
+const clients: DocumentClient[] = []
 after(() => clients.forEach((client) => client.leave()))
 
-async function open(id: string, options: InitOptions = {}): Promise<Zwibbler> {
-  const client = await new Zwibbler(plenum).opened()
+async function open(id: string, options: InitOptions = {}): Promise<DocumentClient> {
+  const client = await new DocumentClient(plenum).opened()
   clients.push(client)
   client.send(initMessage(id, options))
   await client.hears('append', 1, 30_000)
@@ -178,7 +184,10 @@ suite('no turn of the event loop is long, whatever one client does', () => {
     const id = newId()
     const watcher = await open(id)
     const raw = await flooder(id)
-    const lock = await hold(db.url, (tx) => tx`select from plenum.document where id = ${id} for update`)
+    const lock = await holdTransaction(
+      db.url,
+      (tx) => tx`select from plenum.document where id = ${id} for update`,
+    )
     raw.connection.write(binary(appendMessage(0, 'x')))
     await lock.waitedFor()
     const frames = Array.from({ length: 8_000 }, (_, n) =>

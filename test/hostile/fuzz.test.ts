@@ -3,17 +3,17 @@ import { randomInt } from 'node:crypto'
 import { before, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../../demo/port.ts'
-import { connectionsOf, countable, cpuSeconds, kinds, residentMiB, takeCensus } from '../support/census.ts'
-import type { Census } from '../support/census.ts'
-import { Company } from '../support/company.ts'
+import { connectionsOf, countable, cpuSeconds, kinds, residentMiB, countHeap } from '../support/heap-count.ts'
+import type { HeapCount } from '../support/heap-count.ts'
+import { BehavedMembers } from '../support/behaved-members.ts'
 import { createAssociation, createDatabase, createMeeting } from '../support/database.ts'
 import type { Database, Fellow, TestMeeting } from '../support/database.ts'
 import { hostileFrames, hostileRequest } from '../support/hostile.ts'
 import { Random } from '../support/random.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
-import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/wire.ts'
-import type { RawConnection, RawWebSocket } from '../support/wire.ts'
+import { clientFrame, opcodes, openRaw, openRawWebSocket } from '../support/raw-connection.ts'
+import type { RawConnection, RawWebSocket } from '../support/raw-connection.ts'
 import { Deadline, patience } from '../support/patience.ts'
 
 const seed = Number(process.env['PLENUM_FUZZ_SEED'] ?? randomInt(2 ** 31))
@@ -53,12 +53,12 @@ let plenum: Plenum
 let profileListen: string
 let hostiles: Fellow[]
 /** Everyone behaves here. */
-let calm: Company
+let calm: BehavedMembers
 /** The hostiles are plain members here. */
-let shared: { meeting: TestMeeting; company: Company }
+let shared: { meeting: TestMeeting; company: BehavedMembers }
 /** They are admins here. When they have ended it there is a new one. */
 let wild: TestMeeting
-let quiet: Census
+let quiet: HeapCount
 let quietConnections: number
 let afterFirst: Memory | undefined
 
@@ -69,16 +69,16 @@ before(async () => {
   const fellows = await createAssociation(db.sql, 4)
   hostiles = await createAssociation(db.sql, hostilesPerMeeting)
   const settings = { admins: fellows.slice(0, 1), state: 1, allowrejoin: true } as const
-  calm = await Company.gather(
+  calm = await BehavedMembers.gather(
     plenum,
     await createMeeting(db.sql, { ...settings, members: fellows }),
     fellows,
     patienceMs,
   )
   const meeting = await createMeeting(db.sql, { ...settings, members: [...fellows, ...hostiles] })
-  shared = { meeting, company: await Company.gather(plenum, meeting, fellows.slice(0, 2), patienceMs) }
+  shared = { meeting, company: await BehavedMembers.gather(plenum, meeting, fellows.slice(0, 2), patienceMs) }
   wild = await createWildMeeting()
-  quiet = await takeCensus(profileListen)
+  quiet = await countHeap(profileListen)
   quietConnections = await connectionsOf(plenum)
   assert.ok(quiet.Client >= 6 && quiet.Socket >= 6, 'who is there is counted')
 })
@@ -182,7 +182,7 @@ async function sendFrames(
 async function runRound(round: number): Promise<string[]> {
   const complaints: string[] = []
   let over = false
-  const confer = async (company: Company): Promise<void> => {
+  const confer = async (company: BehavedMembers): Promise<void> => {
     while (!over) await company.confer()
   }
   // Whoever waits for a server that has come to a halt has an end with it.
@@ -223,8 +223,8 @@ async function runRound(round: number): Promise<string[]> {
 }
 
 /** What there is of connections that have ended, in words; null where it is nothing. */
-async function remains(census?: Census): Promise<string | null> {
-  const now = census ?? (await takeCensus(profileListen))
+async function remains(census?: HeapCount): Promise<string | null> {
+  const now = census ?? (await countHeap(profileListen))
   const left = kinds.filter((kind) => now[kind] > quiet[kind] + poolConnections)
   const counts = left.map((kind) => `${now[kind] - quiet[kind]} ${kind}`)
   const counted = (await connectionsOf(plenum)) - quietConnections
@@ -237,7 +237,7 @@ type Memory = { live: number; resident: number }
 /** Waits until nothing of the hostile connections is left; says how much memory (MiB) is then in use. */
 async function settle(): Promise<Memory> {
   for (const deadline = new Deadline(patienceMs); ; await wait(1000)) {
-    const census = await takeCensus(profileListen)
+    const census = await countHeap(profileListen)
     const left = await remains(census)
     if (left === null) return { live: census.MiB, resident: await residentMiB(plenum.pid) }
     if (deadline.isOver) assert.fail(left)

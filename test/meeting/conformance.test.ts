@@ -3,11 +3,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createDatabase } from '../support/database.ts'
-import { gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
 import { startPlenum } from '../support/server.ts'
-import { clientFrame, opcodes, openRaw, readServerFrames, upgradeRequest } from '../support/wire.ts'
-import type { FrameOptions, RawConnection } from '../support/wire.ts'
+import { clientFrame, opcodes, openRaw, readServerFrames, upgradeRequest } from '../support/raw-connection.ts'
+import type { FrameOptions, RawConnection } from '../support/raw-connection.ts'
 import { patience } from '../support/patience.ts'
 
 // The cases of RFC 6455 that are a server's; numbers in names are its sections.
@@ -89,7 +89,7 @@ class Exchange {
 
 type Told = { type: string; msg: string; data: { from: number; message: string } }
 
-async function enter(meeting: Gathering): Promise<Exchange> {
+async function enter(meeting: MeetingFixture): Promise<Exchange> {
   const connection = await openRaw(plenum.port)
   connection.write(upgradeRequest(`/ws/meeting/${meeting.id}/${meeting.key(0)}/0`))
   await connection.until(() => connection.received.includes('\r\n\r\n'))

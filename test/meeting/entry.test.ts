@@ -4,13 +4,13 @@ import { connect as connectTcp } from 'node:net'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createAssociation, createDatabase, createMeeting } from '../support/database.ts'
-import { farewell, gather, linesOf, settle, toldDuring } from '../support/gathering.ts'
-import type { Gathering, GatheringOptions } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import type { Hold } from '../support/hold.ts'
-import { connect, join, UpgradeRefused } from '../support/member.ts'
-import type { Frame, JoinOptions, Line, Member } from '../support/member.ts'
-import { clientFrame, upgradeRequest } from '../support/wire.ts'
+import { farewell, gather, linesOf, settle, toldDuring } from '../support/meeting-fixture.ts'
+import type { MeetingFixture, MeetingFixtureOptions } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import type { HeldTransaction } from '../support/held-transaction.ts'
+import { connect, join, UpgradeRefused } from '../support/meeting-client.ts'
+import type { Frame, JoinOptions, Line, Member } from '../support/meeting-client.ts'
+import { clientFrame, upgradeRequest } from '../support/raw-connection.ts'
 import { startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { meetingStatus, serverStatus } from '../support/status.ts'
@@ -49,9 +49,9 @@ after(async () => {
   await Promise.all([db.drop(), otherDb.drop()])
 })
 
-const inMeeting = (size: number, options?: GatheringOptions): Promise<Gathering> =>
+const inMeeting = (size: number, options?: MeetingFixtureOptions): Promise<MeetingFixture> =>
   gather(db.sql, plenum, size, options)
-const inOtherMeeting = (size: number, options?: GatheringOptions): Promise<Gathering> =>
+const inOtherMeeting = (size: number, options?: MeetingFixtureOptions): Promise<MeetingFixture> =>
   gather(otherDb.sql, otherPlenum, size, options)
 
 let addresses = 0
@@ -59,7 +59,7 @@ let addresses = 0
 const fromNewAddress = (): JoinOptions => ({ headers: { 'x-forwarded-for': `192.0.2.${++addresses}` } })
 
 /** The text with which an entry is refused. Nothing else comes. */
-async function refusalOf(meeting: Gathering, index: number): Promise<string> {
+async function refusalOf(meeting: MeetingFixture, index: number): Promise<string> {
   const refused = await meeting.connect(index, fromNewAddress())
   const text = await farewell(refused)
   assert.deepEqual(
@@ -70,25 +70,29 @@ async function refusalOf(meeting: Gathering, index: number): Promise<string> {
 }
 
 const newKey = (): string => `${'k'.repeat(46)}${String(++addresses).padStart(8, '0')}`
-const joined = (meeting: Gathering, index: number): string =>
+const joined = (meeting: MeetingFixture, index: number): string =>
   `Member ${meeting.name(index)} joined the meeting`
-const rejoined = (meeting: Gathering, index: number): string =>
+const rejoined = (meeting: MeetingFixture, index: number): string =>
   `Member ${meeting.name(index)} re-joined the meeting`
-const left = (meeting: Gathering, index: number): string => `Member ${meeting.name(index)} left the meeting`
+const left = (meeting: MeetingFixture, index: number): string =>
+  `Member ${meeting.name(index)} left the meeting`
 
-const ban = (meeting: Gathering, index: number): Promise<unknown> => db.sql`
+const ban = (meeting: MeetingFixture, index: number): Promise<unknown> => db.sql`
   insert into plenum.ban (meeting_id, member_id, banned_by)
   values (${meeting.id}, ${meeting.user(index)}, ${meeting.user(0)})`
 
-async function keyRow(meeting: Gathering, index: number): Promise<{ key: string; allowrejoin: boolean }> {
+async function keyRow(
+  meeting: MeetingFixture,
+  index: number,
+): Promise<{ key: string; allowrejoin: boolean }> {
   const [row] = await db.sql<{ key: string; allowrejoin: boolean }[]>`
     select key, allowrejoin from membership_membermeetingkey where id = ${meeting.keyId(index)}`
   return row!
 }
 
 /** Makes the server wait where it uses these tables. */
-const lock = (tables: string, mode = 'access exclusive'): Promise<Hold> =>
-  hold(db.url, (tx) => tx.unsafe(`lock table ${tables} in ${mode} mode`))
+const lock = (tables: string, mode = 'access exclusive'): Promise<HeldTransaction> =>
+  holdTransaction(db.url, (tx) => tx.unsafe(`lock table ${tables} in ${mode} mode`))
 
 const typesOf = (frames: Frame[]): string[] => frames.map(({ type }) => type)
 
@@ -194,7 +198,7 @@ test('a meeting may be entered long before and long after its time', async () =>
 })
 
 test('-joinwindow keeps members out until so many minutes before the time, and admins not', async () => {
-  const minutesAhead = (minutes: number): GatheringOptions => ({
+  const minutesAhead = (minutes: number): MeetingFixtureOptions => ({
     dateandtime: new Date(Date.now() + minutes * 60_000),
   })
   const tooEarly = await inOtherMeeting(2, minutesAhead(40))
@@ -432,7 +436,7 @@ test('with a poll under way its null comes first, and only admins get who has vo
 
 // History
 
-async function withHistory(): Promise<{ meeting: Gathering; chair: Member; lines: Line[] }> {
+async function withHistory(): Promise<{ meeting: MeetingFixture; chair: Member; lines: Line[] }> {
   const meeting = await inMeeting(2)
   const chair = await meeting.enter(0)
   for (const text of ['one', 'two', 'three']) chair.say(text)
@@ -445,7 +449,7 @@ function historyOf(member: Member): Line[] {
   return frame?.type === 'messages' ? frame.data : assert.fail('no history')
 }
 
-async function historyAfter(meeting: Gathering, first: number | string): Promise<Line[]> {
+async function historyAfter(meeting: MeetingFixture, first: number | string): Promise<Line[]> {
   return historyOf(await meeting.enter(1, { first }))
 }
 
@@ -838,7 +842,7 @@ test('a request without an upgrade, or with one to something else, is 426', asyn
   assert.equal(await meetingStatus(plenum, meeting.id), undefined)
 })
 
-function enterFrom(origin: string, from: Plenum, meeting: Gathering): Promise<Member> {
+function enterFrom(origin: string, from: Plenum, meeting: MeetingFixture): Promise<Member> {
   return join(from, meeting.id, meeting.key(0), { headers: { origin } })
 }
 

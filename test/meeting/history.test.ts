@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { createCluster, createDatabase } from '../support/database.ts'
-import { farewell, gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import type { Frame, Member } from '../support/member.ts'
+import { farewell, gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import type { Frame, Member } from '../support/meeting-client.ts'
 import { startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -20,7 +20,12 @@ const parts = ({ frames }: Member) =>
   frames.flatMap((frame: Frame) => (frame.type === 'messages' ? [frame.data] : []))
 
 /** Lines that were said before this server had anything to do with the meeting. */
-async function said(sql: typeof db.sql, meeting: Gathering, count: number, length: number): Promise<void> {
+async function said(
+  sql: typeof db.sql,
+  meeting: MeetingFixture,
+  count: number,
+  length: number,
+): Promise<void> {
   await sql`
     insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
     select now() - interval '1 hour' + n * interval '1 ms', n || ' ' || repeat('.', ${length}::int), ${meeting.id},
@@ -29,7 +34,7 @@ async function said(sql: typeof db.sql, meeting: Gathering, count: number, lengt
 }
 
 /** Enters, and reads nothing of what he is told until `resume`. */
-async function enterPaused(meeting: Gathering, index: number): Promise<Member> {
+async function enterPaused(meeting: MeetingFixture, index: number): Promise<Member> {
   const member = await meeting.connect(index)
   member.ws.pause()
   await until(`${index} is in`, async () =>

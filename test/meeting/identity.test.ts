@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { newKey } from '../../demo/association.ts'
 import { createDatabase } from '../support/database.ts'
-import { farewell, gather, settle, toldDuring } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { join } from '../support/member.ts'
-import { rawConnection } from '../support/raw.ts'
-import { clientFrame, upgradeRequest } from '../support/wire.ts'
+import { farewell, gather, settle, toldDuring } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { join } from '../support/meeting-client.ts'
+import { rawConnection } from '../support/raw-request.ts'
+import { clientFrame, upgradeRequest } from '../support/raw-connection.ts'
 import { startPlenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
@@ -22,7 +22,7 @@ after(async () => {
 const poll = { type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 5 }
 
 /** What the site does when a member names a proxy: a new key in the member's row. */
-async function assignProxy(meeting: Gathering, index: number, proxyname: string): Promise<string> {
+async function assignProxy(meeting: MeetingFixture, index: number, proxyname: string): Promise<string> {
   const key = newKey()
   await db.sql`
     update membership_membermeetingkey set key = ${key}, proxyname = ${proxyname}, proxyaccesskey = md5(${key})

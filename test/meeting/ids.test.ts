@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Sql } from 'postgres'
-import { Chatter, invite } from '../support/chatter.ts'
-import { farewell, gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import type { Member } from '../support/member.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
+import { farewell, gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
 import { runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -42,7 +42,7 @@ async function goBeyondIntegers(sql: Sql): Promise<void> {
 const isNumber = (value: unknown): boolean => typeof value === 'number'
 
 /** A meeting from its opening to its end; everything that has an id has a number. */
-async function hold(sql: Sql, plenum: Plenum, meeting: Gathering): Promise<void> {
+async function holdTransaction(sql: Sql, plenum: Plenum, meeting: MeetingFixture): Promise<void> {
   const [chair, member, kicked] = await meeting.enterAll(0, 1, 2)
   chair.send({ type: 'open' })
   await member.line('This meeting is now open')
@@ -99,19 +99,19 @@ const distrusted = (plenum: Plenum): unknown[] =>
 
 suite('ids of the site as bigint', { concurrency: 2 }, () => {
   test('are numbers everywhere, beyond those of an integer too', async (t) => {
-    const house = await openHouse(t)
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    const { sql } = fixture.db
     await widen(sql)
     await goBeyondIntegers(sql)
-    const plenum = await house.start()
+    const plenum = await fixture.start()
     const meeting = await gather(sql, plenum, 3)
     assert.ok(meeting.id > 2 ** 31)
-    await hold(sql, plenum, meeting)
+    await holdTransaction(sql, plenum, meeting)
     assert.deepEqual(distrusted(plenum), [])
     const { code, stdout, stderr } = await runPlenum([
       'check',
       '-dburl',
-      house.db.url,
+      fixture.db.url,
       '-origin',
       'https://example.org',
     ])
@@ -119,9 +119,9 @@ suite('ids of the site as bigint', { concurrency: 2 }, () => {
   })
 
   test('may become that under a server that runs', async (t) => {
-    const house = await openHouse(t)
-    const { sql } = house.db
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t)
+    const { sql } = fixture.db
+    const plenum = await fixture.start()
     const before = await gather(sql, plenum, 3, open)
     const later = await gather(sql, plenum, 3)
     const [speaker, other] = await before.enterAll(0, 1)
@@ -131,14 +131,14 @@ suite('ids of the site as bigint', { concurrency: 2 }, () => {
     for (let n = 0; n < 14; n++) speaker.say(`after ${n}`)
     await other.line('after 13')
     assert.ok(other.lines().every(({ id }) => isNumber(id)))
-    await hold(sql, plenum, later)
+    await holdTransaction(sql, plenum, later)
   })
 
   test('of another type are refused in words, and such as a number cannot hold are not rounded', async (t) => {
-    const house = await openHouse(t)
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    const { sql } = fixture.db
     await widen(sql)
-    const plenum = await house.start()
+    const plenum = await fixture.start()
     const meeting = await gather(sql, plenum, 2, open)
     await sql`
       insert into membership_meetingmessagelog (id, t, message, meeting_id)
@@ -149,7 +149,7 @@ suite('ids of the site as bigint', { concurrency: 2 }, () => {
     const { code, stderr } = await runPlenum([
       'check',
       '-dburl',
-      house.db.url,
+      fixture.db.url,
       '-origin',
       'https://example.org',
     ])
@@ -158,20 +158,20 @@ suite('ids of the site as bigint', { concurrency: 2 }, () => {
   })
 
   test('of the chat are numbers too', async (t) => {
-    const house = await openHouse(t, { flags: ['-chat'] })
-    const { sql } = house.db
-    await house.start().then((server) => server.stop())
+    const fixture = await openServerFixture(t, { flags: ['-chat'] })
+    const { sql } = fixture.db
+    await fixture.start().then((server) => server.stop())
     await sql`alter sequence chat.message_id_sequence as bigint restart with ${sql.unsafe(String(2 ** 31 + 5))}`
     await sql`alter table chat.log alter message_id type bigint`
     await sql.unsafe(
       `do $$ begin execute replace(pg_get_functiondef('chat.new_message'::regproc), 'id integer', 'id bigint'); end $$`,
     )
-    const plenum = await house.start()
-    const talker = await new Chatter(plenum, await invite(sql, 'Ada', 1), { query: 'ids=1' }).entered()
+    const plenum = await fixture.start()
+    const talker = await new ChatClient(plenum, await invite(sql, 'Ada', 1), { query: 'ids=1' }).entered()
     talker.say('far')
     await until('it is said', () => talker.messages.length === 1)
     assert.ok((talker.lines[0]?.id ?? 0) > 2 ** 31)
-    const reader = await new Chatter(plenum, await invite(sql, 'Bea', 1), { query: 'ids=1' }).entered()
+    const reader = await new ChatClient(plenum, await invite(sql, 'Bea', 1), { query: 'ids=1' }).entered()
     await until('the history has come', () => reader.messages.length === 1)
   })
 })

@@ -3,13 +3,13 @@ import { after, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { newKey } from '../../demo/association.ts'
 import { createDatabase } from '../support/database.ts'
-import { answerTo, elsewhere, farewell, gather, settle, toldDuring } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { openPages, returned } from '../support/house.ts'
-import { join, UpgradeRefused } from '../support/member.ts'
-import type { Member } from '../support/member.ts'
-import { refuseWrites } from '../support/refuse.ts'
+import { answerTo, elsewhere, farewell, gather, settle, toldDuring } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { openPages, returned } from '../support/server-fixture.ts'
+import { join, UpgradeRefused } from '../support/meeting-client.ts'
+import type { Member } from '../support/meeting-client.ts'
+import { refuseWrites } from '../support/refused-writes.ts'
 import { startPlenum } from '../support/server.ts'
 import { serverStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
@@ -126,7 +126,7 @@ test('a lost connection of the last one does not close a finished meeting', asyn
 
 /** Finished meetings with these people in them. */
 async function finishedMeetings(count: number, ...indexes: number[]) {
-  const made: { meeting: Gathering; people: Member[] }[] = []
+  const made: { meeting: MeetingFixture; people: Member[] }[] = []
   const make = async () => {
     const meeting = await gather(db.sql, plenum, 3, { ...opened, admins: 2 })
     const people = await meeting.enterAll(...indexes)
@@ -138,7 +138,7 @@ async function finishedMeetings(count: number, ...indexes: number[]) {
   return made
 }
 
-async function assertClosed(meetings: Gathering[]): Promise<void> {
+async function assertClosed(meetings: MeetingFixture[]): Promise<void> {
   const ids = meetings.map(({ id }) => id)
   const closed = async () => {
     const [row] = await db.sql<{ n: number }[]>`
@@ -254,7 +254,10 @@ test('after a restart in an open meeting everyone is back, and nobody has joined
 
 test('a failing database while somebody enters ends his connection without a word, so that he tries again', async () => {
   const meeting = await gather(db.sql, plenum, 1)
-  const keys = await hold(db.url, (tx) => tx`lock table membership_membermeetingkey in access exclusive mode`)
+  const keys = await holdTransaction(
+    db.url,
+    (tx) => tx`lock table membership_membermeetingkey in access exclusive mode`,
+  )
   const member = await meeting.connect(0)
   await until('the connection ended', async () => {
     await db.sql`

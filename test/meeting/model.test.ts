@@ -3,15 +3,15 @@ import { after, test } from 'node:test'
 import * as fc from 'fast-check'
 import { createAssociation, createDatabase } from '../support/database.ts'
 import type { Fellow } from '../support/database.ts'
-import { always } from '../support/lanes.ts'
+import { always } from '../support/concurrently.ts'
 import type { Model } from '../support/model.ts'
-import { rush } from '../support/rush.ts'
-import type { Deed } from '../support/rush.ts'
+import { runScripts } from '../support/member-scripts.ts'
+import type { Deed } from '../support/member-scripts.ts'
 import { startPlenum } from '../support/server.ts'
-import { Stage } from '../support/stage.ts'
-import type { Setting, World } from '../support/stage.ts'
+import { ModelRunner } from '../support/model-runner.ts'
+import type { Setting, World } from '../support/model-runner.ts'
 import { describe, entrance, resolve, steps } from '../support/steps.ts'
-import { Difference } from '../support/witness.ts'
+import { Difference } from '../support/frame-oracle.ts'
 
 const isLong = process.env['PLENUM_LONG'] === '1'
 // Many steps in few meetings: to open a meeting costs as much as several steps.
@@ -128,7 +128,7 @@ test('whatever members do one after another, each is told exactly what the model
   })
   const isWhole = await always('steps', counts.steps, plays, ({ there, list, ...play }, patienceMs) =>
     inMeeting(play, async (world, setting, done) => {
-      const stage = await Stage.open(world, { ...setting, patienceMs })
+      const stage = await ModelRunner.open(world, { ...setting, patienceMs })
       // For the model no poll is old, but after ten seconds the server takes its question again.
       const until = Date.now() + 8000
       try {
@@ -191,7 +191,7 @@ test('whatever members do at the same time, the record can be explained by the m
       done.push(
         ...deeds.map((list, index) => `${names[index]}: ${list.map((one) => JSON.stringify(one)).join(' ')}`),
       )
-      await rush(world, { ...setting, patienceMs }, { deeds, hasPoll })
+      await runScripts(world, { ...setting, patienceMs }, { deeds, hasPoll })
     }),
   )
 })

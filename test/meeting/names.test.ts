@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Chatter, invite } from '../support/chatter.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle, shown } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { openHouse } from '../support/house.ts'
-import { join } from '../support/member.ts'
+import { gather, settle, shown } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import { join } from '../support/meeting-client.ts'
 import { until } from '../support/until.ts'
 
 const open = { state: 1, allowrejoin: true } as const
@@ -19,9 +19,9 @@ const hasMark = (text: string): boolean => marks.some((mark) => text.includes(ma
 
 suite('names that turn text around', { concurrency: 3 }, () => {
   test('have no such mark in anything that the system says', async (t) => {
-    const house = await openHouse(t)
-    const { sql } = house.db
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t)
+    const { sql } = fixture.db
+    const plenum = await fixture.start()
     const meeting = await gather(sql, plenum, 3, { name: `Assembly${turned}` })
     const name = `${turned}שם${turned}`
     await sql`update membership_member set fullname = ${name} where user_id = ${meeting.user(1)}`
@@ -84,9 +84,9 @@ suite('names that turn text around', { concurrency: 3 }, () => {
   })
 
   test('are read in a database that has no such mark', async (t) => {
-    const house = await openHouse(t, {}, createDatabase(undefined, 'LATIN1'))
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, open)
+    const fixture = await openServerFixture(t, {}, createDatabase(undefined, 'LATIN1'))
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, open)
     const [chair] = await meeting.enterAll(0, 1)
     chair.say('Bär')
     await chair.line('Bär')
@@ -96,11 +96,11 @@ suite('names that turn text around', { concurrency: 3 }, () => {
 })
 
 test('a new name on the site is followed while its member is in', async (t) => {
-  const house = await openHouse(t)
-  const plenum = await house.start()
-  const meeting = await gather(house.db.sql, plenum, 2, open)
+  const fixture = await openServerFixture(t)
+  const plenum = await fixture.start()
+  const meeting = await gather(fixture.db.sql, plenum, 2, open)
   const [watcher, member] = await meeting.enterAll(0, 1)
-  await house.db.sql`update membership_member set fullname = 'Ada New' where user_id = ${meeting.user(1)}`
+  await fixture.db.sql`update membership_member set fullname = 'Ada New' where user_id = ${meeting.user(1)}`
   const { data } = await watcher.next('users', ({ data }) =>
     data.users.some(({ name }) => name === 'Ada New'),
   )
@@ -113,9 +113,9 @@ test('a new name on the site is followed while its member is in', async (t) => {
 })
 
 test('what is deleted or corrected in a record is not told to those who come later', async (t) => {
-  const house = await openHouse(t, { flags: ['-rate', '0', '-chat'] })
-  const { sql } = house.db
-  const plenum = await house.start()
+  const fixture = await openServerFixture(t, { flags: ['-rate', '0', '-chat'] })
+  const { sql } = fixture.db
+  const plenum = await fixture.start()
   // One is read in pages, the other one was heard by this process from its beginning.
   const long = await gather(sql, plenum, 3, open)
   await sql`
@@ -132,9 +132,9 @@ test('what is deleted or corrected in a record is not told to those who come lat
   await sql`
     insert into chat.log (room, "time", "user", message)
     select 2, now()::timestamp, 'Past', 'old ' || n from generate_series(1, 2500) n`
-  const first = await new Chatter(plenum, await invite(sql, 'Ada', 2)).entered()
+  const first = await new ChatClient(plenum, await invite(sql, 'Ada', 2)).entered()
   await first.hears('old 2500')
-  const talker = await new Chatter(plenum, await invite(sql, 'Ada', 1)).entered()
+  const talker = await new ChatClient(plenum, await invite(sql, 'Ada', 1)).entered()
   for (const text of ['delete me', 'keep me']) talker.say(text)
   await until('both are said', () => talker.messages.length === 2)
 
@@ -154,18 +154,18 @@ test('what is deleted or corrected in a record is not told to those who come lat
       [],
     )
   }
-  const reader = await new Chatter(plenum, await invite(sql, 'Bea', 1)).entered()
+  const reader = await new ChatClient(plenum, await invite(sql, 'Bea', 1)).entered()
   await until('the history has come', () => reader.messages.length > 0)
   assert.deepEqual(reader.messages, ['keep me'])
-  const second = await new Chatter(plenum, await invite(sql, 'Bea', 2)).entered()
+  const second = await new ChatClient(plenum, await invite(sql, 'Bea', 2)).entered()
   await second.hears('old 2500')
   assert.deepEqual([first.messages.includes('old 100'), second.messages.includes('old 100')], [true, false])
 })
 
 test('what was read of a record before its meeting is read anew is told to nobody after it', async (t) => {
-  const house = await openHouse(t, { flags: ['-rate', '0'] })
-  const { sql } = house.db
-  const plenum = await house.start()
+  const fixture = await openServerFixture(t, { flags: ['-rate', '0'] })
+  const { sql } = fixture.db
+  const plenum = await fixture.start()
   const meeting = await gather(sql, plenum, 2, open)
   await sql`
     insert into membership_meetingmessagelog (t, message, meeting_id)
@@ -174,7 +174,10 @@ test('what was read of a record before its meeting is read anew is told to nobod
   await first.line('old 1200')
   // As after a failover to a standby that lacks it: its pages are in memory, and a commit fails.
   await sql`delete from membership_meetingmessagelog where message = 'old 100'`
-  const held = await hold(house.db.url, (tx) => tx`lock table membership_meetingmessagelog in exclusive mode`)
+  const held = await holdTransaction(
+    fixture.db.url,
+    (tx) => tx`lock table membership_meetingmessagelog in exclusive mode`,
+  )
   first.say('into the failing database')
   await held.waitedFor()
   await sql`

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { openHouse } from '../support/house.ts'
-import type { Frame, Member, Target } from '../support/member.ts'
-import { connect, UpgradeRefused } from '../support/member.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { Frame, Member, Target } from '../support/meeting-client.ts'
+import { connect, UpgradeRefused } from '../support/meeting-client.ts'
 import type { Plenum } from '../support/server.ts'
 import { slowness } from '../support/patience.ts'
 import { until } from '../support/until.ts'
@@ -39,10 +39,10 @@ async function ask(
 
 type Acknowledgement = { type: 'ack'; data: { id: string } }
 const acked = (id: string): Acknowledgement => ({ type: 'ack', data: { id } })
-const said = async (meeting: Gathering, text: string): Promise<number> =>
+const said = async (meeting: MeetingFixture, text: string): Promise<number> =>
   (await meeting.texts()).filter((one) => one === text).length
 
-async function vote(sql: Sql, meeting: Gathering, index: number): Promise<number | undefined> {
+async function vote(sql: Sql, meeting: MeetingFixture, index: number): Promise<number | undefined> {
   const [row] = await sql<{ answer: number }[]>`
     select answer from plenum.vote v join plenum.poll p on p.id = v.poll_id
     where p.meeting_id = ${meeting.id} and v.member_id = ${meeting.user(index)} order by p.id desc`
@@ -51,9 +51,9 @@ async function vote(sql: Sql, meeting: Gathering, index: number): Promise<number
 
 suite('plenum.v1', { concurrency: 4 }, () => {
   test('it is spoken with those who ask for it, among whatever else, and with nobody else', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2)
     for (const [protocols, spoken] of [
       [['plenum.v1'], 'plenum.v1'],
       [['chat', 'plenum.v1'], 'plenum.v1'],
@@ -88,9 +88,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('the entry says who one is, what the meeting is, and when it is', async (t) => {
-    const house = await openHouse(t, { grace: 7, flags: ['-rate', '3', '-timezone', 'Asia/Tokyo'] })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 7, flags: ['-rate', '3', '-timezone', 'Asia/Tokyo'] })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 2, open)
     const before = Date.now()
     const chair = await meeting.enter(0, newer)
@@ -132,9 +132,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('whatever changes of the meeting is told', async (t) => {
-    const house = await openHouse(t, { grace: 0 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 0 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 3, { admins: 2 })
     const chair = await meeting.enter(0, newer)
     const watcher = await meeting.enter(2, newer)
@@ -164,9 +164,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('a command is answered once: done, after what tells of it, or not done', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, open)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, open)
     const chair = await meeting.enter(0, newer)
     const guest = await meeting.enter(1, newer)
     assert.deepEqual(await ask(guest, 'one', { type: 'message', message: 'hear' }), acked('one'))
@@ -212,9 +212,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('sent again it is done once: at once, on the next connection, and after a crash', async (t) => {
-    const house = await openHouse(t)
-    let plenum: Plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    let plenum: Plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 2, open)
     const chair = await meeting.enter(0, newer)
     let guest = await meeting.enter(1, newer)
@@ -242,7 +242,7 @@ suite('plenum.v1', { concurrency: 4 }, () => {
     guest = await meeting.enter(1, newer)
     await again()
     await plenum.kill()
-    plenum = await house.restart(plenum)
+    plenum = await fixture.restart(plenum)
     guest = await meeting.enter(1, newer)
     const chairAgain = await meeting.enter(0, newer)
     await again()
@@ -254,16 +254,16 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('an id is forgotten after its hour', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 1, open)
     const line = { type: 'message', message: 'hourly' }
     const before = await meeting.enter(0, newer)
     await ask(before, 'l', line)
     await plenum.kill()
     await sql`update plenum.command set done_at = now() - interval '61 minutes'`
-    await house.restart(plenum)
+    await fixture.restart(plenum)
     const after = await meeting.enter(0, newer)
     assert.deepEqual(await ask(after, 'l', line), acked('l'))
     assert.deepEqual(await ask(after, 'l', line), acked('l'))
@@ -271,9 +271,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('a vote that names its poll is for no other', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 2, open)
     const chair = await meeting.enter(0, newer)
     const guest = await meeting.enter(1, newer)
@@ -291,9 +291,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('polls say when they end, and how they ended', async (t) => {
-    const house = await openHouse(t)
-    let plenum: Plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    let plenum: Plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 2, open)
     let chair = await meeting.enter(0, newer)
     let guest = await meeting.enter(1, newer)
@@ -326,7 +326,7 @@ suite('plenum.v1', { concurrency: 4 }, () => {
     await newPoll('time')
     await plenum.kill()
     await sql`update plenum.poll set closes_at = now() + ${4 * slowness()} * interval '1 second' where ended_at is null`
-    plenum = await house.restart(plenum)
+    plenum = await fixture.restart(plenum)
     chair = await meeting.enter(0, newer)
     guest = await meeting.enter(1, newer)
     assert.equal((await guest.next('welcome')).data.vote, 0)
@@ -345,7 +345,7 @@ suite('plenum.v1', { concurrency: 4 }, () => {
     for (const restart of [false, true]) {
       if (restart) {
         await plenum.kill()
-        plenum = await house.restart(plenum)
+        plenum = await fixture.restart(plenum)
       }
       const back = await meeting.enter(0, newer)
       const { id: _, ...result } = (await back.next('welcome')).data.result!
@@ -354,13 +354,16 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('what could not be stored may be sent again, and is then done once', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const { sql, url } = house.db
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const { sql, url } = fixture.db
     const meeting = await gather(sql, plenum, 1, open)
     const member = await meeting.enter(0, newer)
     // Its commit is under way and its connection is lost: nobody knows whether it was stored.
-    const held = await hold(url, (tx) => tx`lock table membership_meetingmessagelog in exclusive mode`)
+    const held = await holdTransaction(
+      url,
+      (tx) => tx`lock table membership_meetingmessagelog in exclusive mode`,
+    )
     member.send({ type: 'message', message: 'perhaps', id: 'l' })
     await held.waitedFor()
     await sql`
@@ -377,9 +380,9 @@ suite('plenum.v1', { concurrency: 4 }, () => {
   })
 
   test('connections end with a code that says whether to come back', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 4, { ...open, admins: 1 })
     const ends = async (member: Member, code: number): Promise<void> => {
       await until(`the connection ends by ${code}`, () => member.isClosed)
@@ -430,7 +433,7 @@ suite('plenum.v1', { concurrency: 4 }, () => {
 })
 
 /** An offer that is not understood is ignored, as if it were none. */
-async function plainWith(target: Target, meeting: Gathering, offer: string): Promise<void> {
+async function plainWith(target: Target, meeting: MeetingFixture, offer: string): Promise<void> {
   const path = `/ws/meeting/${meeting.id}/${meeting.key(0)}/0`
   try {
     const member = await connect(target, path, { headers: { 'sec-websocket-protocol': offer } })

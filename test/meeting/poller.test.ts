@@ -4,11 +4,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { newKey } from '../../demo/association.ts'
 import { createCluster, createDatabase } from '../support/database.ts'
-import { farewell, gather, settle, shown, toldDuring } from '../support/gathering.ts'
-import type { Gathering, GatheringOptions } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { join } from '../support/member.ts'
-import type { Frame, Member, Target } from '../support/member.ts'
+import { farewell, gather, settle, shown, toldDuring } from '../support/meeting-fixture.ts'
+import type { MeetingFixture, MeetingFixtureOptions } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { join } from '../support/meeting-client.ts'
+import type { Frame, Member, Target } from '../support/meeting-client.ts'
 import { startPlenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
@@ -34,13 +34,13 @@ const pending: Frame = { type: 'status', data: { isopen: false, isfinished: fals
 const open: Frame = { type: 'status', data: { isopen: true, isfinished: false } }
 const finished: Frame = { type: 'status', data: { isopen: false, isfinished: true } }
 
-const meet = (size: number, options: GatheringOptions = {}): Promise<Gathering> =>
+const meet = (size: number, options: MeetingFixtureOptions = {}): Promise<MeetingFixture> =>
   gather(sql, plenum, size, { allowrejoin: true, ...options })
 
 const byNumber = (a: number, b: number): number => a - b
 const isStatus = ({ type }: Frame): boolean => type === 'status'
 
-const setState = async (meeting: Gathering, state: 0 | 1 | 2 | 3): Promise<unknown> =>
+const setState = async (meeting: MeetingFixture, state: 0 | 1 | 2 | 3): Promise<unknown> =>
   await sql`update membership_meeting set state = ${state} where id = ${meeting.id}`
 
 async function showsStatus(member: Member, status: Frame): Promise<void> {
@@ -56,9 +56,10 @@ async function post(chair: Member, ...others: Member[]): Promise<void> {
   for (const member of [chair, ...others]) await shown(member)
 }
 
-const left = (meeting: Gathering, index: number): string => `Member ${meeting.name(index)} left the meeting`
+const left = (meeting: MeetingFixture, index: number): string =>
+  `Member ${meeting.name(index)} left the meeting`
 
-async function removeMeeting({ id }: Gathering, from = sql): Promise<void> {
+async function removeMeeting({ id }: MeetingFixture, from = sql): Promise<void> {
   await from.begin(async (tx) => {
     await tx`delete from membership_membermeetingkey where meeting_id = ${id}`
     await tx`delete from membership_meetingmessagelog where meeting_id = ${id}`
@@ -183,16 +184,16 @@ suite('what the site changes', { concurrency: 6 }, () => {
     )
   })
 
-  const assignProxy = async (meeting: Gathering, index: number): Promise<string> => {
+  const assignProxy = async (meeting: MeetingFixture, index: number): Promise<string> => {
     const key = newKey()
     await sql`
       update membership_membermeetingkey set key = ${key}, proxyname = 'Pat Proxy'
       where meeting_id = ${meeting.id} and member_id = ${meeting.user(index)}`
     return key
   }
-  const proxyJoined = (meeting: Gathering): string =>
+  const proxyJoined = (meeting: MeetingFixture): string =>
     `Member ${meeting.name(1)} re-joined the meeting (through proxy Pat Proxy)`
-  const enterWith = async (meeting: Gathering, key: string): Promise<Member> => {
+  const enterWith = async (meeting: MeetingFixture, key: string): Promise<Member> => {
     const member = await join(plenum, meeting.id, key)
     await member.next('messages')
     return member
@@ -275,7 +276,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     assert.deepEqual(told, [open])
   })
 
-  const makeIrc = async ({ id }: Gathering): Promise<unknown> =>
+  const makeIrc = async ({ id }: MeetingFixture): Promise<unknown> =>
     await sql`update membership_meeting set meetingtype = 0 where id = ${id}`
   for (const [what, remove] of [
     ['was deleted', removeMeeting],
@@ -391,7 +392,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     const [chair, member] = await meeting.enterAll(0, 1)
     await showsStatus(member, pending)
     const before = await meeting.texts()
-    const site = await hold(
+    const site = await holdTransaction(
       db.url,
       (tx) => tx`update membership_meeting set state = 1 where id = ${meeting.id}`,
     )
@@ -408,7 +409,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     const meeting = await meet(2)
     const [chair, member] = await meeting.enterAll(0, 1)
     await showsStatus(member, pending)
-    const site = await hold(
+    const site = await holdTransaction(
       db.url,
       (tx) => tx`update membership_meeting set state = 3 where id = ${meeting.id}`,
     )
@@ -424,7 +425,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     const meeting = await meet(2, { state: 1 })
     const [chair, member] = await meeting.enterAll(0, 1)
     const before = await meeting.texts()
-    const site = await hold(
+    const site = await holdTransaction(
       db.url,
       (tx) => tx`update membership_meeting set state = 3 where id = ${meeting.id}`,
     )
@@ -487,7 +488,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     const [meeting, neighbour] = await Promise.all([meet(2, { state: 1 }), meet(1)])
     const [chair, member] = await meeting.enterAll(0, 1)
     const [other] = await neighbour.enterAll(0)
-    const site = await hold(db.url, async (tx) => {
+    const site = await holdTransaction(db.url, async (tx) => {
       await tx`delete from membership_membermeetingkey where meeting_id = ${meeting.id}`
       await tx`delete from membership_meetingmessagelog where meeting_id = ${meeting.id}`
       await tx`delete from membership_meeting_meetingadmins where meeting_id = ${meeting.id}`
@@ -557,7 +558,7 @@ suite('what the site changes', { concurrency: 6 }, () => {
     const [chair, member] = await meeting.enterAll(0, 1)
     await showsStatus(member, pending)
     const from = member.frames.length
-    const held = await hold(
+    const held = await holdTransaction(
       db.url,
       (tx) => tx`select from membership_meeting where id = ${meeting.id} for no key update`,
     )

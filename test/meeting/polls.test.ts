@@ -3,10 +3,10 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TransactionSql } from 'postgres'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle, shown, toldDuring } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import type { Frame, Line, Member, PollState, Target } from '../support/member.ts'
+import { gather, settle, shown, toldDuring } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { type HeldTransaction, holdTransaction } from '../support/held-transaction.ts'
+import type { Frame, Line, Member, PollState, Target } from '../support/meeting-client.ts'
 import { startPlenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
 import { patience, slowness } from '../support/patience.ts'
@@ -28,7 +28,7 @@ const noPoll = 'There is no active poll'
 const tooSoon = 'This question was just asked, please word it differently or wait a moment'
 
 /** An open meeting in which members may come and go. */
-const openMeeting = (size: number, options: { admins?: number } = {}): Promise<Gathering> =>
+const openMeeting = (size: number, options: { admins?: number } = {}): Promise<MeetingFixture> =>
   gather(db.sql, plenum, size, { ...options, state: 1, allowrejoin: true })
 
 const newPoll = (chair: Member, changes: object = {}): void =>
@@ -72,13 +72,13 @@ async function storedPolls(meeting: number, sql = db.sql): Promise<StoredPoll[]>
 }
 
 /** How the meeting's only poll ended; null while it is under way. */
-async function ending(meeting: Gathering, sql = db.sql): Promise<string | null | undefined> {
+async function ending(meeting: MeetingFixture, sql = db.sql): Promise<string | null | undefined> {
   const polls = await storedPolls(meeting.id, sql)
   assert.equal(polls.length, 1)
   return polls[0]?.ending
 }
 
-async function isAway(meeting: Gathering, index: number): Promise<void> {
+async function isAway(meeting: MeetingFixture, index: number): Promise<void> {
   await until('he is away', async () => {
     const status = await meetingStatus(plenum, meeting.id)
     return status?.disconnectedmembers.some(({ uid }) => uid === meeting.user(index)) ?? false
@@ -88,7 +88,7 @@ async function isAway(meeting: Gathering, index: number): Promise<void> {
 const isEnding = (text: string): boolean => [allVoted, completed, aborted].includes(text)
 
 /** The record from the line that ended a poll on. */
-async function result(meeting: Gathering): Promise<string[]> {
+async function result(meeting: MeetingFixture): Promise<string[]> {
   const texts = await meeting.texts()
   const first = texts.findIndex(isEnding)
   return first === -1 ? [] : texts.slice(first)
@@ -849,7 +849,7 @@ suite('polls', { concurrency: 8 }, () => {
     const meeting = await openMeeting(2)
     const [chair, member] = await meeting.enterAll(0, 1)
     // A poll of the same meeting that is neither committed nor undone: the server's own has to wait for it.
-    const other = await hold(
+    const other = await holdTransaction(
       db.url,
       (tx) => tx`
         insert into plenum.poll (meeting_id, question, answers, opened_by, closes_at)
@@ -864,14 +864,16 @@ suite('polls', { concurrency: 8 }, () => {
     )
   })
 
-  const underWay = (meeting: Gathering) => (tx: TransactionSql) =>
+  const underWay = (meeting: MeetingFixture) => (tx: TransactionSql) =>
     tx`select from plenum.poll where meeting_id = ${meeting.id} and ended_at is null for update`
 
   test('a vote is stored before anyone is told of it', async () => {
     const meeting = await openMeeting(3)
     const [chair, member] = await meeting.enterAll(0, 1)
     await post(chair, [member])
-    await toldOnlyAfter([chair, member], await hold(db.url, underWay(meeting)), () => vote(member, 1))
+    await toldOnlyAfter([chair, member], await holdTransaction(db.url, underWay(meeting)), () =>
+      vote(member, 1),
+    )
     await shown(chair, ({ tally }) => tally[1] === 1)
     assert.deepEqual((await storedPolls(meeting.id))[0]?.votes, { [meeting.user(1)]: 1 })
   })
@@ -880,7 +882,7 @@ suite('polls', { concurrency: 8 }, () => {
     const meeting = await openMeeting(2)
     const [chair, member] = await meeting.enterAll(0, 1)
     await post(chair, [member])
-    await toldOnlyAfter([chair, member], await hold(db.url, underWay(meeting)), () =>
+    await toldOnlyAfter([chair, member], await holdTransaction(db.url, underWay(meeting)), () =>
       chair.send({ type: 'abortpoll' }),
     )
     await ended(member)
@@ -891,7 +893,7 @@ suite('polls', { concurrency: 8 }, () => {
     const meeting = await openMeeting(2)
     const [chair, member] = await meeting.enterAll(0, 1)
     await post(chair, [member])
-    const held = await hold(
+    const held = await holdTransaction(
       db.url,
       (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`,
     )
@@ -931,7 +933,7 @@ suite('polls', { concurrency: 8 }, () => {
       const meeting = await openMeeting(2)
       const [chair, member] = await meeting.enterAll(0, 1)
       await post(chair, [member])
-      const elsewhere = await hold(
+      const elsewhere = await holdTransaction(
         db.url,
         (tx) => tx`
           update plenum.poll set ended_at = now(), ending = 'time' where meeting_id = ${meeting.id}`,
@@ -999,7 +1001,7 @@ suite('polls', { concurrency: 8 }, () => {
       await own.drop()
     })
     /** A meeting of a chair and a member, with a poll in which the chair has voted Yes. */
-    const polling = async (): Promise<Gathering> => {
+    const polling = async (): Promise<MeetingFixture> => {
       const meeting = await gather(own.sql, target, 3, { state: 1, allowrejoin: true })
       const [chair, member] = await meeting.enterAll(0, 1)
       await post(chair, [member])
@@ -1021,7 +1023,7 @@ suite('polls', { concurrency: 8 }, () => {
     await admin.line(aborted)
     await current.kill()
 
-    const closeAt = async (seconds: number, ...meetings: Gathering[]): Promise<unknown> =>
+    const closeAt = async (seconds: number, ...meetings: MeetingFixture[]): Promise<unknown> =>
       await own.sql`
       update plenum.poll set closes_at = now() + ${seconds} * interval '1 second'
       where meeting_id = any(${meetings.map(({ id }) => id)}::int[])`
@@ -1030,16 +1032,16 @@ suite('polls', { concurrency: 8 }, () => {
     await closeAt(8 * slowness(), replaced)
     await closeAt(9 * slowness(), timed, ...raced)
     current = await start()
-    const return_ = async (meeting: Gathering): Promise<[Member, Member]> =>
+    const return_ = async (meeting: MeetingFixture): Promise<[Member, Member]> =>
       await Promise.all([meeting.enter(0), meeting.enter(1)])
-    const pages = new Map<Gathering, [Member, Member]>(
+    const pages = new Map<MeetingFixture, [Member, Member]>(
       await Promise.all(
         [kept, overdue, timed, replaced, asked, ...raced].map(
           async (meeting) => [meeting, await return_(meeting)] as const,
         ),
       ),
     )
-    const pagesOf = (meeting: Gathering): [Member, Member] => {
+    const pagesOf = (meeting: MeetingFixture): [Member, Member] => {
       const found = pages.get(meeting)
       assert.ok(found)
       return found
@@ -1123,11 +1125,7 @@ suite('polls', { concurrency: 8 }, () => {
 })
 
 /** Does `action`, whose commit has to wait for `held`, and makes sure that nobody is told before that is released. */
-async function toldOnlyAfter(
-  members: Member[],
-  held: Awaited<ReturnType<typeof hold>>,
-  action: () => unknown,
-): Promise<void> {
+async function toldOnlyAfter(members: Member[], held: HeldTransaction, action: () => unknown): Promise<void> {
   const before = members.map(({ frames }) => frames.length)
   await action()
   await held.waitedFor()
@@ -1139,7 +1137,7 @@ async function toldOnlyAfter(
   await held.rollback()
 }
 
-async function endedOnce(meeting: Gathering, seen: Line[], sql = db.sql): Promise<void> {
+async function endedOnce(meeting: MeetingFixture, seen: Line[], sql = db.sql): Promise<void> {
   const stored = (await meeting.texts()).filter(isEnding)
   assert.equal(stored.length, 1, JSON.stringify(stored))
   assert.deepEqual(

@@ -2,10 +2,18 @@ import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createAssociation, createDatabase, createMeeting } from '../support/database.ts'
-import { answerTo, farewell, gather, Gathering, linesOf, settle, toldDuring } from '../support/gathering.ts'
-import type { GatheringOptions } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import type { Frame, FrameOf, Line, Member } from '../support/member.ts'
+import {
+  answerTo,
+  farewell,
+  gather,
+  MeetingFixture,
+  linesOf,
+  settle,
+  toldDuring,
+} from '../support/meeting-fixture.ts'
+import type { MeetingFixtureOptions } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import type { Frame, FrameOf, Line, Member } from '../support/meeting-client.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
@@ -35,17 +43,18 @@ after(async () => {
   await Promise.all([db.drop(), strictDb.drop()])
 })
 
-const inMeeting = (size: number, options?: GatheringOptions): Promise<Gathering> =>
+const inMeeting = (size: number, options?: MeetingFixtureOptions): Promise<MeetingFixture> =>
   gather(db.sql, plenum, size, options)
-const inStrictMeeting = (size: number, options?: GatheringOptions): Promise<Gathering> =>
+const inStrictMeeting = (size: number, options?: MeetingFixtureOptions): Promise<MeetingFixture> =>
   gather(strictDb.sql, strictPlenum, size, options)
 
-const joined = (meeting: Gathering, index: number): string =>
+const joined = (meeting: MeetingFixture, index: number): string =>
   `Member ${meeting.name(index)} joined the meeting`
-const rejoined = (meeting: Gathering, index: number): string =>
+const rejoined = (meeting: MeetingFixture, index: number): string =>
   `Member ${meeting.name(index)} re-joined the meeting`
-const left = (meeting: Gathering, index: number): string => `Member ${meeting.name(index)} left the meeting`
-const kickedBy = (meeting: Gathering, index: number, by: number): string =>
+const left = (meeting: MeetingFixture, index: number): string =>
+  `Member ${meeting.name(index)} left the meeting`
+const kickedBy = (meeting: MeetingFixture, index: number, by: number): string =>
   `User ${meeting.name(index)} has been disconnected by ${meeting.name(by)}`
 
 const typesOf = (frames: Frame[]): string[] => frames.map(({ type }) => type)
@@ -66,7 +75,7 @@ const poll = (question: string, answers: string[] = ['yes', 'no']): object => ({
   minutes: 5,
 })
 const vote = (question: string, answer: unknown): object => ({ type: 'vote', question, vote: answer })
-const kick = (meeting: Gathering, index: number, canrejoin: boolean): object => ({
+const kick = (meeting: MeetingFixture, index: number, canrejoin: boolean): object => ({
   type: 'kick',
   user: meeting.user(index),
   canrejoin,
@@ -92,7 +101,7 @@ test('the record of a meeting has these lines and no others, those of the system
     admins: [chairman!],
     proxynames: { [proxied!.id]: 'Petra Proxy' },
   })
-  const meeting = new Gathering(db.sql, plenum, members, stored)
+  const meeting = new MeetingFixture(db.sql, plenum, members, stored)
   const [a, b, c] = [meeting.name(0), meeting.name(1), meeting.name(2)]
   const expected: { text: string; sender: number | null }[] = []
   const system = (...texts: string[]): void => {
@@ -184,14 +193,14 @@ for (const [what, table, act] of [
   ['a kick', 'plenum.attendance', ({ chair, meeting }) => chair.send(kick(meeting, 1, true))],
   ['an entry', 'plenum.attendance', ({ meeting }) => meeting.connect(2)],
   ['a departure', 'plenum.attendance', ({ member }) => member.close()],
-] as [string, string, (who: { meeting: Gathering; chair: Member; member: Member }) => unknown][])
+] as [string, string, (who: { meeting: MeetingFixture; chair: Member; member: Member }) => unknown][])
   test(`nobody is told of ${what} before it is stored`, async () => {
     const meeting = await inMeeting(3)
     const [chair, member] = await meeting.enterAll(0, 1)
     await settle(chair, member)
     const before = (await meeting.record()).length
     const told = chair.frames.length
-    const held = await hold(db.url, (tx) => tx.unsafe(`lock table ${table} in share mode`))
+    const held = await holdTransaction(db.url, (tx) => tx.unsafe(`lock table ${table} in share mode`))
     await act({ meeting, chair, member })
     await held.waitedFor()
     await chair.caughtUp()
@@ -405,7 +414,7 @@ test('t grows with every id also when the newest time in the record lies in the 
 
 // Coming, going and the end. Together, because they wait.
 
-async function awayOf(meeting: Gathering, count: number): Promise<void> {
+async function awayOf(meeting: MeetingFixture, count: number): Promise<void> {
   await until(`${count} are away`, async () => {
     const status = await meetingStatus(plenum, meeting.id)
     return status?.disconnectedmembers.length === count
@@ -534,7 +543,7 @@ suite('what takes the grace time', { concurrency: true }, () => {
       else assert.equal(await farewell(again), 'You are not allowed to enter this meeting')
     })
 
-  const closed = (meeting: Gathering): Promise<void> =>
+  const closed = (meeting: MeetingFixture): Promise<void> =>
     until('the meeting is closed', async () => (await meeting.state()) === 3, 15_000)
 
   test('a finished meeting is closed when the last one has left', async () => {
@@ -595,7 +604,7 @@ suite('what takes the grace time', { concurrency: true }, () => {
       new Set((await meeting.texts()).slice(-2)),
       new Set([left(meeting, 0), left(meeting, 1)]),
     )
-    const other = new Gathering(ownDb.sql, second, meeting.members, empty)
+    const other = new MeetingFixture(ownDb.sql, second, meeting.members, empty)
     await closed(other)
     assert.deepEqual(await other.texts(), [])
     await second.stop()

@@ -2,18 +2,24 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, suite, test, type TestContext } from 'node:test'
 import { sign } from 'hono/jwt'
-import { Chatter, invite } from '../support/chatter.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { elsewhere, farewell, gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import { hold } from '../support/hold.ts'
+import { elsewhere, farewell, gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
 import { type Fields, manage, type ManageAnswer } from '../support/manage.ts'
-import type { Member } from '../support/member.ts'
-import { leaveOutRows, refuseWrites } from '../support/refuse.ts'
+import type { Member } from '../support/meeting-client.ts'
+import { leaveOutRows, refuseWrites } from '../support/refused-writes.ts'
 import { startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { appendMessage, broadcastMessage, initMessage, setKeyMessage, Zwibbler } from '../support/zwibbler.ts'
+import {
+  appendMessage,
+  broadcastMessage,
+  initMessage,
+  setKeyMessage,
+  DocumentClient,
+} from '../support/document-client.ts'
 
 const credentials = { user: 'app', password: 'secret of the app' }
 const documents = [
@@ -44,8 +50,8 @@ const errorsOf = (member: Member): string[] =>
   member.frames.flatMap((frame) => (frame.type === 'error' ? [frame.msg] : []))
 
 /** Lets commands pile up while `work` sends them: they share a commit as soon as it is done. */
-async function together(meeting: Gathering, work: () => Promise<void>): Promise<void> {
-  const held = await hold(db.url, (tx) => tx`lock membership_meetingmessagelog in exclusive mode`)
+async function together(meeting: MeetingFixture, work: () => Promise<void>): Promise<void> {
+  const held = await holdTransaction(db.url, (tx) => tx`lock membership_meetingmessagelog in exclusive mode`)
   const [first] = [await meeting.connect(0, elsewhere())]
   await held.waitedFor()
   await work()
@@ -165,7 +171,7 @@ suite('what the database refuses of one', () => {
     chair.send(draft)
     await voters[2].next('poll', ({ data }) => data !== null)
     const allow = await refuseWrites(sql, 'insert on plenum.vote', `new.member_id = ${meeting.user(2)}`)
-    const held = await hold(
+    const held = await holdTransaction(
       db.url,
       (tx) => tx`select from plenum.poll where meeting_id = ${meeting.id} for update`,
     )
@@ -269,15 +275,15 @@ suite('what the database refuses of one', () => {
 
 suite('what a trigger leaves out of the chat', () => {
   test('is told to its speaker, not remembered as said, and the lines of others are stored', async (t) => {
-    const enter = async (name: string): Promise<Chatter> => {
-      const chatter = new Chatter(plenum, await invite(sql, name, 7), { query: 'ids=1' })
+    const enter = async (name: string): Promise<ChatClient> => {
+      const chatter = new ChatClient(plenum, await invite(sql, name, 7), { query: 'ids=1' })
       t.after(() => chatter.leave())
       return await chatter.entered()
     }
     const [bad, good] = [await enter('Ada'), await enter('Bea')]
     const allowLines = await leaveOutRows(sql, 'insert on chat.log', `new."user" = 'Ada'`)
     t.after(allowLines)
-    const held = await hold(db.url, (tx) => tx`lock chat.log in exclusive mode`)
+    const held = await holdTransaction(db.url, (tx) => tx`lock chat.log in exclusive mode`)
     good.say('first', 'first')
     await held.waitedFor()
     for (const n of [1, 2, 3]) {
@@ -356,7 +362,7 @@ suite('history that cannot be read', () => {
   test('of the chat ends the connection with the code that says so; who needs none of it stays', async (t) => {
     await sql`select chat.new_message(8, now(), 'Ann', 'unreadable')`
     const [{ id } = { id: 0 }] = await sql<{ id: number }[]>`select max(message_id) id from chat.log`
-    const ann = new Chatter(plenum, await invite(sql, 'Ann', 8), { query: `ids=1&after=${id}` })
+    const ann = new ChatClient(plenum, await invite(sql, 'Ann', 8), { query: `ids=1&after=${id}` })
     t.after(() => ann.leave())
     await ann.entered()
     await sql.unsafe(`
@@ -365,7 +371,7 @@ suite('history that cannot be read', () => {
         select message_id, room, "time" + interval '1 s' * (1 / (message_id - ${id}) / 1000) as "time", "user", message
         from chat.stored_log`)
     t.after(() => sql.unsafe('drop view chat.log; alter table chat.stored_log rename to log'))
-    const bob = new Chatter(plenum, await invite(sql, 'Bob', 8), { query: 'ids=1' })
+    const bob = new ChatClient(plenum, await invite(sql, 'Bob', 8), { query: 'ids=1' })
     assert.equal(await bob.ended(), 4500)
     const { error } = await plenum.logged(({ event, room }) => event === 'chatReadFailed' && room === 8)
     assert.match(String(error), /^22012/)
@@ -374,8 +380,8 @@ suite('history that cannot be read', () => {
 
   test('of a document, where bytes of it are missing, is said, and ends no other connection', async (t) => {
     const id = 'bytes-are-missing'
-    const enter = async (fields: object): Promise<Zwibbler> => {
-      const client = await new Zwibbler(plenum).opened()
+    const enter = async (fields: object): Promise<DocumentClient> => {
+      const client = await new DocumentClient(plenum).opened()
       t.after(() => client.leave())
       client.send(initMessage(id, fields))
       return client
@@ -401,14 +407,14 @@ suite('what the database refuses of a document', () => {
   const containing = (what: string): string => `position('${what}'::bytea in new.data) > 0`
   const ask = (fields: Fields): Promise<ManageAnswer> => manage(plenum, fields, credentials)
 
-  async function connect(t: TestContext, id: string, data = ''): Promise<Zwibbler> {
-    const client = await new Zwibbler(plenum).opened()
+  async function connect(t: TestContext, id: string, data = ''): Promise<DocumentClient> {
+    const client = await new DocumentClient(plenum).opened()
     t.after(() => client.leave())
     client.send(initMessage(id, { data }))
     return client
   }
 
-  async function enter(t: TestContext, id: string): Promise<Zwibbler> {
+  async function enter(t: TestContext, id: string): Promise<DocumentClient> {
     const client = await connect(t, id)
     await client.hears('append')
     return client
@@ -419,7 +425,10 @@ suite('what the database refuses of a document', () => {
     const [bad, good, third] = [await enter(t, id), await enter(t, id), await enter(t, id)]
     const allow = await refuseWrites(sql, 'insert on plenum.document_part', containing('forbidden'))
     t.after(allow)
-    const held = await hold(db.url, (tx) => tx`select from plenum.document where id = ${id} for update`)
+    const held = await holdTransaction(
+      db.url,
+      (tx) => tx`select from plenum.document where id = ${id} for update`,
+    )
     third.send(appendMessage(0, 'one '))
     await held.waitedFor()
     // These share a commit.
@@ -514,10 +523,10 @@ suite('what the database refuses of a document', () => {
 })
 
 test('a row that cannot be read keeps out its member, with a word, and nobody who is looked up with them', async (t) => {
-  const house = await openHouse(t, options)
-  const server = await house.start()
-  const meeting = await gather(house.db.sql, server, 8, open)
-  await house.db.sql.unsafe(`
+  const fixture = await openServerFixture(t, options)
+  const server = await fixture.start()
+  const meeting = await gather(fixture.db.sql, server, 8, open)
+  await fixture.db.sql.unsafe(`
     alter table membership_member rename to stored_member;
     create view membership_member as
       select user_id, repeat(fullname, 1 / (user_id - ${meeting.user(3)})::int / 1000 + 1)::varchar fullname
@@ -540,12 +549,15 @@ test('a row that cannot be read keeps out its member, with a word, and nobody wh
 })
 
 test('a meeting of which the database refuses to say what has changed keeps no other from being followed', async (t) => {
-  const house = await openHouse(t, { ...options, poll: 0.1 })
-  const server = await house.start()
-  const meetings = [await gather(house.db.sql, server, 2, open), await gather(house.db.sql, server, 2, open)]
+  const fixture = await openServerFixture(t, { ...options, poll: 0.1 })
+  const server = await fixture.start()
+  const meetings = [
+    await gather(fixture.db.sql, server, 2, open),
+    await gather(fixture.db.sql, server, 2, open),
+  ]
   const chairs = [await meetings[0]!.enter(0), await meetings[1]!.enter(0)] as const
   const [unread, other] = meetings.map(({ id }) => id)
-  await house.db.sql.unsafe(`
+  await fixture.db.sql.unsafe(`
     alter table membership_meeting rename to stored_meeting;
     create view membership_meeting as
       select id, repeat(name, 1 / (id - ${unread})::int / 1000 + 1)::varchar name, dateandtime, allmembers, meetingtype,
@@ -554,12 +566,12 @@ test('a meeting of which the database refuses to say what has changed keeps no o
   const logged = await server.logged(({ event }) => event === 'notFollowed')
   assert.equal(logged['meeting'], unread)
   assert.match(String(logged['error']), /^22012/)
-  await house.db.sql`update stored_meeting set state = 2 where id = ${other!}`
+  await fixture.db.sql`update stored_meeting set state = 2 where id = ${other!}`
   await chairs[1].next('status', ({ data }) => data.isfinished)
-  await house.db.sql.unsafe(
+  await fixture.db.sql.unsafe(
     'drop view membership_meeting; alter table stored_meeting rename to membership_meeting',
   )
-  await house.db.sql`update membership_meeting set state = 2 where id = ${unread!}`
+  await fixture.db.sql`update membership_meeting set state = 2 where id = ${unread!}`
   await chairs[0].next('status', ({ data }) => data.isfinished)
   assert.deepEqual(
     server.logs.filter(({ event }) => event === 'databaseLost'),
@@ -589,8 +601,8 @@ suite('a database whose encoding lacks what is said', () => {
     await chair.line('naïve')
     assert.deepEqual(errorsOf(member), [])
 
-    const speaker = await new Chatter(server, await invite(latin.sql, 'Ada', 1)).entered()
-    const other = await new Chatter(server, await invite(latin.sql, 'Bea', 1)).entered()
+    const speaker = await new ChatClient(server, await invite(latin.sql, 'Ada', 1)).entered()
+    const other = await new ChatClient(server, await invite(latin.sql, 'Bea', 1)).entered()
     for (let n = 0; n < 5; n++) {
       speaker.say(`😀 ${n}`)
       other.say(`café ${n}`)
@@ -610,20 +622,20 @@ suite('a database whose encoding lacks what is said', () => {
     const key = 'k'.repeat(32)
     const flags = ['-document', '-document-jwtkey', key, '-document-user', 'app', '-document-password', key]
     const server = await startPlenum({ database: latin.url, flags })
-    const clients: Zwibbler[] = []
+    const clients: DocumentClient[] = []
     t.after(async () => {
       for (const client of clients) client.leave()
       await server.kill()
       await latin.drop()
     })
     const exp = Math.floor(Date.now() / 1000) + 600
-    const open = async (claims: Record<string, unknown>): Promise<Zwibbler> => {
-      const client = await new Zwibbler(server).opened()
+    const open = async (claims: Record<string, unknown>): Promise<DocumentClient> => {
+      const client = await new DocumentClient(server).opened()
       clients.push(client)
       client.send(initMessage(await sign({ p: 'rw', exp, ...claims }, key, 'HS256')))
       return client
     }
-    const held = await hold(latin.url, (tx) => tx`lock plenum.document_token`)
+    const held = await holdTransaction(latin.url, (tx) => tx`lock plenum.document_token`)
     await open({ sub: 'first', u: 'Zoë' })
     await held.waitedFor()
     const [name, document, good] = await Promise.all([

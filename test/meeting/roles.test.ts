@@ -4,11 +4,11 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { newKey } from '../../demo/association.ts'
 import { createDatabase } from '../support/database.ts'
-import { farewell, gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { join } from '../support/member.ts'
-import type { Frame, Member } from '../support/member.ts'
+import { farewell, gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { join } from '../support/meeting-client.ts'
+import type { Frame, Member } from '../support/meeting-client.ts'
 import { startPlenum } from '../support/server.ts'
 
 const db = await createDatabase()
@@ -41,7 +41,7 @@ const size = 6
 
 const question = 'Accept the report?'
 const answers = ['Yes', 'No']
-const commands: Record<Command, (meeting: Gathering) => object> = {
+const commands: Record<Command, (meeting: MeetingFixture) => object> = {
   message: () => ({ type: 'message', message: 'Good evening' }),
   vote: () => ({ type: 'vote', question, vote: 0 }),
   open: () => ({ type: 'open' }),
@@ -64,10 +64,10 @@ type Stored = {
 
 /** What a command does: what it changes in what is stored, and what a bystander who is no admin sees beside the lines. */
 type Effect = {
-  lines: (meeting: Gathering, sender: number) => [sender: number | null, text: string][]
-  stored?: (meeting: Gathering, sender: number) => Partial<Omit<Stored, 'record' | 'present'>>
+  lines: (meeting: MeetingFixture, sender: number) => [sender: number | null, text: string][]
+  stored?: (meeting: MeetingFixture, sender: number) => Partial<Omit<Stored, 'record' | 'present'>>
   leaves?: number
-  seen: (meeting: Gathering) => Frame[]
+  seen: (meeting: MeetingFixture) => Frame[]
 }
 
 const status = (isopen: boolean, isfinished: boolean): Frame => ({
@@ -212,7 +212,7 @@ const table: Record<Command, Record<Role, Cell[]>> = {
 }
 
 /** A meeting in this state with everyone in it but the barred one. */
-async function scene(state: State): Promise<{ meeting: Gathering; pages: Member[] }> {
+async function scene(state: State): Promise<{ meeting: MeetingFixture; pages: Member[] }> {
   const meeting = await gather(db.sql, plenum, size, { admins: 2, state: state === 'pending' ? 0 : 1 })
   await db.sql`
     update membership_membermeetingkey set allowrejoin = true
@@ -230,7 +230,7 @@ async function scene(state: State): Promise<{ meeting: Gathering; pages: Member[
 }
 
 /** A server closes a meeting only after all have left. Here it is the site that does. */
-async function close(meeting: Gathering, pages: Member[]): Promise<void> {
+async function close(meeting: MeetingFixture, pages: Member[]): Promise<void> {
   await db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
   for (const page of pages) await page.next('status', ({ data }) => !data.isopen && !data.isfinished)
 }
@@ -252,7 +252,7 @@ function toldSince(page: Member, from: number, fences: number, state: State): Fr
   return frames.filter((frame) => frame.type !== 'message' || !isFence(frame.data.message))
 }
 
-async function readStored(meeting: Gathering): Promise<Stored> {
+async function readStored(meeting: MeetingFixture): Promise<Stored> {
   const [row] = await db.sql<Stored[]>`
     select m.state,
       array(select member_id from plenum.ban where meeting_id = m.id order by 1) bans,
@@ -273,7 +273,7 @@ const ownAddress = (): Record<string, string> => {
 }
 
 /** Who is not admitted in this state, and what he is told. */
-function strangerIn(state: State, meeting: Gathering): { key: string; told: string } {
+function strangerIn(state: State, meeting: MeetingFixture): { key: string; told: string } {
   switch (state) {
     case 'pending':
       return { key: newKey(), told: 'You are not allowed to enter this meeting' }
@@ -294,7 +294,7 @@ function strangerIn(state: State, meeting: Gathering): { key: string; told: stri
 }
 
 /** Sends a command as the first thing after the upgrade, and gives the words with which the connection ends. */
-async function intrude(meeting: Gathering, key: string, command: object): Promise<string> {
+async function intrude(meeting: MeetingFixture, key: string, command: object): Promise<string> {
   const intruder = await join(plenum, meeting.id, key, { headers: ownAddress() })
   intruder.send(command)
   const text = await farewell(intruder)
@@ -306,10 +306,10 @@ async function intrude(meeting: Gathering, key: string, command: object): Promis
 }
 
 /** Has the chair kick the admin, whose command comes while the kick is on its way to the disk. */
-async function kickInMid(meeting: Gathering, pages: Member[], command: object | null): Promise<void> {
+async function kickInMid(meeting: MeetingFixture, pages: Member[], command: object | null): Promise<void> {
   const [first, second] = pages
   assert.ok(first && second)
-  const held = await hold(
+  const held = await holdTransaction(
     db.url,
     (tx) => tx`
       select from plenum.attendance where meeting_id = ${meeting.id} and member_id = ${meeting.user(admin)} for update`,
@@ -326,7 +326,7 @@ async function kickInMid(meeting: Gathering, pages: Member[], command: object | 
 async function act(
   role: Role,
   state: State,
-  { meeting, pages }: { meeting: Gathering; pages: Member[] },
+  { meeting, pages }: { meeting: MeetingFixture; pages: Member[] },
   command: object,
   cell: Cell,
 ): Promise<{ effect: Effect | null; sender: number }> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { createDatabase } from '../support/database.ts'
-import { farewell, gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import type { Member } from '../support/member.ts'
-import { StockPage } from '../support/page.ts'
+import { farewell, gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
+import { StockPage } from '../support/stock-page.ts'
 import { startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -30,7 +30,7 @@ async function refusalOf(chair: Member, attempt: object): Promise<string> {
   return (await chair.next('error')).msg
 }
 
-async function askedQuestions(meeting: Gathering): Promise<string[]> {
+async function askedQuestions(meeting: MeetingFixture): Promise<string[]> {
   const rows = await db.sql<{ question: string }[]>`
     select question from plenum.poll where meeting_id = ${meeting.id} order by id`
   return rows.map((row) => row.question)

@@ -5,11 +5,11 @@ import { join as joinPath } from 'node:path'
 import { after, test } from 'node:test'
 import { newKey } from '../../demo/association.ts'
 import { createDatabase } from '../support/database.ts'
-import { farewell, gather, settle } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { connect, UpgradeRefused } from '../support/member.ts'
-import { rawConnection } from '../support/raw.ts'
-import { clientFrame, upgradeRequest } from '../support/wire.ts'
+import { farewell, gather, settle } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { connect, UpgradeRefused } from '../support/meeting-client.ts'
+import { rawConnection } from '../support/raw-request.ts'
+import { clientFrame, upgradeRequest } from '../support/raw-connection.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
 import { meetingStatus, serverStatus } from '../support/status.ts'
 import type { MeetingStatus } from '../support/status.ts'
@@ -83,7 +83,10 @@ test('a meeting that waits for the database holds up neither the status page nor
   const other = await gather(db.sql, plenum, 2)
   const chair = await stuck.enter(0)
   const members = await other.enterAll(0, 1)
-  const row = await hold(db.url, (tx) => tx`select from membership_meeting where id = ${stuck.id} for update`)
+  const row = await holdTransaction(
+    db.url,
+    (tx) => tx`select from membership_meeting where id = ${stuck.id} for update`,
+  )
   chair.send({ type: 'open' })
   await row.waitedFor()
   assert.equal((await meetingStatus(plenum, stuck.id))?.state, 'pending')

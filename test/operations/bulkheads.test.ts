@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, suite, test, type TestContext } from 'node:test'
 import type { Sql } from 'postgres'
-import { Chatter, invite } from '../support/chatter.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import type { Member } from '../support/member.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import type { Member } from '../support/meeting-client.ts'
 import { startPlenum } from '../support/server.ts'
 import type { Plenum, PlenumOptions } from '../support/server.ts'
-import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
+import { appendMessage, initMessage, DocumentClient } from '../support/document-client.ts'
 
 const open = { state: 1, allowrejoin: true } as const
 
@@ -37,9 +37,9 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, n
 
 let lastRoom = 0
 /** One who is in a chat room where nobody else is. */
-async function chat(to = plenum): Promise<{ room: number; chatter: Chatter }> {
+async function chat(to = plenum): Promise<{ room: number; chatter: ChatClient }> {
   const room = ++lastRoom
-  return { room, chatter: await new Chatter(to, await invite(sql, `user ${room}`, room)).entered() }
+  return { room, chatter: await new ChatClient(to, await invite(sql, `user ${room}`, room)).entered() }
 }
 
 /** Somebody says this many lines and is told each of them. */
@@ -61,8 +61,8 @@ const linesOf = async (sql: Sql, room: number): Promise<string[]> => {
 }
 
 /** A document with one connection that has it open. */
-async function draw(t: TestContext, id: string): Promise<Zwibbler> {
-  const client = await new Zwibbler(plenum).opened()
+async function draw(t: TestContext, id: string): Promise<DocumentClient> {
+  const client = await new DocumentClient(plenum).opened()
   t.after(() => client.leave())
   client.send(initMessage(id))
   await client.hears('append')
@@ -75,7 +75,7 @@ suite('who holds locks holds up who needs them, and nobody else', { concurrency:
     const other = await chat()
     const meeting = await gather(sql, plenum, 2, open)
     const [ann, bob] = await meeting.enterAll(0, 1)
-    const held = await hold(db.url, async (tx) => {
+    const held = await holdTransaction(db.url, async (tx) => {
       for (const { room } of rooms) await tx`select chat.new_message(${room}::int, now(), 'app', 'held')`
     })
     for (const { chatter } of rooms) chatter.say('hi')
@@ -104,7 +104,7 @@ suite('who holds locks holds up who needs them, and nobody else', { concurrency:
     const tenth = await gather(sql, plenum, 3, open)
     const [ann, bob] = await tenth.enterAll(0, 1)
     const ids = meetings.map(({ id }) => id)
-    const held = await hold(
+    const held = await holdTransaction(
       db.url,
       (tx) => tx`select from membership_meeting where id = any(${ids}::int[]) for update`,
     )
@@ -133,7 +133,7 @@ suite('who holds locks holds up who needs them, and nobody else', { concurrency:
     const other = await draw(t, 'free')
     const meeting = await gather(sql, plenum, 2, open)
     const [ann, bob] = await meeting.enterAll(0, 1)
-    const held = await hold(
+    const held = await holdTransaction(
       db.url,
       (tx) => tx`select from plenum.document where id = any(${ids}::text[]) for update`,
     )
@@ -163,7 +163,7 @@ test('what waits for a lock for too long is refused in words, and what is said a
   const { room, chatter } = await chat(impatient)
   const meeting = await gather(sql, impatient, 2, open)
   const [ann, bob] = await meeting.enterAll(0, 1)
-  const held = await hold(db.url, async (tx) => {
+  const held = await holdTransaction(db.url, async (tx) => {
     await tx`select chat.new_message(${room}::int, now(), 'app', 'held')`
     await tx`select from membership_meeting where id = ${meeting.id} for update`
   })

@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Sql } from 'postgres'
 import { freePort } from '../../demo/port.ts'
-import { gather, settle } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
 import { builtBundle, currentRuntime, denoPermissions, runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 
@@ -62,13 +62,13 @@ suite('the file', { concurrency: 4 }, () => {
   )
 
   test('it runs alone in a folder, by whatever name', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const base = await folder(t)
     for (const name of ['plenum.js', 'plenum.mjs', 'plenum.cjs', 'plenum']) {
       const bundle = join(base, name)
       await copyFile(builtBundle, bundle)
-      const plenum = await house.start({ bundle, cwd: base })
-      await serves(house.db.sql, plenum)
+      const plenum = await fixture.start({ bundle, cwd: base })
+      await serves(fixture.db.sql, plenum)
       assert.equal(await plenum.stop(), 0, name)
       assert.equal(plenum.stderr.length, plenum.logs.length, plenum.stderr.join('\n'))
     }
@@ -138,29 +138,32 @@ suite('Deno permissions', { concurrency: 4, skip: isDeno ? false : 'they are abo
     )
 
   test('over TCP the two addresses are enough, and nothing of it is too much', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const listen = `127.0.0.1:${await freePort()}`
-    const lists = { net: [listen, new URL(house.db.url).host], env, sys }
-    const plenum = await house.start({ listen, runtimeFlags: flags(lists) })
-    await serves(house.db.sql, plenum)
+    const lists = { net: [listen, new URL(fixture.db.url).host], env, sys }
+    const plenum = await fixture.start({ listen, runtimeFlags: flags(lists) })
+    await serves(fixture.db.sql, plenum)
     assert.equal(await plenum.stop(), 0)
 
     const lacks = Object.entries(lists).flatMap(([kind, list]) =>
       list.map((item) => ({ item, less: { ...lists, [kind]: list.filter((other) => other !== item) } })),
     )
     for (const { item, less } of lacks) {
-      const { code, stderr } = await runPlenum(['-origin', '*', '-listen', listen, '-dburl', house.db.url], {
-        runtimeFlags: flags(less),
-        seconds: 10,
-      })
+      const { code, stderr } = await runPlenum(
+        ['-origin', '*', '-listen', listen, '-dburl', fixture.db.url],
+        {
+          runtimeFlags: flags(less),
+          seconds: 10,
+        },
+      )
       assert.ok(code === 1 || code === 2, `it did without ${item}: ${code}`)
       assert.match(stderr, /Requires \w+ access to/)
     }
   })
 
   test('over Unix sockets the files of the two are enough', async (t) => {
-    const house = await openHouse(t)
-    const { sql, name, url } = house.db
+    const fixture = await openServerFixture(t)
+    const { sql, name, url } = fixture.db
     const listen = join(await folder(t), 'socket')
     const [setting] = await sql<{ folder: string }[]>`
       select current_setting('unix_socket_directories') folder`
@@ -176,7 +179,7 @@ suite('Deno permissions', { concurrency: 4, skip: isDeno ? false : 'they are abo
     const database = `host=${setting?.folder} port=${port} user=postgres dbname=${name}`
     // Twice: the second one finds the file of the first one.
     for (const end of ['kill', 'stop'] as const) {
-      const plenum = await house.start({ listen, database, runtimeFlags })
+      const plenum = await fixture.start({ listen, database, runtimeFlags })
       await serves(sql, plenum)
       await plenum[end]()
     }

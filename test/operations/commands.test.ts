@@ -8,13 +8,13 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { freePort } from '../../demo/port.ts'
-import { answerTo, farewell, gather, settle } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import type { House } from '../support/house.ts'
-import { UpgradeRefused } from '../support/member.ts'
+import { answerTo, farewell, gather, settle } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
+import { UpgradeRefused } from '../support/meeting-client.ts'
 import { currentRuntime, denoPermissions, fetchFrom, runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
-import { leaveOutRows } from '../support/refuse.ts'
+import { leaveOutRows } from '../support/refused-writes.ts'
 import { until } from '../support/until.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -46,16 +46,16 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 /** What a start that fails says: one line, and exit status 1. */
-async function failure(house: House, listen: string): Promise<string> {
-  const run = await runPlenum(['-origin', '*', '-dburl', house.db.url, '-listen', listen])
+async function failure(fixture: ServerFixture, listen: string): Promise<string> {
+  const run = await runPlenum(['-origin', '*', '-dburl', fixture.db.url, '-listen', listen])
   assert.equal(run.code, 1)
   const said = run.stderr.split('\n').filter((line) => !line.startsWith('{'))
   assert.equal(said.length, 1, run.stderr)
   return said[0] ?? ''
 }
 
-async function serves(house: House, plenum: Plenum): Promise<void> {
-  const meeting = await gather(house.db.sql, plenum, 1)
+async function serves(fixture: ServerFixture, plenum: Plenum): Promise<void> {
+  const meeting = await gather(fixture.db.sql, plenum, 1)
   const member = await meeting.enter(0)
   await settle(member)
   await member.close()
@@ -67,7 +67,7 @@ const fdOf = (owner: object): number => (owner as { _handle: { fd: number } })._
 type Held = { address: string; descriptor: number; release: () => void }
 
 /** A listening socket that is held as systemd does it; until it is released it takes a part of the connections. */
-async function hold(t: TestContext, path?: string): Promise<Held> {
+async function holdTransaction(t: TestContext, path?: string): Promise<Held> {
   const holder = createServer()
   t.after(() => holder.close())
   if (path === undefined) holder.listen(0, '127.0.0.1')
@@ -160,13 +160,13 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('every command says in one line which database cannot be reached, and what to do', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const port = await freePort()
     const mute = createServer((socket) => socket.on('error', () => undefined).destroy())
     await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
     t.after(() => mute.close())
     const other = (mute.address() as AddressInfo).port
-    const wrong = new URL(house.db.url)
+    const wrong = new URL(fixture.db.url)
     wrong.password = 's3cret'
     const members = ['kick', 'admit', 'unban'].map((command) => [command, '1', '2'])
     const commands = [['check', '-origin', '*'], ['migrate'], ['meetings'], ...members]
@@ -200,8 +200,8 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('no password is ever said', async (t) => {
-    const house = await openHouse(t)
-    const { password } = new URL(house.db.url)
+    const fixture = await openServerFixture(t)
+    const { password } = new URL(fixture.db.url)
     for (const dburl of ['postgres://u:s3cret@h:port/d', "host=h password='s3cret"]) {
       const line = await complaint(['check', '-origin', '*', '-dburl', dburl])
       assert.match(line, /^plenum: -dburl takes /)
@@ -215,12 +215,12 @@ suite('command line', { concurrency: 4 }, () => {
       if (args[0] !== '--s3cret') assert.equal(line.includes('s3cret'), false, line)
     }
     for (const command of ['check', 'migrate'])
-      for (const url of [house.db.url, house.db.url.replace(password, 's3cret')]) {
+      for (const url of [fixture.db.url, fixture.db.url.replace(password, 's3cret')]) {
         const { stdout, stderr } = await runPlenum([command, '-origin', '*', '-dburl', url])
         assert.notEqual(stdout + stderr, '')
         for (const secret of [password, 's3cret']) assert.equal((stdout + stderr).includes(secret), false)
       }
-    const plenum = await house.start()
+    const plenum = await fixture.start()
     await plenum.stop()
     assert.equal(plenum.stderr.join().includes(password), false)
   })
@@ -245,7 +245,7 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('migrate makes the schema and says so; done again it changes nothing', async (t) => {
-    const { db } = await openHouse(t)
+    const { db } = await openServerFixture(t)
     const made = await runPlenum(['migrate', '-dburl', db.url])
     assert.equal(made.code, 0)
     assert.match(made.stdout, /steps done: \d/)
@@ -256,7 +256,7 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('check is content with a configuration and a database that are fine, and names what is not', async (t) => {
-    const { db } = await openHouse(t)
+    const { db } = await openServerFixture(t)
     const { code, stdout, stderr } = await runPlenum(['check', '-origin', '*', '-dburl', db.url])
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
     assert.match(stdout, new RegExp(`fine.*${db.name}`))
@@ -267,7 +267,7 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('check tries to write: a role that cannot, a trigger that refuses and a socket without a folder are named', async (t) => {
-    const { db } = await openHouse(t)
+    const { db } = await openServerFixture(t)
     const check = (...more: string[]) =>
       runPlenum(['check', '-origin', 'https://*.example.org', '-dburl', db.url, ...more])
     const content = await check()
@@ -312,12 +312,12 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('health says whether the server at -listen is ready', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const path = join(await folder(t), 'socket')
     const port = await freePort()
     const adminListen = `127.0.0.1:${await freePort()}`
-    const everywhere = await house.start({ listen: `0.0.0.0:${port}` })
-    const standby = await house.start({ listen: path, ready: false, flags: ['-adminlisten', adminListen] })
+    const everywhere = await fixture.start({ listen: `0.0.0.0:${port}` })
+    const standby = await fixture.start({ listen: path, ready: false, flags: ['-adminlisten', adminListen] })
     await standby.logged(({ event }) => event === 'waiting', 15_000)
 
     const healthy = await runPlenum(['health', '-listen', `:${port}`])
@@ -334,9 +334,9 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('health reaches a Unix socket', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const path = join(await folder(t), 'socket')
-    const plenum = await house.start({ listen: path })
+    const plenum = await fixture.start({ listen: path })
     assert.deepEqual(await runPlenum(['health', '-listen', path]), { code: 0, stdout: 'ok', stderr: '' })
     await plenum.stop()
     const dead = await runPlenum(['health', '-listen', path])
@@ -345,15 +345,15 @@ suite('command line', { concurrency: 4 }, () => {
   })
 
   test('unban lets in whom a kick has banned, while the server is running', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2)
     const [chair, member] = await meeting.enterAll(0, 1)
     chair.send({ type: 'kick', user: meeting.user(1), canrejoin: false })
     await farewell(member)
-    const unban = (...ids: number[]) => runPlenum(['unban', ...ids.map(String), '-dburl', house.db.url])
+    const unban = (...ids: number[]) => runPlenum(['unban', ...ids.map(String), '-dburl', fixture.db.url])
     assert.equal((await unban(meeting.id, meeting.user(0))).code, 1)
-    const allow = await leaveOutRows(house.db.sql, 'delete on plenum.ban')
+    const allow = await leaveOutRows(fixture.db.sql, 'delete on plenum.ban')
     const refused = await unban(meeting.id, meeting.user(1))
     assert.equal(refused.code, 1)
     assert.match(refused.stderr, /plenum\.ban: a trigger or policy has left out rows/)
@@ -370,14 +370,14 @@ suite('command line', { concurrency: 4 }, () => {
 
 suite('commands for members', { concurrency: 4, skip: isDeno && 'it is the same on both runtimes' }, () => {
   test('kick ends a connection as an admin does, by a name too, and admit lets in who comes late', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 4)
-    await house.db.sql`
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 4)
+    await fixture.db.sql`
       update membership_member set fullname = case user_id
         when ${meeting.user(1)} then 'Eve van der \u202eMallory' when ${meeting.user(2)} then 'Ann Mallory' else fullname end`
     const [chair, member, other] = await meeting.enterAll(0, 1, 2)
-    const ask = (...args: string[]) => runPlenum([...args, '-dburl', house.db.url])
+    const ask = (...args: string[]) => runPlenum([...args, '-dburl', fixture.db.url])
     const id = String(meeting.id)
     const several = await ask('kick', id, 'mallory')
     assert.equal(several.code, 1)
@@ -411,9 +411,9 @@ suite('commands for members', { concurrency: 4, skip: isDeno && 'it is the same 
   })
 
   test('health says where it has asked, and that it may be elsewhere', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const adminListen = `127.0.0.1:${await freePort()}`
-    const plenum = await house.start({ flags: ['-adminlisten', adminListen], readyAt: adminListen })
+    const plenum = await fixture.start({ flags: ['-adminlisten', adminListen], readyAt: adminListen })
     const asked = await runPlenum(['health', '-listen', plenum.listen])
     assert.equal(asked.code, 1)
     assert.match(
@@ -426,7 +426,7 @@ suite('commands for members', { concurrency: 4, skip: isDeno && 'it is the same 
 
 suite('listeners', { concurrency: 4 }, () => {
   test('a Unix socket has mode 0660, or what -socketmode says', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const base = await folder(t)
     for (const [flags, mode] of [
       [[], 0o660],
@@ -434,81 +434,81 @@ suite('listeners', { concurrency: 4 }, () => {
       [['-socketmode=777'], 0o777],
     ] as const) {
       const path = join(base, String(mode))
-      const plenum = await house.start({ listen: path, flags: [...flags] })
+      const plenum = await fixture.start({ listen: path, flags: [...flags] })
       assert.equal((await stat(path)).mode & 0o777, mode)
-      await serves(house, plenum)
+      await serves(fixture, plenum)
       await plenum.stop()
     }
   })
 
   test('the file that a killed server has left behind is replaced', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const listen = join(await folder(t), 'socket')
-    const killed = await house.start({ listen })
+    const killed = await fixture.start({ listen })
     await killed.kill()
     assert.ok((await stat(listen)).isSocket())
-    await serves(house, await house.start({ listen }))
+    await serves(fixture, await fixture.start({ listen }))
   })
 
   test('a Unix socket that somebody answers on is not taken over', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const listen = join(await folder(t), 'socket')
-    const plenum = await house.start({ listen })
-    assert.equal(await failure(house, listen), `plenum: ${listen} is in use by another process`)
-    await serves(house, plenum)
+    const plenum = await fixture.start({ listen })
+    assert.equal(await failure(fixture, listen), `plenum: ${listen} is in use by another process`)
+    await serves(fixture, plenum)
   })
 
   test('a file that is no socket is not touched', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const base = await folder(t)
     const file = join(base, 'file')
     const link = join(base, 'link')
     await writeFile(file, 'precious')
     await symlink(file, link)
     for (const path of [file, link, base])
-      assert.match(await failure(house, path), /^plenum: .* exists and is not a socket/)
+      assert.match(await failure(fixture, path), /^plenum: .* exists and is not a socket/)
     assert.equal(readFileSync(file, 'utf8'), 'precious')
     assert.equal(readFileSync(link, 'utf8'), 'precious')
   })
 
   test('a folder that is not there is named', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const missing = join(await folder(t), 'missing')
-    const line = await failure(house, join(missing, 'socket'))
+    const line = await failure(fixture, join(missing, 'socket'))
     assert.ok(line.startsWith(`plenum: -listen: the folder ${missing} for the socket`), line)
     assert.match(line, / does not exist: make it /)
   })
 
   test('a port in use is a clear error', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    assert.match(await failure(house, plenum.listen), /^plenum: .*EADDRINUSE/)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    assert.match(await failure(fixture, plenum.listen), /^plenum: .*EADDRINUSE/)
     const port = await freePort()
-    const args = ['-origin', '*', '-dburl', house.db.url, '-listen', `127.0.0.1:${port}`]
+    const args = ['-origin', '*', '-dburl', fixture.db.url, '-listen', `127.0.0.1:${port}`]
     const run = await runPlenum([...args, '-adminlisten', plenum.listen])
     assert.equal(run.code, 1)
     assert.match(run.stderr, /EADDRINUSE/)
-    await serves(house, plenum)
+    await serves(fixture, plenum)
   })
 
   test('with -adminlisten status and health are served there and nowhere else, and meetings are not', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const admin = join(await folder(t), 'admin')
-    const plenum = await house.start({ flags: ['-adminlisten', admin], readyAt: admin })
+    const plenum = await fixture.start({ flags: ['-adminlisten', admin], readyAt: admin })
     for (const path of ['/__meetingstatus', '/livez', '/readyz', '/healthz']) {
       assert.equal((await plenum.get(path)).status, 404, path)
       assert.equal((await fetchFrom(admin, path)).status, 200, path)
     }
-    await serves(house, plenum)
-    const meeting = await gather(house.db.sql, { socketUrl: (path) => `ws+unix://${admin}:${path}` }, 1)
+    await serves(fixture, plenum)
+    const meeting = await gather(fixture.db.sql, { socketUrl: (path) => `ws+unix://${admin}:${path}` }, 1)
     // The admin listener knows no upgrades: it answers as to any request for a page that it lacks.
     await assert.rejects(meeting.connect(0), new UpgradeRefused(404))
   })
 
   test('-profilelisten serves profiles that Chrome DevTools opens, and -listen does not', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const profiles = `127.0.0.1:${await freePort()}`
-    const plenum = await house.start({
+    const plenum = await fixture.start({
       flags: ['-profilelisten', profiles],
       ...(isDeno ? { runtimeFlags: denoPermissions.map(withInspector) } : {}),
     })
@@ -538,16 +538,16 @@ suite('listeners', { concurrency: 4 }, () => {
     for (const seconds of ['0', '-1', 'x', '301'])
       assert.equal((await fetchFrom(profiles, `/debug/pprof/profile?seconds=${seconds}`)).status, 400)
     assert.equal((await plenum.get('/debug/pprof/heap')).status, 404)
-    await serves(house, plenum)
+    await serves(fixture, plenum)
   })
 
   test(
     'without the permission for profiles Deno says which one it lacks',
     { skip: isDeno ? false : 'they are about Deno' },
     async (t) => {
-      const house = await openHouse(t)
+      const fixture = await openServerFixture(t)
       const profiles = `127.0.0.1:${await freePort()}`
-      await house.start({ flags: ['-profilelisten', profiles] })
+      await fixture.start({ flags: ['-profilelisten', profiles] })
       const { status, body } = await fetchFrom(profiles, '/debug/pprof/heap')
       assert.equal(status, 501)
       assert.match(body, /^this runtime cannot do that: .*"inspector"/)
@@ -555,21 +555,21 @@ suite('listeners', { concurrency: 4 }, () => {
   )
 
   test('a socket that systemd passes is used in place of -listen', async (t) => {
-    const house = await openHouse(t)
-    const held = await hold(t)
+    const fixture = await openServerFixture(t)
+    const held = await holdTransaction(t)
     const listen = `127.0.0.1:${await freePort()}`
-    const plenum = await house.start({ passedSockets: [held.descriptor], listen, ready: false })
+    const plenum = await fixture.start({ passedSockets: [held.descriptor], listen, ready: false })
     await untilServing(held)
     await assert.rejects(fetchFrom(listen, '/livez'), /ECONNREFUSED/)
     const target = { socketUrl: (path: string) => `ws://${held.address}${path}` }
-    await settle(await (await gather(house.db.sql, target, 1)).enter(0))
+    await settle(await (await gather(fixture.db.sql, target, 1)).enter(0))
     assert.equal(await plenum.stop(), 0)
   })
 
   test('where the system is to choose a port, the log has the one that it chose, of each listener', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const anyPort = '127.0.0.1:0'
-    const plenum = await house.start({
+    const plenum = await fixture.start({
       listen: anyPort,
       flags: ['-adminlisten', anyPort, '-profilelisten', anyPort],
       runtimeFlags: isDeno ? denoPermissions.map(withInspector) : [],
@@ -584,17 +584,17 @@ suite('listeners', { concurrency: 4 }, () => {
     assert.deepEqual([await answer(listen), await answer(admin)], [404, 200])
     assert.equal(await answer(profile, '/'), 200)
     await until('it serves', async () => (await answer(admin, '/readyz')) === 200)
-    await settle(await (await gather(house.db.sql, member, 1)).enter(0))
+    await settle(await (await gather(fixture.db.sql, member, 1)).enter(0))
     const { code, stderr } = await runPlenum(['health', '-listen', anyPort])
     assert.equal(code, 1)
     assert.match(stderr, /^no answer: with -listen 127\.0\.0\.1:0 the system chooses a port: .* "started"/)
   })
 
   test('a listener on all addresses, or at a path, is logged as it is; one that is not open is not', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const path = join(await folder(t), 'plenum')
     const startedAt = async (listen: string): Promise<unknown[]> => {
-      const plenum = await house.start({ listen, ready: false })
+      const plenum = await fixture.start({ listen, ready: false })
       const started = await plenum.logged(({ event }) => event === 'started', 20_000)
       assert.equal(await plenum.stop(), 0)
       return ['listen', 'adminlisten', 'profilelisten'].map((name) => started[name])
@@ -606,14 +606,14 @@ suite('listeners', { concurrency: 4 }, () => {
   })
 
   test('all sockets that systemd passes are served, each with what its name says', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const places = await folder(t)
     const [tcp, unix, admin] = [
-      await hold(t),
-      await hold(t, join(places, 'plenum')),
-      await hold(t, join(places, 'admin')),
+      await holdTransaction(t),
+      await holdTransaction(t, join(places, 'plenum')),
+      await holdTransaction(t, join(places, 'admin')),
     ]
-    const plenum = await house.start({
+    const plenum = await fixture.start({
       passedSockets: [tcp.descriptor, admin.descriptor, unix.descriptor],
       passedNames: 'plenum.socket:admin:listen',
       ready: false,
@@ -623,7 +623,7 @@ suite('listeners', { concurrency: 4 }, () => {
     for (const held of [tcp, unix]) {
       assert.equal((await fetchFrom(held.address, '/readyz')).status, 404)
       const url = held === unix ? `ws+unix://${held.address}:` : `ws://${held.address}`
-      const meeting = await gather(house.db.sql, { socketUrl: (path) => `${url}${path}` }, 1)
+      const meeting = await gather(fixture.db.sql, { socketUrl: (path) => `${url}${path}` }, 1)
       await settle(await meeting.enter(0))
     }
     assert.equal((await fetchFrom(admin.address, '/__meetingstatus')).status, 200)
@@ -638,10 +638,10 @@ suite('listeners', { concurrency: 4 }, () => {
   })
 
   test('a passed socket that cannot be used ends the start with one line', async (t) => {
-    const house = await openHouse(t)
-    const { descriptor } = await hold(t)
+    const fixture = await openServerFixture(t)
+    const { descriptor } = await holdTransaction(t)
     const end = async (passedSockets: number[], passedNames?: string): Promise<string> => {
-      const args = ['-origin', '*', '-dburl', house.db.url]
+      const args = ['-origin', '*', '-dburl', fixture.db.url]
       const options = { passedSockets, ...(passedNames === undefined ? {} : { passedNames }) }
       const { code, stderr } = await runPlenum(args, options)
       assert.notEqual(code, 0)
@@ -654,7 +654,7 @@ suite('listeners', { concurrency: 4 }, () => {
     const file = openSync('/dev/null', 'r')
     t.after(() => closeSync(file))
     assert.match(await end([descriptor, file]), /^plenum: .*descriptor 4\b.*$/)
-    const connected = connect((await hold(t, join(await folder(t), 'socket'))).address)
+    const connected = connect((await holdTransaction(t, join(await folder(t), 'socket'))).address)
     t.after(() => connected.destroy())
     await once(connected, 'connect')
     assert.match(
@@ -664,8 +664,8 @@ suite('listeners', { concurrency: 4 }, () => {
   })
 
   test('a socket that was passed to another process is left alone', async (t) => {
-    const house = await openHouse(t)
-    await serves(house, await house.start({ env: { LISTEN_FDS: '1', LISTEN_PID: '1' } }))
+    const fixture = await openServerFixture(t)
+    await serves(fixture, await fixture.start({ env: { LISTEN_FDS: '1', LISTEN_PID: '1' } }))
   })
 })
 
@@ -706,13 +706,13 @@ suite('database address', { concurrency: 4 }, () => {
 
   for (const [what, form] of Object.entries(forms))
     test(`the database is reached by ${what}`, async (t) => {
-      const house = await openHouse(t)
-      const { sql, name, url } = house.db
+      const fixture = await openServerFixture(t)
+      const { sql, name, url } = fixture.db
       const [setting] = await sql<{ folder: string }[]>`
         select current_setting('unix_socket_directories') folder`
       const { port, password } = new URL(url)
-      const plenum = await house.start(form({ url, name, port, password, folder: setting?.folder ?? '' }))
-      await serves(house, plenum)
+      const plenum = await fixture.start(form({ url, name, port, password, folder: setting?.folder ?? '' }))
+      await serves(fixture, plenum)
       const [sessions] = await sql<{ plenum: number; tcp: number }[]>`
         select count(*)::int plenum, count(client_addr)::int tcp from pg_stat_activity
         where datname = current_database() and application_name = 'plenum'`
@@ -721,9 +721,9 @@ suite('database address', { concurrency: 4 }, () => {
     })
 
   test('however much there is to do, there are at most 10 connections', async (t) => {
-    const house = await openHouse(t)
-    const { sql } = house.db
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t)
+    const { sql } = fixture.db
+    const plenum = await fixture.start()
     let most = 0
     let watching = true
     const watch = (async () => {

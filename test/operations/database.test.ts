@@ -9,14 +9,14 @@ import { freePort } from '../../demo/port.ts'
 import type { Postgres } from '../../demo/postgres.ts'
 import { createCluster } from '../support/database.ts'
 import type { Database } from '../support/database.ts'
-import { openForwarder } from '../support/forwarder.ts'
-import { answerTo, farewell, gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { assertShows, openHouse } from '../support/house.ts'
-import type { House, HouseOptions } from '../support/house.ts'
-import type { FrameOf, Member } from '../support/member.ts'
-import { StockPage } from '../support/page.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
+import { answerTo, farewell, gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { assertShows, openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixture, ServerFixtureOptions } from '../support/server-fixture.ts'
+import type { FrameOf, Member } from '../support/meeting-client.ts'
+import { StockPage } from '../support/stock-page.ts'
 import { runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -30,7 +30,7 @@ type Cluster = Awaited<ReturnType<typeof createCluster>>
 /** A PostgreSQL for the tests of this suite, which stop or freeze it one after the other. */
 function ownCluster(): {
   readonly postgres: Postgres
-  open(t: TestContext, options?: HouseOptions): Promise<House>
+  open(t: TestContext, options?: ServerFixtureOptions): Promise<ServerFixture>
 } {
   let cluster: Cluster | undefined
   const get = (): Cluster => {
@@ -51,7 +51,7 @@ function ownCluster(): {
         get().postgres.thaw()
         return get().postgres.start()
       })
-      return openHouse(t, options, get().createDatabase())
+      return openServerFixture(t, options, get().createDatabase())
     },
   }
 }
@@ -71,7 +71,7 @@ async function recovered(members: Member[]): Promise<void> {
   }
 }
 
-async function assertAllSaw(meeting: Gathering, members: Member[]): Promise<void> {
+async function assertAllSaw(meeting: MeetingFixture, members: Member[]): Promise<void> {
   const record = await meeting.record()
   for (const member of members) {
     assert.equal(member.isClosed, false)
@@ -98,9 +98,9 @@ suite('database', { concurrency: 4 }, () => {
     const cluster = ownCluster()
     for (const mode of ['fast', 'immediate'] as const)
       test(`PostgreSQL stops (${mode}) and starts: connections stay, commands are refused, and all goes on by itself`, async (t) => {
-        const house = await cluster.open(t, { grace: 2 })
-        const plenum = await house.start()
-        const meeting = await gather(house.db.sql, plenum, 5, open)
+        const fixture = await cluster.open(t, { grace: 2 })
+        const plenum = await fixture.start()
+        const meeting = await gather(fixture.db.sql, plenum, 5, open)
         const members = await meeting.enterAll(0, 1, 2)
         const [chair, ann, bob] = members
         chair.send(newPoll)
@@ -160,10 +160,10 @@ suite('database', { concurrency: 4 }, () => {
       })
 
     test('a server that is started before its database waits, says so, and serves when it comes', async (t) => {
-      const house = await cluster.open(t)
-      const meeting = await gather(house.db.sql, { socketUrl: (path) => plenum.socketUrl(path) }, 1)
+      const fixture = await cluster.open(t)
+      const meeting = await gather(fixture.db.sql, { socketUrl: (path) => plenum.socketUrl(path) }, 1)
       await cluster.postgres.stop('fast')
-      const plenum: Plenum = await house.start({ ready: false })
+      const plenum: Plenum = await fixture.start({ ready: false })
       await plenum.logged(({ event }) => event === 'waiting', 15_000)
       const { status, body } = await plenum.get('/readyz')
       assert.equal(status, 503)
@@ -179,9 +179,9 @@ suite('database', { concurrency: 4 }, () => {
     const cluster = ownCluster()
 
     test('PostgreSQL is frozen for long and thaws', { concurrency: 2 }, async (t) => {
-      const house = await cluster.open(t, { grace: 2 })
-      const plenum = await house.start()
-      const meeting = await gather(house.db.sql, plenum, 3, open)
+      const fixture = await cluster.open(t, { grace: 2 })
+      const plenum = await fixture.start()
+      const meeting = await gather(fixture.db.sql, plenum, 3, open)
       const members = await meeting.enterAll(0, 1, 2)
       const otherHouse = await cluster.open(t)
       const otherPlenum = await otherHouse.start()
@@ -235,9 +235,9 @@ suite('database', { concurrency: 4 }, () => {
       ],
     ] as const)
       test(`sessions are ended ${how} under talk: connections stay, and everyone has each line once`, async (t) => {
-        const house = await openHouse(t, { grace: 2 })
-        const plenum = await house.start()
-        const { sql } = house.db
+        const fixture = await openServerFixture(t, { grace: 2 })
+        const plenum = await fixture.start()
+        const { sql } = fixture.db
         const meeting = await gather(sql, plenum, 4, open)
         const members = await meeting.enterAll(0, 1, 2, 3)
         const arrivals = await meeting.texts()
@@ -272,14 +272,14 @@ suite('database', { concurrency: 4 }, () => {
 
   suite('a write whose outcome is unknown', () => {
     /** Does what `act` sends, as far as the database: its answer, and all connections, are lost on the way. */
-    async function loseAnswer(t: TestContext, act: (meeting: Gathering, members: Member[]) => void) {
-      const house = await openHouse(t, { grace: 2 })
-      const { sql, url } = house.db
-      const forwarder = await openForwarder(Number(new URL(url).port))
+    async function loseAnswer(t: TestContext, act: (meeting: MeetingFixture, members: Member[]) => void) {
+      const fixture = await openServerFixture(t, { grace: 2 })
+      const { sql, url } = fixture.db
+      const forwarder = await openTcpProxy(Number(new URL(url).port))
       t.after(() => forwarder.close())
       // Without an end to its patience, so that what is written is what was sent first.
       const database = urlFor(url, { port: forwarder.port, lockTimeout: '0' })
-      const plenum = await house.start({ database })
+      const plenum = await fixture.start({ database })
       const meeting = await gather(sql, plenum, 3, open)
       const members = await meeting.enterAll(0, 1, 2)
       members[0].send(newPoll)
@@ -287,7 +287,7 @@ suite('database', { concurrency: 4 }, () => {
       await settle(...members)
       const before = await meeting.texts()
       // The foreign keys are looked at last, by the commit itself: it is stopped there.
-      const held = await hold(
+      const held = await holdTransaction(
         url,
         (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`,
       )
@@ -363,7 +363,7 @@ suite('database', { concurrency: 4 }, () => {
       ['a missing database', { database: 'nowhere' }, /3D000: database "nowhere" does not exist/],
     ] as const)
       test(`${what} ends the start with one clear line and without the password`, async (t) => {
-        const { db } = await openHouse(t)
+        const { db } = await openServerFixture(t)
         const url = urlFor(db.url, changes)
         for (const command of ['serve', 'check', 'migrate']) {
           const listen = `127.0.0.1:${await freePort()}`
@@ -379,7 +379,7 @@ suite('database', { concurrency: 4 }, () => {
       })
 
     test("a database that is not the site's is named as such", async (t) => {
-      const { db } = await openHouse(t)
+      const { db } = await openServerFixture(t)
       await db.sql`drop table membership_meetingmessagelog`
       const { code, stderr } = await runPlenum(['check', '-origin', '*', '-dburl', db.url])
       assert.equal(code, 1)
@@ -390,31 +390,31 @@ suite('database', { concurrency: 4 }, () => {
   suite("a role that is not the owner serves with the rights that the server's own messages name", () => {
     for (const choice of ['first', 'second'] as const)
       test(`the ${choice} way to the schema`, async (t) => {
-        const house = await openHouse(t)
-        const role = await createRole(t, house.db)
-        const named = await walk(house.db, role, choice)
+        const fixture = await openServerFixture(t)
+        const role = await createRole(t, fixture.db)
+        const named = await walk(fixture.db, role, choice)
         assert.ok(named.length > 0)
-        await assertServes(house, role)
+        await assertServes(fixture, role)
       })
 
     test('a schema that the owner has migrated', async (t) => {
-      const house = await openHouse(t)
-      assert.equal((await runPlenum(['migrate', '-dburl', house.db.url])).code, 0)
-      const role = await createRole(t, house.db)
-      await walk(house.db, role, 'first')
-      await assertServes(house, role)
+      const fixture = await openServerFixture(t)
+      assert.equal((await runPlenum(['migrate', '-dburl', fixture.db.url])).code, 0)
+      const role = await createRole(t, fixture.db)
+      await walk(fixture.db, role, 'first')
+      await assertServes(fixture, role)
     })
 
     test('record ids from a sequence, as older releases of Django made them', async (t) => {
-      const house = await openHouse(t)
-      await house.db.sql.unsafe(`
+      const fixture = await openServerFixture(t)
+      await fixture.db.sql.unsafe(`
         alter table membership_meetingmessagelog alter column id drop identity;
         create sequence membership_meetingmessagelog_id_seq owned by membership_meetingmessagelog.id;
         alter table membership_meetingmessagelog
           alter column id set default nextval('membership_meetingmessagelog_id_seq')`)
-      const role = await createRole(t, house.db)
-      await walk(house.db, role, 'first')
-      await assertServes(house, role)
+      const role = await createRole(t, fixture.db)
+      await walk(fixture.db, role, 'first')
+      await assertServes(fixture, role)
     })
   })
 })
@@ -456,9 +456,9 @@ async function walk(db: Database, role: { url: string }, choice: 'first' | 'seco
 }
 
 /** Has the role serve a meeting from its opening to its close, with all that is written on the way. */
-async function assertServes(house: House, role: { url: string }): Promise<void> {
-  const plenum = await house.start({ database: role.url, grace: 0 })
-  const meeting = await gather(house.db.sql, plenum, 3)
+async function assertServes(fixture: ServerFixture, role: { url: string }): Promise<void> {
+  const plenum = await fixture.start({ database: role.url, grace: 0 })
+  const meeting = await gather(fixture.db.sql, plenum, 3)
   const [chair, ann, bob] = await meeting.enterAll(0, 1, 2)
   chair.send({ type: 'open' })
   chair.send(newPoll)

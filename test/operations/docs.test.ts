@@ -10,7 +10,7 @@ import { disconnects } from '../../src/meeting/disconnects.ts'
 import { parseRequest } from '../../src/meeting/protocol.ts'
 import { createAssociation, createDatabase, createMeeting, createRole } from '../support/database.ts'
 import type { Database, Fellow } from '../support/database.ts'
-import { join } from '../support/member.ts'
+import { join } from '../support/meeting-client.ts'
 import { denoPermissions, runPlenum, startPlenum } from '../support/server.ts'
 
 const read = (path: string): string =>

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
-import { Chatter, invite } from '../support/chatter.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather } from '../support/gathering.ts'
+import { gather } from '../support/meeting-fixture.ts'
 import { startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
+import { appendMessage, initMessage, DocumentClient } from '../support/document-client.ts'
 
 // One path of each door, in seconds: what `npm test -- --quick` plays beside the unit tests.
 
@@ -41,19 +41,19 @@ test('a meeting is opened, talks, votes and ends, and its record is what was sai
 
 test('what is said in a chat room is heard there, and by who comes later', async () => {
   const [ann, bob] = [
-    await new Chatter(plenum, await invite(sql, 'Ann', 1)).entered(),
-    await new Chatter(plenum, await invite(sql, 'Bob', 1)).entered(),
+    await new ChatClient(plenum, await invite(sql, 'Ann', 1)).entered(),
+    await new ChatClient(plenum, await invite(sql, 'Bob', 1)).entered(),
   ]
   ann.say('Hello')
   assert.equal((await bob.hears('Hello')).user, 'Ann')
-  const late = await new Chatter(plenum, await invite(sql, 'Eve', 1)).entered()
+  const late = await new ChatClient(plenum, await invite(sql, 'Eve', 1)).entered()
   await late.hears('Hello')
 })
 
 test('what is appended to a document is had by who is there, and by who comes later', async () => {
   const id = randomBytes(9).toString('base64url')
-  const open = async (): Promise<Zwibbler> => {
-    const client = await new Zwibbler(plenum).opened()
+  const open = async (): Promise<DocumentClient> => {
+    const client = await new DocumentClient(plenum).opened()
     client.send(initMessage(id))
     await client.hears('append')
     return client

@@ -11,12 +11,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { freePort } from '../../demo/port.ts'
 import { tether } from '../../demo/tether.ts'
-import { Company } from '../support/company.ts'
+import { BehavedMembers } from '../support/behaved-members.ts'
 import { createAssociation, createDatabase, createMeeting } from '../support/database.ts'
 import { currentRuntime, denoBinary, startPlenum } from '../support/server.ts'
-import { hold } from '../support/hold.ts'
-import { clientFrame, openRaw, openRawWebSocket, upgradeRequest } from '../support/wire.ts'
-import type { RawWebSocket } from '../support/wire.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { clientFrame, openRaw, openRawWebSocket, upgradeRequest } from '../support/raw-connection.ts'
+import type { RawWebSocket } from '../support/raw-connection.ts'
 import { patience } from '../support/patience.ts'
 
 const isDeno = currentRuntime() === 'deno'
@@ -46,7 +46,7 @@ const meeting = await createMeeting(db.sql, {
   allowrejoin: true,
 })
 const path = `/ws/meeting/${meeting.id}/${meeting.keys.get(attacker.id)}/0`
-const company = await Company.gather(plenum, meeting, fellows.slice(0, 3))
+const company = await BehavedMembers.gather(plenum, meeting, fellows.slice(0, 3))
 
 after(async () => {
   await plenum.stop()
@@ -123,7 +123,7 @@ suite('what ends a server that uses the websocket adapter as it is', () => {
   test('a reset while a handler waits before the upgrade', async () => {
     assert.equal(await unguardedSurvives((port) => resetDuringUpgrade(port, '/slow')), false)
     // Here the door waits after the upgrade: for the database, which is held.
-    const held = await hold(
+    const held = await holdTransaction(
       db.url,
       (tx) => tx`lock table membership_membermeetingkey in access exclusive mode`,
     )

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { after, suite, test } from 'node:test'
 import { freePort } from '../../demo/port.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather } from '../support/gathering.ts'
+import { gather } from '../support/meeting-fixture.ts'
 import { allRoutes } from '../support/routes.ts'
 import { fetchFrom, runPlenum, startPlenum } from '../support/server.ts'
 

@@ -10,10 +10,10 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { doors } from '../../src/doors.ts'
 import { serverEvents } from '../../src/edge/events.ts'
-import { gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import type { HouseOptions } from '../support/house.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixtureOptions } from '../support/server-fixture.ts'
 import { builtBundle, currentRuntime, fetchFrom, runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -23,11 +23,11 @@ const notOnNode = currentRuntime() !== 'node' && 'what is left to terminals is o
 /** A member comes in and leaves, and a stranger is turned away. */
 async function bustle(
   t: TestContext,
-  options: HouseOptions,
-): Promise<{ plenum: Plenum; meeting: Gathering }> {
-  const house = await openHouse(t, options)
-  const plenum = await house.start()
-  const meeting = await gather(house.db.sql, plenum, 1)
+  options: ServerFixtureOptions,
+): Promise<{ plenum: Plenum; meeting: MeetingFixture }> {
+  const fixture = await openServerFixture(t, options)
+  const plenum = await fixture.start()
+  const meeting = await gather(fixture.db.sql, plenum, 1)
   const member = await meeting.enter(0)
   await member.close()
   await plenum.get(`/meeting/${meeting.id}/${meeting.key(0)}x`)
@@ -87,9 +87,9 @@ suite('log', { concurrency: 3 }, () => {
     const usage = await runPlenum(['-origin', '*', '-rate', 'fast'], { stderrTo })
     assert.equal(usage.code, 2)
     assert.match(usage.stderr, /^<3>plenum: -rate takes .*$/)
-    const house = await openHouse(t)
-    await house.db.sql`drop table membership_meetingmessagelog`
-    const failure = await runPlenum(['-origin', '*', '-dburl', house.db.url, '-listen', '127.0.0.1:0'], {
+    const fixture = await openServerFixture(t)
+    await fixture.db.sql`drop table membership_meetingmessagelog`
+    const failure = await runPlenum(['-origin', '*', '-dburl', fixture.db.url, '-listen', '127.0.0.1:0'], {
       stderrTo,
     })
     assert.equal(failure.code, 1)
@@ -97,21 +97,21 @@ suite('log', { concurrency: 3 }, () => {
   })
 
   test('on a terminal it is words with the time', async (t) => {
-    const house = await openHouse(t, { stderrTo: 'a terminal' })
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t, { stderrTo: 'a terminal' })
+    const plenum = await fixture.start()
     await plenum.stop()
     // A terminal has one stream.
     assert.match(plenum.stdout[0] ?? '', /^\d{4}-\d\d-\d\dT[\d:.]+Z info  started version=/)
   })
 
   test('what ends when its terminal is gone ends with its exit status', { skip: notOnNode }, async (t) => {
-    const house = await openHouse(t, {})
+    const fixture = await openServerFixture(t, {})
     const folder = await mkdtemp(join(tmpdir(), 'plenum-terminal-'))
     t.after(() => rm(folder, { recursive: true }))
     const [pid, status] = ['pid', 'status'].map((name) => join(folder, name))
     const terminal = spawn('script', [
       '-qefc',
-      `trap '' HUP; '${process.execPath}' '${builtBundle}' -origin http://localhost -dburl '${house.db.url}' ` +
+      `trap '' HUP; '${process.execPath}' '${builtBundle}' -origin http://localhost -dburl '${fixture.db.url}' ` +
         `-listen '${folder}/socket' & echo $! >'${pid}'; wait $!; echo $? >'${status}'`,
       '/dev/null',
     ])
@@ -148,9 +148,9 @@ suite('log', { concurrency: 3 }, () => {
 
   test('behind a proxy requests go by the id that it gives them; else nobody can choose one', async (t) => {
     for (const behind of [true, false]) {
-      const house = await openHouse(t, { flags: behind ? ['-behindproxy'] : [] })
-      const plenum = await house.start()
-      const meeting = await gather(house.db.sql, plenum, 1)
+      const fixture = await openServerFixture(t, { flags: behind ? ['-behindproxy'] : [] })
+      const plenum = await fixture.start()
+      const meeting = await gather(fixture.db.sql, plenum, 1)
       const member = await meeting.enter(0, { headers: { 'x-request-id': 'f00d' } })
       const { request } = await plenum.logged(({ event }) => event === 'entered')
       assert.equal(request === 'f00d', behind)
@@ -163,9 +163,9 @@ suite('log', { concurrency: 3 }, () => {
   })
 
   test('the meetings go on when the reader of the log goes away', async (t) => {
-    const house = await openHouse(t, { flags: ['-rate', '0', '-loglevel', 'debug'] })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2)
+    const fixture = await openServerFixture(t, { flags: ['-rate', '0', '-loglevel', 'debug'] })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2)
     plenum.ignoreLog('close')
     const [chair, member] = await meeting.enterAll(0, 1)
     chair.say('is anybody there?')
@@ -175,9 +175,9 @@ suite('log', { concurrency: 3 }, () => {
   })
 
   test('while its reader does not read they go on, and what is missing is said when it reads again', async (t) => {
-    const house = await openHouse(t, { flags: ['-rate', '0', '-loglevel', 'debug'] })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const fixture = await openServerFixture(t, { flags: ['-rate', '0', '-loglevel', 'debug'] })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     const goOn = plenum.ignoreLog('pause')
     const path = '/path'.repeat(1500)
     let asked = 0
@@ -198,9 +198,9 @@ suite('log', { concurrency: 3 }, () => {
   })
 
   test('a full disk for its log ends no server', async (t) => {
-    const house = await openHouse(t, { redirect: '2>/dev/full' })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const fixture = await openServerFixture(t, { redirect: '2>/dev/full' })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     await settle(await meeting.enter(0))
     assert.ok((await lostEntries(plenum)) >= 3)
   })

@@ -5,13 +5,13 @@ import { join as joinPath } from 'node:path'
 import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { ask } from '../support/ask.ts'
+import { ask } from '../support/nginx-request.ts'
 import { createDatabase } from '../support/database.ts'
 import type { Database } from '../support/database.ts'
-import { gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { join } from '../support/member.ts'
-import type { JoinOptions, Member } from '../support/member.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { join } from '../support/meeting-client.ts'
+import type { JoinOptions, Member } from '../support/meeting-client.ts'
 import { hasNginx, startNginx } from '../support/nginx.ts'
 import type { Nginx } from '../support/nginx.ts'
 import { allRoutes, fillPath } from '../support/routes.ts'
@@ -23,12 +23,12 @@ import { until } from '../support/until.ts'
 
 const origin = 'https://www.example.org'
 
-type Stage = { db: Database; plenum: Plenum; nginx: Nginx }
+type ModelRunner = { db: Database; plenum: Plenum; nginx: Nginx }
 
 async function open(
   t: TestContext,
   options: { unix?: boolean; flags?: string[]; change?: (site: string) => string } = {},
-): Promise<Stage> {
+): Promise<ModelRunner> {
   const folder = await mkdtemp(joinPath(tmpdir(), 'plenum-run-'))
   const db = await createDatabase()
   const plenum = await startPlenum({
@@ -52,7 +52,7 @@ async function open(
 
 async function enter(
   nginx: Nginx,
-  meeting: Gathering,
+  meeting: MeetingFixture,
   index: number,
   options: JoinOptions = {},
 ): Promise<Member> {

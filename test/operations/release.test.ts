@@ -12,7 +12,7 @@ import type { Metafile } from 'esbuild'
 import { bundledPackages } from '../../release/packages.ts'
 import { commands } from '../../src/config/commands.ts'
 import { flags } from '../../src/config/flags.ts'
-import { Machine, noMachine } from '../support/machine.ts'
+import { DebianMachine, noDebianMachine } from '../support/debian-machine.ts'
 import { builtBundle, currentRuntime } from '../support/server.ts'
 
 const run = promisify(execFile)
@@ -291,12 +291,12 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
   test(
     'the package installs, upgrades, goes and is purged; edited settings stay until then',
     {
-      skip: noMachine() || lacks('dpkg') || lacks('adduser'),
+      skip: noDebianMachine() || lacks('dpkg') || lacks('adduser'),
     },
     async (t) => {
       const installedHere = existsSync('/usr/share/plenum')
       await newerPackage(join(dist, deb), join(base, 'newer.deb'))
-      const machine = await Machine.open(t, base)
+      const machine = await DebianMachine.open(t, base)
       const ask = async (command: string): Promise<string> => {
         const { status, output } = await machine.run(command)
         assert.equal(status, 0, `${command}: ${output}`)

@@ -7,9 +7,9 @@ import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import type { Member } from '../support/member.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
 import { currentRuntime, denoPermissions, fetchFrom, runPlenum, startPlenum } from '../support/server.ts'
 import type { LogLine, Plenum } from '../support/server.ts'
 import { freePort } from '../../demo/port.ts'
@@ -23,12 +23,12 @@ const other = 'https://b.example'
 const isDeno = currentRuntime() === 'deno'
 
 /** A server whose settings are in a file, and a meeting on it. */
-class Stage {
+class ModelRunner {
   readonly plenum: Plenum
   readonly file: string
-  readonly meeting: Gathering
+  readonly meeting: MeetingFixture
 
-  constructor(plenum: Plenum, file: string, meeting: Gathering) {
+  constructor(plenum: Plenum, file: string, meeting: MeetingFixture) {
     this.plenum = plenum
     this.file = file
     this.meeting = meeting
@@ -63,7 +63,7 @@ async function open(
   t: TestContext,
   lines: string[],
   options: { flags?: string[]; size?: number } = {},
-): Promise<Stage> {
+): Promise<ModelRunner> {
   const folder = await mkdtemp(joinPath(tmpdir(), 'plenum-reload-'))
   const db = await createDatabase()
   const file = joinPath(folder, 'plenum')
@@ -82,11 +82,11 @@ async function open(
     await rm(folder, { recursive: true, force: true })
   })
   const meeting = await gather(db.sql, plenum, options.size ?? 4)
-  return new Stage(plenum, file, meeting)
+  return new ModelRunner(plenum, file, meeting)
 }
 
 /** The lines of the stage's file that name its database and address. */
-async function kept({ file }: Stage): Promise<string[]> {
+async function kept({ file }: ModelRunner): Promise<string[]> {
   return (await readFile(file, 'utf8'))
     .split('\n')
     .filter((line) => /^PLENUM_(DBURL|LISTEN|POLL)=/.test(line))

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import type { Sql } from 'postgres'
-import { farewell, gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { assertShows, openHouse, openPages, returned } from '../support/house.ts'
-import type { Member } from '../support/member.ts'
-import type { StockPage } from '../support/page.ts'
+import { farewell, gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { assertShows, openServerFixture, openPages, returned } from '../support/server-fixture.ts'
+import type { Member } from '../support/meeting-client.ts'
+import type { StockPage } from '../support/stock-page.ts'
 import { meetingStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
 import { patience, slowness } from '../support/patience.ts'
@@ -19,7 +19,7 @@ const newPoll = { type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no']
 const open = { state: 1, allowrejoin: true } as const
 const times = (texts: string[], text: string): number => texts.filter((one) => one === text).length
 
-async function storedPoll(sql: Sql, meeting: Gathering) {
+async function storedPoll(sql: Sql, meeting: MeetingFixture) {
   const [poll] = await sql<{ closesAt: string; ending: string | null }[]>`
     select closes_at::text as "closesAt", ending from plenum.poll where meeting_id = ${meeting.id}`
   assert.ok(poll, 'there is no poll')
@@ -27,7 +27,7 @@ async function storedPoll(sql: Sql, meeting: Gathering) {
 }
 
 /** To be called while the server is down: the poll's time ends so many seconds of a quiet machine from now. */
-async function endPollIn(sql: Sql, meeting: Gathering, seconds: number): Promise<void> {
+async function endPollIn(sql: Sql, meeting: MeetingFixture, seconds: number): Promise<void> {
   await sql`
     update plenum.poll set closes_at = now() + ${seconds * slowness()} * interval '1 second' where meeting_id = ${meeting.id}`
 }
@@ -40,7 +40,7 @@ async function saw(pages: StockPage[], text: string, milliseconds?: number): Pro
   for (const page of pages) await page.until((page) => page.texts().includes(text), milliseconds)
 }
 
-async function present(sql: Sql, meeting: Gathering): Promise<number[]> {
+async function present(sql: Sql, meeting: MeetingFixture): Promise<number[]> {
   const rows = await sql<{ id: number }[]>`
     select member_id id from plenum.attendance where meeting_id = ${meeting.id} and left_at is null order by 1`
   return rows.map(({ id }) => id)
@@ -67,9 +67,9 @@ function talk(speakers: StockPage[]): () => void {
 
 suite('restart', { concurrency: 4 }, () => {
   test('after a crash all pages return by themselves, and the poll goes on as if nothing had been', async (t) => {
-    const house = await openHouse(t, { grace: 6 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 6 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 4, open)
     const pages = await openPages(t, meeting, plenum, [0, 1, 2, 3])
     const [chair, ann, bob, absent] = pages
@@ -83,7 +83,7 @@ suite('restart', { concurrency: 4 }, () => {
 
     await plenum.kill()
     absent.leave()
-    await house.restart(plenum)
+    await fixture.restart(plenum)
     const faithful = [chair, ann, bob]
     for (const page of faithful) await returned(page)
 
@@ -111,9 +111,9 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('a poll whose time has passed while the server was down ends at the start, once', async (t) => {
-    const house = await openHouse(t, { grace: 6 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 6 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 3, open)
     const pages = await openPages(t, meeting, plenum, [0, 1, 2], 200)
     const [chair, ann] = pages
@@ -125,11 +125,11 @@ suite('restart', { concurrency: 4 }, () => {
 
     await plenum.kill()
     await endPollIn(sql, meeting, -1)
-    const second = await house.restart(plenum)
+    const second = await fixture.restart(plenum)
     await saw(pages, 'Answer "no": 1 vote')
     await chair.until(({ poll }) => poll === null)
     await second.kill()
-    await house.restart(plenum)
+    await fixture.restart(plenum)
     for (const page of pages) await returned(page, 2)
     chair.say('the end')
     await saw(pages, 'the end')
@@ -147,9 +147,9 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('a poll that a restart interrupts ends when its time has come, not earlier and not anew', async (t) => {
-    const house = await openHouse(t, { grace: 20 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 20 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 2, open)
     const pages = await openPages(t, meeting, plenum, [0, 1], 200)
     const [chair, ann] = pages
@@ -157,7 +157,7 @@ suite('restart', { concurrency: 4 }, () => {
     await ann.until(({ poll }) => poll !== null)
     await plenum.kill()
     await endPollIn(sql, meeting, 6)
-    await house.restart(plenum)
+    await fixture.restart(plenum)
     for (const page of pages) await returned(page)
     ann.vote(0)
     await tallied(chair, 1, 0)
@@ -171,9 +171,9 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('who attended, who has left and who was banned is known after a crash', async (t) => {
-    const house = await openHouse(t, { grace: 6 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 6 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 4, open)
     const [chair, gone, banned, stays] = await openPages(t, meeting, plenum, [0, 1, 2, 3], 200)
     gone.disconnect()
@@ -183,7 +183,7 @@ suite('restart', { concurrency: 4 }, () => {
     await chair.until(({ people }) => people.size === 2)
 
     await plenum.kill()
-    const restarted = await house.restart(plenum)
+    const restarted = await fixture.restart(plenum)
     for (const page of [chair, stays]) await returned(page)
     const status = await meetingStatus(restarted, meeting.id)
     const ids = (people: { uid: number }[] = []) => new Set(people.map(({ uid }) => uid))
@@ -199,32 +199,32 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('a finished meeting whose members have gone while the server was down is closed', async (t) => {
-    const house = await openHouse(t, { grace: 1 })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, open)
+    const fixture = await openServerFixture(t, { grace: 1 })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, open)
     const pages = await openPages(t, meeting, plenum, [0, 1])
     const [chair] = pages
     chair.send({ type: 'finish' })
     await saw(pages, 'This meeting is now finished')
     await plenum.kill()
     for (const page of pages) page.leave()
-    await house.restart(plenum)
+    await fixture.restart(plenum)
     await until('the meeting is closed', async () => (await meeting.state()) === 3, 10_000)
     assert.equal(times(await meeting.texts(), `Member ${meeting.name(1)} left the meeting`), 1)
   })
 
   test('a finished meeting whose people were lost can be opened again, also after an outage', async (t) => {
-    const house = await openHouse(t, { grace: 0.5, closeAfter: 3600 })
-    let plenum = await house.start()
+    const fixture = await openServerFixture(t, { grace: 0.5, closeAfter: 3600 })
+    let plenum = await fixture.start()
     const target = { socketUrl: (path: string) => plenum.socketUrl(path) }
-    const meeting = await gather(house.db.sql, target, 2, open)
+    const meeting = await gather(fixture.db.sql, target, 2, open)
     const left = (n: number) => (texts: string[]) =>
       times(texts, `Member ${meeting.name(0)} left the meeting`) === n
     for (const [n, lose] of [
       async (chair: Member) => chair.reset(),
       async () => {
         await plenum.kill()
-        plenum = await house.restart(plenum)
+        plenum = await fixture.restart(plenum)
       },
     ].entries()) {
       const [chair, member] = await meeting.enterAll(0, 1)
@@ -243,9 +243,9 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('crash after crash under talk: everyone has each line of the record once, and nobody has come or gone', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 5, open)
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 5, open)
     const pages = await openPages(t, meeting, plenum, [0, 1, 2, 3, 4], 200)
     const arrivals = await meeting.texts()
     const quiet = talk(pages)
@@ -255,7 +255,7 @@ suite('restart', { concurrency: 4 }, () => {
       const { length } = pages[4].lines
       await pages[4].until(({ lines }) => lines.length > length + 100, 20_000)
       await server.kill()
-      server = await house.restart(plenum)
+      server = await fixture.restart(plenum)
       for (const page of pages) await returned(page, crash)
     }
     quiet()
@@ -268,9 +268,9 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('SIGTERM under talk: what is under way is stored and sent, and the end is no close frame and no departure', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 5, open)
     const pages = await openPages(t, meeting, plenum, [0, 1, 2, 3, 4])
     pages[0].send(newPoll)
@@ -310,7 +310,7 @@ suite('restart', { concurrency: 4 }, () => {
       assert.equal(last?.endsWith(newPoll.answers[answer] ?? '?'), true, `${name}: ${last}, stored ${answer}`)
     }
 
-    await house.restart(plenum)
+    await fixture.restart(plenum)
     for (const page of pages) await returned(page)
     pages[0].say('the end')
     await saw(pages, 'the end')
@@ -323,11 +323,11 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('SIGTERM with a database that does not answer: the end comes within 10 s all the same', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, open)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, open)
     const [chair, member] = await meeting.enterAll(0, 1)
-    const held = await hold(house.db.url, (tx) => tx`lock table membership_meetingmessagelog`)
+    const held = await holdTransaction(fixture.db.url, (tx) => tx`lock table membership_meetingmessagelog`)
     member.say('this takes long')
     await held.waitedFor()
     const code = await plenum.stop('SIGTERM', 10)
@@ -340,11 +340,11 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('a second signal ends the server at once', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, open)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, open)
     const [, member] = await meeting.enterAll(0, 1)
-    const held = await hold(house.db.url, (tx) => tx`lock table membership_meetingmessagelog`)
+    const held = await holdTransaction(fixture.db.url, (tx) => tx`lock table membership_meetingmessagelog`)
     member.say('this takes long')
     await held.waitedFor()
     plenum.signal('SIGTERM')
@@ -360,22 +360,22 @@ suite('restart', { concurrency: 4 }, () => {
   })
 
   test('SIGINT ends the server as SIGTERM does', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     const member = await meeting.enter(0)
     assert.equal(await plenum.stop('SIGINT', 10), 0)
     assert.equal((await member.closed).code, 1006)
-    assert.deepEqual(await present(house.db.sql, meeting), [meeting.user(0)])
+    assert.deepEqual(await present(fixture.db.sql, meeting), [meeting.user(0)])
   })
 
   test('the file of a Unix socket is removed at the end', async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'plenum-socket-'))
     t.after(() => rm(folder, { recursive: true, force: true }))
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const path = join(folder, 'socket')
-    const plenum = await house.start({ listen: path })
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const plenum = await fixture.start({ listen: path })
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     const member = await meeting.enter(0)
     assert.equal(existsSync(path), true)
     assert.equal(await plenum.stop(), 0)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Chatter, invite } from '../support/chatter.ts'
-import { gather, settle } from '../support/gathering.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
 import { createRole } from '../support/database.ts'
-import { openHouse } from '../support/house.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
 import { manage } from '../support/manage.ts'
-import { appendMessage, initMessage, Zwibbler } from '../support/zwibbler.ts'
+import { appendMessage, initMessage, DocumentClient } from '../support/document-client.ts'
 
 /** What a role, a database or a server may be set to, and what would spoil what is read or end what is under way. */
 const perverse = {
@@ -30,17 +30,17 @@ const perverse = {
 }
 
 test('however the role is set, all doors say and keep what they are told', async (t) => {
-  const house = await openHouse(t)
-  const { sql } = house.db
+  const fixture = await openServerFixture(t)
+  const { sql } = fixture.db
   // Set for this role alone, or the test could not read either.
-  const { role, url } = await createRole(house.db, 'superuser')
+  const { role, url } = await createRole(fixture.db, 'superuser')
   const known = await sql<{ name: string }[]>`
     select lower(name) as name from pg_settings where lower(name) = any(${Object.keys(perverse)}::text[])`
   for (const { name } of known)
     await sql.unsafe(`alter role ${role} set ${name} to '${perverse[name as keyof typeof perverse]}'`)
   const password = 'secret'.repeat(4)
   const credentials = ['-document-user', 'app', '-document-password', password]
-  const plenum = await house.start({
+  const plenum = await fixture.start({
     database: url,
     flags: ['-rate', '0', '-chat', '-document', ...credentials],
   })
@@ -55,14 +55,14 @@ test('however the role is set, all doors say and keep what they are told', async
   for (const member of [chair, ann]) member.send({ type: 'vote', question: words, vote: 1 })
   await ann.line('All attendees have voted, poll has completed.')
 
-  const chatter = await new Chatter(plenum, await invite(sql, 'Ann', 1)).entered()
+  const chatter = await new ChatClient(plenum, await invite(sql, 'Ann', 1)).entered()
   chatter.say(words)
   const { time } = await chatter.hears(words)
   assert.ok(Math.abs(Date.parse(time) - Date.now()) < 600_000, time)
 
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n))
-  const open = async (): Promise<Zwibbler> => {
-    const client = await new Zwibbler(plenum).opened()
+  const open = async (): Promise<DocumentClient> => {
+    const client = await new DocumentClient(plenum).opened()
     t.after(() => client.leave())
     client.send(initMessage('a document'))
     return client

@@ -6,13 +6,13 @@ import { suite, test } from 'node:test'
 import type { Sql } from 'postgres'
 import { lockSpace, locks } from '../../src/db/schema.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather, settle } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { assertShows, openHouse, openPages, returned } from '../support/house.ts'
-import type { House } from '../support/house.ts'
-import { join, UpgradeRefused } from '../support/member.ts'
-import type { Target } from '../support/member.ts'
-import type { StockPage } from '../support/page.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { assertShows, openServerFixture, openPages, returned } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
+import { join, UpgradeRefused } from '../support/meeting-client.ts'
+import type { Target } from '../support/meeting-client.ts'
+import type { StockPage } from '../support/stock-page.ts'
 import { builtBundle, runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
@@ -29,9 +29,9 @@ async function isReady(plenum: Plenum): Promise<boolean> {
 }
 
 /** A server that serves, and one that waits. */
-async function openPair(house: House): Promise<[active: Plenum, standby: Plenum]> {
-  const active = await house.start()
-  const standby = await house.start({ ready: false })
+async function openPair(fixture: ServerFixture): Promise<[active: Plenum, standby: Plenum]> {
+  const active = await fixture.start()
+  const standby = await fixture.start({ ready: false })
   await standby.logged(({ event, reason }) => event === 'waiting' && String(reason).includes('lock'), 15_000)
   return [active, standby]
 }
@@ -100,23 +100,23 @@ async function finish(pages: StockPage[], record: () => Promise<{ id: number; te
 
 suite('warm standby', { concurrency: 4 }, () => {
   test('the second process on a database waits, says so, and lets nobody in', async (t) => {
-    const house = await openHouse(t)
-    const [active, standby] = await openPair(house)
+    const fixture = await openServerFixture(t)
+    const [active, standby] = await openPair(fixture)
     const { status, body } = await standby.get('/readyz')
     assert.equal(status, 503)
     assert.match(body, /another Plenum process serves the meetings/)
     assert.equal((await standby.get('/healthz')).status, 503)
     assert.equal((await standby.get('/livez')).status, 200)
     assert.equal(await isReady(active), true)
-    const meeting = await gather(house.db.sql, standby, 1)
+    const meeting = await gather(fixture.db.sql, standby, 1)
     await assert.rejects(meeting.connect(0), new UpgradeRefused(503))
     assert.deepEqual(await meeting.texts(), [])
   })
 
   test('when the one that serves is killed, the other one does within 5 s, and pages return by themselves', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const [first, second] = await openPair(house)
-    const meeting = await gather(house.db.sql, first, 4, open)
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const [first, second] = await openPair(fixture)
+    const meeting = await gather(fixture.db.sql, first, 4, open)
     const pages = await openPages(t, meeting, () => inTurn(first, second), [0, 1, 2, 3], 300)
     const arrivals = await meeting.texts()
     const quiet = talk(pages)
@@ -128,16 +128,16 @@ suite('warm standby', { concurrency: 4 }, () => {
       await active.kill()
       await until('the standby serves', () => isReady(standby), 5000)
       for (const page of pages) await returned(page, crash)
-      if (crash === 1) [active, standby] = [standby, await house.restart(active, { ready: false })]
+      if (crash === 1) [active, standby] = [standby, await fixture.restart(active, { ready: false })]
     }
     quiet()
     assert.deepEqual(await finish(pages, () => meeting.record()), [...arrivals, 'the end'])
   })
 
   test('when the one that serves is told to stop, the other one takes over at once', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const [active, standby] = await openPair(house)
-    const meeting = await gather(house.db.sql, active, 3, open)
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const [active, standby] = await openPair(fixture)
+    const meeting = await gather(fixture.db.sql, active, 3, open)
     const pages = await openPages(t, meeting, () => inTurn(active, standby), [0, 1, 2], 300)
     const arrivals = await meeting.texts()
     pages[1].say('before')
@@ -149,9 +149,9 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('a lost lock that nobody else has taken disturbs no one', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     const meeting = await gather(sql, plenum, 3, open)
     const members = await meeting.enterAll(0, 1, 2)
     for (let round = 1; round <= 3; round++) {
@@ -176,9 +176,9 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('whoever gets a lock that was lost under talk, nothing is lost or repeated', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const [first, second] = await openPair(house)
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const [first, second] = await openPair(fixture)
+    const { sql } = fixture.db
     const meeting = await gather(sql, first, 3, open)
     const pages = await openPages(t, meeting, () => inTurn(first, second), [0, 1, 2], 200)
     const arrivals = await meeting.texts()
@@ -222,9 +222,9 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('one that was halted and has been replaced meanwhile writes nothing more and ends its connections', async (t) => {
-    const house = await openHouse(t, { grace: 30 })
-    const [former, successor] = await openPair(house)
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { grace: 30 })
+    const [former, successor] = await openPair(fixture)
+    const { sql } = fixture.db
     const meeting = await gather(sql, former, 4, open)
     const [chair, ann, bob] = await meeting.enterAll(0, 1, 2)
     chair.send({ type: 'newpoll', question: 'Shall we?', answers: ['yes', 'no'], minutes: 5 })
@@ -260,14 +260,14 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('one that waits again, after it has served, says so again', async (t) => {
-    const house = await openHouse(t)
-    const [first, second] = await openPair(house)
+    const fixture = await openServerFixture(t)
+    const [first, second] = await openPair(fixture)
     await first.stop()
     await until('the second one serves', () => isReady(second), 15_000)
-    const third = await house.start({ ready: false })
+    const third = await fixture.start({ ready: false })
     await third.logged(({ event }) => event === 'waiting', 15_000)
     second.signal('SIGSTOP')
-    await endLockSession(house.db.sql)
+    await endLockSession(fixture.db.sql)
     await until('the third one serves', () => isReady(third), 15_000)
     second.signal('SIGCONT')
     const waits = (): unknown[] => second.logs.filter(({ event }) => event === 'waiting')
@@ -279,14 +279,14 @@ suite('warm standby', { concurrency: 4 }, () => {
     // Else the write would give up waiting for the lock before it is seen to.
     const url = new URL(db.url)
     url.searchParams.set('lock_timeout', '0')
-    const house = await openHouse(t, { database: url.href }, Promise.resolve(db))
-    const [former, successor] = await openPair(house)
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { database: url.href }, Promise.resolve(db))
+    const [former, successor] = await openPair(fixture)
+    const { sql } = fixture.db
     const meeting = await gather(sql, former, 2, open)
     const ann = await meeting.enter(1)
     // The foreign key is looked at when the write is committed, after the fence.
-    const held = await hold(
-      house.db.url,
+    const held = await holdTransaction(
+      fixture.db.url,
       (tx) => tx`select from membership_meeting where id = ${meeting.id} for update`,
     )
     ann.say('just in time')
@@ -305,9 +305,9 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('one that fails half-way to begin to serve begins anew, and nothing is left of its first attempts', async (t) => {
-    const house = await openHouse(t, { grace: 1 })
-    const { sql } = house.db
-    const before = await house.start()
+    const fixture = await openServerFixture(t, { grace: 1 })
+    const { sql } = fixture.db
+    const before = await fixture.start()
     const meeting = await gather(sql, before, 2, open)
     await meeting.enterAll(0, 1)
     // The rooms of this meeting are opened by each attempt, and have its people leave.
@@ -321,7 +321,7 @@ suite('warm standby', { concurrency: 4 }, () => {
     const fault =
       "if ((globalThis.attempts = (globalThis.attempts ?? 0) + 1) <= 2) throw new Error('injected');"
     await writeFile(bundle, parts.join(fault))
-    const plenum = await house.start({
+    const plenum = await fixture.start({
       bundle,
       flags: ['-rate', '0', '-document', '-document-jwtkey', 'k'.repeat(32)],
     })
@@ -342,8 +342,8 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('of two that start at once on an empty database one serves', async (t) => {
-    const house = await openHouse(t)
-    const servers = await Promise.all([house.start({ ready: false }), house.start({ ready: false })])
+    const fixture = await openServerFixture(t)
+    const servers = await Promise.all([fixture.start({ ready: false }), fixture.start({ ready: false })])
     const listens = ({ event }: { event?: unknown }): boolean => event === 'started'
     for (const server of servers) await server.logged(listens, 20_000)
     await until('one of them serves', async () => (await Promise.all(servers.map(isReady))).includes(true))
@@ -356,13 +356,13 @@ suite('warm standby', { concurrency: 4 }, () => {
   })
 
   test('migrate makes the schema once, however many run it at once', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const runs = await Promise.all(
-      Array.from({ length: 4 }, () => runPlenum(['migrate', '-dburl', house.db.url])),
+      Array.from({ length: 4 }, () => runPlenum(['migrate', '-dburl', fixture.db.url])),
     )
     for (const { code, stderr } of runs) assert.equal(code, 0, stderr)
     assert.equal(runs.filter(({ stdout }) => /steps done/.test(stdout)).length, 1)
     assert.equal(runs.filter(({ stderr }) => stderr !== '').length, 0)
-    await house.start()
+    await fixture.start()
   })
 })

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { newKey } from '../../demo/association.ts'
-import { openForwarder } from '../support/forwarder.ts'
-import { farewell, gather, settle } from '../support/gathering.ts'
-import { hold } from '../support/hold.ts'
-import { openHouse } from '../support/house.ts'
-import { connect, join, UpgradeRefused } from '../support/member.ts'
-import type { Member } from '../support/member.ts'
-import { rawConnection } from '../support/raw.ts'
-import { upgradeRequest } from '../support/wire.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
+import { farewell, gather, settle } from '../support/meeting-fixture.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import { connect, join, UpgradeRefused } from '../support/meeting-client.ts'
+import type { Member } from '../support/meeting-client.ts'
+import { rawConnection } from '../support/raw-request.ts'
+import { upgradeRequest } from '../support/raw-connection.ts'
 import { meetingStatus, serverStatus } from '../support/status.ts'
 import { until } from '../support/until.ts'
 
@@ -19,8 +19,8 @@ const fields = (object: object): string => Object.keys(object).sort().join() // 
 
 suite('status', { concurrency: 4 }, () => {
   test('the status of a server that nobody has used has all its fields, and lists are empty, not null', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
     const { status, headers, body } = await plenum.get('/__meetingstatus')
     assert.equal(status, 200)
     assert.match(String(headers['content-type']), /^application\/json/)
@@ -39,9 +39,9 @@ suite('status', { concurrency: 4 }, () => {
   })
 
   test('a meeting is shown with its state, and with who is there and who was', async (t) => {
-    const house = await openHouse(t, { grace: 60 })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 4)
+    const fixture = await openServerFixture(t, { grace: 60 })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 4)
     const [chair, left, lost] = await meeting.enterAll(0, 1, 2)
     const person = (index: number) => ({
       uid: meeting.user(index),
@@ -71,9 +71,9 @@ suite('status', { concurrency: 4 }, () => {
   })
 
   test('every list of every meeting is a list, also with nobody there', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meetings = [await gather(house.db.sql, plenum, 1), await gather(house.db.sql, plenum, 1)]
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meetings = [await gather(fixture.db.sql, plenum, 1), await gather(fixture.db.sql, plenum, 1)]
     const [first, second] = await Promise.all(meetings.map((meeting) => meeting.enter(0)))
     await first?.reset()
     await until('he is gone', async () => {
@@ -90,12 +90,12 @@ suite('status', { concurrency: 4 }, () => {
   })
 
   test('the status is told from memory: it waits for no database', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     const member = await meeting.enter(0)
-    const held = await hold(
-      house.db.url,
+    const held = await holdTransaction(
+      fixture.db.url,
       (tx) => tx`lock table membership_meetingmessagelog, plenum.attendance`,
     )
     member.say('this waits')
@@ -107,8 +107,8 @@ suite('status', { concurrency: 4 }, () => {
   })
 
   test('a server that serves is alive, ready and healthy, and has no other pages', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
     for (const path of ['/livez', '/readyz', '/healthz'])
       assert.deepEqual(await plenum.get(path).then(({ status, body }) => ({ status, body })), {
         status: 200,
@@ -128,13 +128,13 @@ suite('status', { concurrency: 4 }, () => {
 
 suite('log', () => {
   test('each line is one JSON object with time, level and event, and none has a key, a password or what was said', async (t) => {
-    const house = await openHouse(t, { grace: 1, poll: 0.2, origin: 'https://www.example.org' })
-    const { sql, url } = house.db
+    const fixture = await openServerFixture(t, { grace: 1, poll: 0.2, origin: 'https://www.example.org' })
+    const { sql, url } = fixture.db
     const { password, port } = new URL(url)
-    let forwarder = await openForwarder(Number(port))
+    let forwarder = await openTcpProxy(Number(port))
     t.after(() => forwarder.close())
     const throughIt = url.replace(`:${port}/`, `:${forwarder.port}/`)
-    const plenum = await house.start({ database: throughIt, flags: ['-behindproxy'] })
+    const plenum = await fixture.start({ database: throughIt, flags: ['-behindproxy'] })
     const meeting = await gather(sql, plenum, 5)
     const strangersKeys = Array.from({ length: 3 }, newKey)
     const keys = [...[0, 1, 2, 3, 4].map((index) => meeting.key(index)), ...strangersKeys]
@@ -186,7 +186,7 @@ suite('log', () => {
     await plenum.logged(({ event }) => event === 'databaseLost', 15_000)
     chair.say(secret)
     await chair.next('error')
-    forwarder = await openForwarder(Number(port), forwarder.port)
+    forwarder = await openTcpProxy(Number(port), forwarder.port)
     await plenum.logged(({ event }) => event === 'databaseBack', 15_000)
     await recoveredAndSettled(chair)
     assert.equal(await plenum.stop(), 0)

@@ -14,7 +14,7 @@ import { createDatabase } from '../support/database.ts'
 import type { Database } from '../support/database.ts'
 import { currentRuntime, denoPermissions, startPlenum } from '../support/server.ts'
 import type { Plenum, PlenumOptions } from '../support/server.ts'
-import { commandOf, readSection } from '../support/unit.ts'
+import { commandOf, readSection } from '../support/systemd-unit.ts'
 import { until } from '../support/until.ts'
 
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url))

@@ -12,10 +12,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import { freePort } from '../../demo/port.ts'
 import { type CertificateKind, makeCertificate } from '../support/certificate.ts'
-import { gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import type { House } from '../support/house.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
 import { fetchFrom, runPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { meetingStatus } from '../support/status.ts'
@@ -60,18 +60,18 @@ class Pair {
   }
 }
 
-type Stage = { house: House; pair: Pair; plenum: Plenum; admin: string }
+type ModelRunner = { fixture: ServerFixture; pair: Pair; plenum: Plenum; admin: string }
 
-async function open(t: TestContext, flags: string[] = []): Promise<Stage> {
+async function open(t: TestContext, flags: string[] = []): Promise<ModelRunner> {
   const pair = new Pair(folder(t))
   const admin = `127.0.0.1:${await freePort()}`
-  const house = await openHouse(t)
-  const plenum = await house.start({
+  const fixture = await openServerFixture(t)
+  const plenum = await fixture.start({
     flags: ['-rate', '0', '-adminlisten', admin, ...pair.flags, ...flags],
     certificate: pair.pem,
     readyAt: admin,
   })
-  return { house, pair, plenum, admin }
+  return { fixture, pair, plenum, admin }
 }
 
 /** A connection past its handshake, whoever the server says that it is. */
@@ -107,8 +107,8 @@ async function endOf(socket: Socket): Promise<number> {
   return Date.now() - from
 }
 
-const enterWith = (plenum: Plenum, house: House, size = 2): Promise<Gathering> =>
-  gather(house.db.sql, plenum, size)
+const enterWith = (plenum: Plenum, fixture: ServerFixture, size = 2): Promise<MeetingFixture> =>
+  gather(fixture.db.sql, plenum, size)
 
 /** The one line of an end with status 2. */
 async function complaint(args: string[]): Promise<string> {
@@ -125,9 +125,9 @@ suite('TLS', { concurrency: 3 }, () => {
     test(`members meet over wss, with a certificate of kind ${kind}`, async (t) => {
       const pair = new Pair(folder(t))
       pair.renew(kind)
-      const house = await openHouse(t)
-      const plenum = await house.start({ flags: ['-rate', '0', ...pair.flags], certificate: pair.pem })
-      const meeting = await enterWith(plenum, house)
+      const fixture = await openServerFixture(t)
+      const plenum = await fixture.start({ flags: ['-rate', '0', ...pair.flags], certificate: pair.pem })
+      const meeting = await enterWith(plenum, fixture)
       const [chair, member] = await meeting.enterAll(0, 1)
       await settle(chair, member)
       await settle(member, chair)
@@ -138,9 +138,9 @@ suite('TLS', { concurrency: 3 }, () => {
 
   test('a client is known by its address, whatever it claims', async (t) => {
     const pair = new Pair(folder(t))
-    const house = await openHouse(t)
-    const plenum = await house.start({ flags: [...pair.flags], certificate: pair.pem })
-    const meeting = await enterWith(plenum, house)
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start({ flags: [...pair.flags], certificate: pair.pem })
+    const meeting = await enterWith(plenum, fixture)
     await meeting.enter(0, { headers: { 'x-forwarded-for': '203.0.113.9' } })
     const status = await meetingStatus(plenum, meeting.id)
     assert.deepEqual(
@@ -167,7 +167,7 @@ suite('TLS', { concurrency: 3 }, () => {
   test('health asks a TLS listener, on a port, a Unix socket and beside an admin listener', async (t) => {
     const path = folder(t)
     const pair = new Pair(path)
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const admin = `127.0.0.1:${await freePort()}`
     for (const [listen, flags] of [
       [`127.0.0.1:${await freePort()}`, []],
@@ -176,7 +176,7 @@ suite('TLS', { concurrency: 3 }, () => {
     ] as const) {
       const all = [...pair.flags, ...flags]
       const readyAt = flags.length > 0 ? { readyAt: admin } : {}
-      const plenum = await house.start({ flags: all, listen, certificate: pair.pem, ...readyAt })
+      const plenum = await fixture.start({ flags: all, listen, certificate: pair.pem, ...readyAt })
       assert.deepEqual(await runPlenum(['health', '-listen', listen, ...all]), {
         code: 0,
         stdout: 'ok',
@@ -189,26 +189,26 @@ suite('TLS', { concurrency: 3 }, () => {
 
   test('it is spoken on a socket that systemd passes', async (t) => {
     const pair = new Pair(folder(t))
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const holder = createServer()
     t.after(() => holder.close())
     holder.listen(0, '127.0.0.1')
     await once(holder, 'listening')
     const { port } = holder.address() as { port: number }
     const { fd } = (holder as unknown as { _handle: { fd: number } })._handle
-    await house.start({ flags: pair.flags, passedSockets: [fd], ready: false })
+    await fixture.start({ flags: pair.flags, passedSockets: [fd], ready: false })
     holder.close() // else it would take half of the connections
     const target = { socketUrl: (path: string) => `wss://127.0.0.1:${port}${path}`, certificate: pair.pem }
     await until('it is ready', async () => {
       const answer = await fetchFrom(`127.0.0.1:${port}`, '/readyz', {}, pair.pem).catch(() => null)
       return answer?.status === 200
     })
-    await settle(await (await gather(house.db.sql, target, 1)).enter(0))
+    await settle(await (await gather(fixture.db.sql, target, 1)).enter(0))
   })
 
   test('SIGHUP takes a new certificate for new connections, and those who are there stay', async (t) => {
-    const { house, pair, plenum } = await open(t)
-    const meeting = await enterWith(plenum, house)
+    const { fixture, pair, plenum } = await open(t)
+    const meeting = await enterWith(plenum, fixture)
     const chair = await meeting.enter(0)
     const before = pair.fingerprint
     assert.equal(await shownAt(plenum.port), before)
@@ -224,7 +224,7 @@ suite('TLS', { concurrency: 3 }, () => {
     const line = await plenum.logged(({ event }) => event === 'reloaded')
     assert.match(String(line['certificate']), /^valid until 2\d{3}-/)
     const target = { socketUrl: (path: string) => plenum.socketUrl(path), certificate: pair.pem }
-    const later = await gather(house.db.sql, target, 1)
+    const later = await gather(fixture.db.sql, target, 1)
     await settle(await later.enter(0))
     assert.equal(chair.isClosed, false)
   })
@@ -298,7 +298,7 @@ suite('TLS', { concurrency: 3 }, () => {
 
   test('check says until when the certificate is valid', async (t) => {
     const pair = new Pair(folder(t))
-    const { db } = await openHouse(t)
+    const { db } = await openServerFixture(t)
     const flags = ['-origin', '*', '-dburl', db.url, ...pair.flags]
     const { code, stdout } = await runPlenum(['check', ...flags, '-adminlisten', '127.0.0.1:8198'])
     assert.equal(code, 0)
@@ -307,8 +307,8 @@ suite('TLS', { concurrency: 3 }, () => {
   })
 
   test('who does not finish the handshake, or asks for nothing after it, is pending and then cut', async (t) => {
-    const { house, plenum, admin } = await open(t, ['-requesttimeout', '1'])
-    const meeting = await enterWith(plenum, house)
+    const { fixture, plenum, admin } = await open(t, ['-requesttimeout', '1'])
+    const meeting = await enterWith(plenum, fixture)
     const chair = await meeting.enter(0)
     const silent = connectPlain(plenum.port, '127.0.0.1')
     const half = connectPlain(plenum.port, '127.0.0.1')
@@ -344,8 +344,8 @@ suite('TLS', { concurrency: 3 }, () => {
   })
 
   test('plain HTTP, garbage and resets at any moment end nothing, and are logged once a kind', async (t) => {
-    const { house, plenum, pair, admin } = await open(t)
-    const meeting = await enterWith(plenum, house)
+    const { fixture, plenum, pair, admin } = await open(t)
+    const meeting = await enterWith(plenum, fixture)
     const chair = await meeting.enter(0)
     const from = plenum.stderr.length
     await assert.rejects(fetchFrom(plenum.listen, '/readyz'))
@@ -399,8 +399,8 @@ suite('TLS', { concurrency: 3 }, () => {
   })
 
   test('who does not read is cut past 1 MiB', async (t) => {
-    const { house, plenum, admin } = await open(t)
-    const meeting = await enterWith(plenum, house)
+    const { fixture, plenum, admin } = await open(t)
+    const meeting = await enterWith(plenum, fixture)
     const [chair, slow] = await meeting.enterAll(0, 1)
     slow.ws.pause()
     const line = 'x'.repeat(9000)

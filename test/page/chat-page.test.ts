@@ -4,9 +4,9 @@ import type { TestContext } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { freePort } from '../../demo/port.ts'
 import { assertAccessible, launchChromium, noChromium, openPage, picture } from '../support/browser.ts'
-import { invite } from '../support/chatter.ts'
+import { invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { hold } from '../support/hold.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -105,7 +105,7 @@ suite('the chat page', { skip }, async () => {
     const page = await visit(t, address)
     await post(room, 'App', 'before')
     await shows(page, 'before')
-    const held = await hold(db.url, (tx) => tx`lock table chat.log in share mode`)
+    const held = await holdTransaction(db.url, (tx) => tx`lock table chat.log in share mode`)
     const message = page.getByLabel('Your message')
     for (const text of ['waits', 'waits too']) {
       await message.fill(text)

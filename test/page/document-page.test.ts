@@ -13,9 +13,9 @@ import {
   type Visit,
 } from '../support/browser.ts'
 import { createDatabase } from '../support/database.ts'
-import { hold } from '../support/hold.ts'
+import { holdTransaction } from '../support/held-transaction.ts'
 import { manage } from '../support/manage.ts'
-import { refuseWrites } from '../support/refuse.ts'
+import { refuseWrites } from '../support/refused-writes.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -408,7 +408,7 @@ suite('the page for sketches', { skip }, async () => {
   test('what is not stored yet outlives the page, and is there once', async (t) => {
     const sketch = newSketch()
     const page = await visit(t, sketch)
-    const held = await hold(db.url, (tx) => tx`lock table plenum.document_part in share mode`)
+    const held = await holdTransaction(db.url, (tx) => tx`lock table plenum.document_part in share mode`)
     await draw(page, [0.2, 0.2], [0.3, 0.3])
     await draw(page, [0.4, 0.2], [0.5, 0.3])
     await says(page, '2 strokes by 1 person')

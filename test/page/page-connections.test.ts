@@ -4,10 +4,10 @@ import type { TestContext } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
 import { freePort } from '../../demo/port.ts'
 import { launchChromium, noChromium, openPage } from '../support/browser.ts'
-import { Chatter, invite } from '../support/chatter.ts'
+import { ChatClient, invite } from '../support/chat-client.ts'
 import { createDatabase } from '../support/database.ts'
-import { gather } from '../support/gathering.ts'
-import { type Forwarder, openForwarder } from '../support/forwarder.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import { type TcpProxy, openTcpProxy } from '../support/tcp-proxy.ts'
 import { patience } from '../support/patience.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
@@ -32,8 +32,8 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
   let lastRoom = 0
 
   /** Opens a page by way of a network that can be made to swallow everything, with a clock that the test sets forward. */
-  async function visit(t: TestContext, path: string): Promise<{ page: Page; network: Forwarder }> {
-    const network = await openForwarder(plenum.port)
+  async function visit(t: TestContext, path: string): Promise<{ page: Page; network: TcpProxy }> {
+    const network = await openTcpProxy(plenum.port)
     t.after(() => network.close())
     const there = `127.0.0.1:${network.port}`
     const server = { listen: there, url: (path = '/') => `http://${there}${path}` }
@@ -80,7 +80,7 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     meanwhile = () => undefined,
   }: {
     page: Page
-    network: Forwarder
+    network: TcpProxy
     heard: () => number
     connected: Locator
     meanwhile?: () => void
@@ -104,7 +104,7 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
   }
 
   suite('the meeting', () => {
-    async function enter(t: TestContext): Promise<{ page: Page; network: Forwarder; heard: () => number }> {
+    async function enter(t: TestContext): Promise<{ page: Page; network: TcpProxy; heard: () => number }> {
       const meeting = await gather(sql, plenum, 1)
       const { page, network } = await visit(t, `/meeting/${meeting.id}/${meeting.key(0)}`)
       const heard = await listenIn(page)
@@ -159,15 +159,15 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     const shown = (page: Page): Promise<string[]> =>
       page.locator('.line:not(.pending) .text').allTextContents()
 
-    async function enter(t: TestContext): Promise<{ page: Page; network: Forwarder; bob: Chatter }> {
+    async function enter(t: TestContext): Promise<{ page: Page; network: TcpProxy; bob: ChatClient }> {
       const room = ++lastRoom
-      const bob = await new Chatter(plenum, await invite(sql, 'Bob', room)).entered()
+      const bob = await new ChatClient(plenum, await invite(sql, 'Bob', room)).entered()
       const { page, network } = await visit(t, `/chat?session_key=${await invite(sql, 'Alice', room)}`)
       await page.getByText('Connected').waitFor()
       return { page, network, bob }
     }
 
-    async function endsWith(page: Page, bob: Chatter, ...messages: string[]): Promise<void> {
+    async function endsWith(page: Page, bob: ChatClient, ...messages: string[]): Promise<void> {
       await page.getByText('Connected').waitFor()
       await until('nothing waits', async () => (await page.locator('.pending').count()) === 0, 15_000)
       await until('it shows all', async () => (await shown(page)).length >= messages.length)
@@ -220,7 +220,7 @@ suite('a page whose connection is dead and looks alive', { skip, concurrency: 3 
     const says = (page: Page, summary: string): Promise<void> =>
       page.locator('#summary', { hasText: new RegExp(`^${summary}$`) }).waitFor({ timeout: patience(15_000) })
 
-    async function enter(t: TestContext): Promise<{ page: Page; network: Forwarder; bob: Page }> {
+    async function enter(t: TestContext): Promise<{ page: Page; network: TcpProxy; bob: Page }> {
       const path = `/document/demo#sketch-${++lastRoom}`
       const bob = await openPage(t, browser, plenum, path)
       const { page, network } = await visit(t, path)

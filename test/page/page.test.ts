@@ -4,9 +4,9 @@ import type { TestContext } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { freePort } from '../../demo/port.ts'
 import { assertAccessible, launchChromium, noChromium, phone, picture, visit } from '../support/browser.ts'
-import { gather } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import type { House } from '../support/house.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
 import { currentRuntime } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 import { patience } from '../support/patience.ts'
@@ -23,14 +23,14 @@ let browser: Browser
 async function open(
   t: TestContext,
   flags: string[] = ['-rate', '0'],
-): Promise<{ house: House; plenum: Plenum }> {
-  const house = await openHouse(t, { flags })
+): Promise<{ fixture: ServerFixture; plenum: Plenum }> {
+  const fixture = await openServerFixture(t, { flags })
   const listen = `127.0.0.1:${await freePort()}`
-  return { house, plenum: await house.start({ listen, origin: `http://${listen}` }) }
+  return { fixture, plenum: await fixture.start({ listen, origin: `http://${listen}` }) }
 }
 
-async function restart(house: House, plenum: Plenum): Promise<Plenum> {
-  return await house.restart(plenum, { origin: `http://${plenum.listen}` })
+async function restart(fixture: ServerFixture, plenum: Plenum): Promise<Plenum> {
+  return await fixture.restart(plenum, { origin: `http://${plenum.listen}` })
 }
 
 const connected = (page: Page) => page.getByText('Connected', { exact: true }).waitFor()
@@ -68,8 +68,8 @@ suite('the meeting page', { skip: noChromium }, () => {
   after(() => browser.close())
 
   test('a whole meeting: a chair and two members, a reload, lost networks, a restart in the middle of a poll', async (t) => {
-    const { house, plenum } = await open(t)
-    const meeting = await gather(house.db.sql, plenum, 3, { name: 'Annual General Meeting 2026' })
+    const { fixture, plenum } = await open(t)
+    const meeting = await gather(fixture.db.sql, plenum, 3, { name: 'Annual General Meeting 2026' })
     const chair = await visit(t, browser, plenum, meeting, 0)
     const ben = await visit(t, browser, plenum, meeting, 1, { viewport: phone, hasTouch: true })
     const cleo = await visit(t, browser, plenum, meeting, 2, { colorScheme: 'dark' })
@@ -145,7 +145,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     await picture(cleo, 'lost-desktop-dark')
     await picture(ben, 'lost-phone')
     await cleo.reload({ waitUntil: 'commit' }).catch(() => {})
-    const second = await restart(house, plenum)
+    const second = await restart(fixture, plenum)
     const address = second.url(`/meeting/${meeting.id}/${meeting.key(2)}`)
     // The browser may still be on its way to its own page of the failed reload, which interrupts this one.
     const opened = () =>
@@ -248,9 +248,9 @@ suite('the meeting page', { skip: noChromium }, () => {
   })
 
   test('what people write stays text, however hostile', { skip: onDeno }, async (t) => {
-    const { house, plenum } = await open(t)
-    const meeting = await gather(house.db.sql, plenum, 3, { name: '<img src=x onerror="window.hit=1">' })
-    const { sql } = house.db
+    const { fixture, plenum } = await open(t)
+    const meeting = await gather(fixture.db.sql, plenum, 3, { name: '<img src=x onerror="window.hit=1">' })
+    const { sql } = fixture.db
     const name = `</title><script>window.hit=2</script>${'Z\u0351\u0352'.repeat(40)}\u202e`
     await sql`update membership_member set fullname = ${name} where user_id = ${meeting.user(1)}`
     await sql`update membership_membermeetingkey set proxyname = ${'<svg onload=window.hit=3>'}
@@ -308,8 +308,8 @@ suite('the meeting page', { skip: noChromium }, () => {
   })
 
   test('axe-core finds nothing, whatever is on the page', { skip: onDeno }, async (t) => {
-    const { house, plenum } = await open(t)
-    const meeting = await gather(house.db.sql, plenum, 3, { name: 'Annual General Meeting 2026' })
+    const { fixture, plenum } = await open(t)
+    const meeting = await gather(fixture.db.sql, plenum, 3, { name: 'Annual General Meeting 2026' })
     const chair = await visit(t, browser, plenum, meeting, 0)
     const ben = await visit(t, browser, plenum, meeting, 1, { viewport: phone })
     for (const page of [chair, ben]) await connected(page)
@@ -360,8 +360,8 @@ suite('the meeting page', { skip: noChromium }, () => {
   })
 
   test('all of it by keyboard alone, with focus that nothing takes away', { skip: onDeno }, async (t) => {
-    const { house, plenum } = await open(t)
-    const meeting = await gather(house.db.sql, plenum, 2, { name: 'By keyboard' })
+    const { fixture, plenum } = await open(t)
+    const meeting = await gather(fixture.db.sql, plenum, 2, { name: 'By keyboard' })
     const chair = await visit(t, browser, plenum, meeting, 0)
     const ben = await visit(t, browser, plenum, meeting, 1)
     for (const page of [chair, ben]) await connected(page)
@@ -443,9 +443,9 @@ suite('the meeting page', { skip: noChromium }, () => {
   })
 
   test('5,000 lines and 500 attendees: soon there, smooth, and small', { skip: onDeno }, async (t) => {
-    const { house, plenum } = await open(t)
-    const meeting = await gather(house.db.sql, plenum, 502, { name: 'A large meeting' })
-    const { sql } = house.db
+    const { fixture, plenum } = await open(t)
+    const meeting = await gather(fixture.db.sql, plenum, 502, { name: 'A large meeting' })
+    const { sql } = fixture.db
     await sql`
       insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
       select now() - interval '3 days' + n * interval '50 seconds',
@@ -540,13 +540,13 @@ suite('the meeting page', { skip: noChromium }, () => {
     'each in his own language and zone, by a clock that may be wrong; at every zoom, without motion',
     { skip: onDeno },
     async (t) => {
-      const { house, plenum } = await open(t)
-      const meeting = await gather(house.db.sql, plenum, 5, {
+      const { fixture, plenum } = await open(t)
+      const meeting = await gather(fixture.db.sql, plenum, 5, {
         name: 'Jahreshauptversammlung',
         state: 1,
         allowrejoin: true,
       })
-      await house.db.sql`
+      await fixture.db.sql`
       insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
       values ('2026-01-15 12:00:00+00', 'Long ago', ${meeting.id}, ${meeting.user(3)})`
       const chair = await visit(t, browser, plenum, meeting, 0)
@@ -638,8 +638,8 @@ suite('the meeting page', { skip: noChromium }, () => {
     'while the server is away the page says so, and enters when it is there',
     { skip: onDeno },
     async (t) => {
-      const { house, plenum } = await open(t)
-      const meeting = await gather(house.db.sql, plenum, 1)
+      const { fixture, plenum } = await open(t)
+      const meeting = await gather(fixture.db.sql, plenum, 1)
       const page = await visit(t, browser, plenum, meeting, 0)
       await connected(page)
       await page.context().setOffline(true)
@@ -649,7 +649,7 @@ suite('the meeting page', { skip: noChromium }, () => {
       const now = page.getByRole('button', { name: 'Try now' })
       await now.waitFor()
       await picture(page, 'away-desktop')
-      await restart(house, plenum)
+      await restart(fixture, plenum)
       // It may have tried by itself meanwhile.
       await now.click({ timeout: 1000 }).catch(() => {})
       await connected(page)
@@ -657,8 +657,8 @@ suite('the meeting page', { skip: noChromium }, () => {
   )
 
   test('what the browser keeps does not tell the key', { skip: onDeno }, async (t) => {
-    const { house, plenum } = await open(t)
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const { fixture, plenum } = await open(t)
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     const page = await visit(t, browser, plenum, meeting, 0)
     await connected(page)
     await page.getByLabel('Your message').fill('a draft')

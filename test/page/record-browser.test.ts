@@ -4,8 +4,8 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { assertAccessible, launchChromium, noChromium, phone } from '../support/browser.ts'
 import { createDatabase } from '../support/database.ts'
 import type { Database } from '../support/database.ts'
-import { gather } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
+import { gather } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
 import { currentRuntime, startPlenum } from '../support/server.ts'
 import type { Plenum } from '../support/server.ts'
 
@@ -17,7 +17,7 @@ const hostile = '<script>document.title = "owned"</script><img src=x onerror="do
 suite('the page of a record in Chromium', { skip }, () => {
   let db: Database
   let plenum: Plenum
-  let meeting: Gathering
+  let meeting: MeetingFixture
   let browser: Browser
 
   before(async () => {

@@ -8,12 +8,12 @@ import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { newKey } from '../../demo/association.ts'
-import { openForwarder } from '../support/forwarder.ts'
-import { elsewhere, farewell, gather, settle } from '../support/gathering.ts'
-import type { Gathering } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import type { House } from '../support/house.ts'
-import { rawConnection } from '../support/raw.ts'
+import { openTcpProxy } from '../support/tcp-proxy.ts'
+import { elsewhere, farewell, gather, settle } from '../support/meeting-fixture.ts'
+import type { MeetingFixture } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import type { ServerFixture } from '../support/server-fixture.ts'
+import { rawConnection } from '../support/raw-request.ts'
 import type { Answer, Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import { patience, slowness } from '../support/patience.ts'
@@ -45,10 +45,10 @@ type Json = {
   lines: { id: number; time: string; member: { id: number; name: string } | null; text: string }[]
 }
 
-const pathOf = (meeting: Gathering, form: string, member = 0): string =>
+const pathOf = (meeting: MeetingFixture, form: string, member = 0): string =>
   `/meeting/${meeting.id}/${meeting.key(member)}/${form}`
 
-async function json(plenum: Plenum, meeting: Gathering, member = 0): Promise<Json> {
+async function json(plenum: Plenum, meeting: MeetingFixture, member = 0): Promise<Json> {
   const { status, body } = await plenum.get(pathOf(meeting, 'record.json', member))
   assert.equal(status, 200, body)
   return JSON.parse(body) as Json
@@ -88,7 +88,7 @@ const readable = (markup: string): string =>
 
 /** Puts lines into a record as another server, or the site, could have: `after` are seconds from a fixed time. */
 async function write(
-  meeting: Gathering,
+  meeting: MeetingFixture,
   db: { sql: Sql },
   lines: { text: string; by?: number | null; after: number }[],
 ): Promise<void> {
@@ -101,9 +101,9 @@ async function write(
 
 suite('the record of a meeting', { concurrency: 3 }, () => {
   test('from opening to end, with its polls, the same in all forms', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 3, { name: 'General assembly', state: 0 })
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 3, { name: 'General assembly', state: 0 })
     const [chair, ann, bob] = await meeting.enterAll(0, 1, 2)
     ann.say('before the opening')
     await settle(chair, ann, bob)
@@ -223,11 +223,11 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
   })
 
   test('a meeting that was opened again: from the first opening to the last end, in order of time', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, { state: 2 })
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, { state: 2 })
     // As the Go server could leave it: ids against the times, the end before the opening, a mark said by a member.
-    await write(meeting, house.db, [
+    await write(meeting, fixture.db, [
       { text: 'the last word', after: 90 },
       { text: 'This meeting is now finished', after: -5 },
       { text: 'too early', after: -1 },
@@ -257,23 +257,23 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
       ['2026-03-14T19:00:00+01:00', '2026-03-14T19:01:40+01:00', true],
     )
     assert.deepEqual(shownLines((await plenum.get(pathOf(meeting, 'record'))).body), expected)
-    await house.db.sql`update membership_meeting set state = 1 where id = ${meeting.id}`
+    await fixture.db.sql`update membership_meeting set state = 1 where id = ${meeting.id}`
     const again = await json(plenum, meeting)
     assert.deepEqual(texts(again), [...expected, 'too late'])
     assert.deepEqual([again.finished, again.final], [null, false])
     // Never opened, never finished; and one without an end.
-    await house.db
+    await fixture.db
       .sql`delete from membership_meetingmessagelog where message = 'This meeting is now finished'`
-    await house.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
+    await fixture.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
     const endless = await json(plenum, meeting)
     assert.deepEqual([endless.finished, endless.final, texts(endless).at(-1)], [null, true, 'too late'])
   })
 
   test('a meeting that was not opened has none, and the page says so in words', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1)
-    await write(meeting, house.db, [{ text: 'nobody is to read this', after: 0 }])
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1)
+    await write(meeting, fixture.db, [{ text: 'nobody is to read this', after: 0 }])
     const none = await json(plenum, meeting)
     assert.deepEqual([none.opened, none.final, none.lines, none.polls], [null, false, [], []])
     assert.equal(rowsOf((await plenum.get(pathOf(meeting, 'record.csv'))).body).length, 1)
@@ -292,13 +292,13 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
       assert.ok(body.includes(`<html lang="${spoken}">`) && body.includes(text), body)
       assert.ok(!body.includes('nobody is to read this'))
     }
-    await house.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
+    await fixture.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
     assert.match((await page('en')).body, /it was never opened/)
   })
 
   test('whatever members say and are called stays text', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
     const hostile = [
       '<script>alert(1)</script>',
       '"><img src=x onerror=alert(1)>',
@@ -317,16 +317,16 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
       '👩‍👩‍👧 Ünïcödé',
       `${'\n'.repeat(9000)}=1`,
     ]
-    const meeting = await gather(house.db.sql, plenum, hostile.length, { state: 2, name: '<i>&"' })
+    const meeting = await gather(fixture.db.sql, plenum, hostile.length, { state: 2, name: '<i>&"' })
     for (const [index, name] of hostile.entries())
-      await house.db.sql`
+      await fixture.db.sql`
         update membership_member set fullname = ${name.slice(0, 500)} where user_id = ${meeting.user(index)}`
-    await write(meeting, house.db, [
+    await write(meeting, fixture.db, [
       { text: 'This meeting is now open', after: 0 },
       ...hostile.map((text, index) => ({ text, by: meeting.user(index), after: index + 1 })),
       { text: 'This meeting is now finished', after: 99 },
     ])
-    await house.db.sql`
+    await fixture.db.sql`
       insert into plenum.poll (meeting_id, question, answers, opened_by, closes_at, ended_at, ending)
       select ${meeting.id}, q, ${hostile.slice(0, 9)}::text[], ${meeting.user(0)}, now(), now(), 'time'
       from unnest(${hostile.map((text) => text.slice(0, 500))}::text[]) q`
@@ -363,10 +363,10 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
   })
 
   test('headers: private, unscripted, not kept, and no key in them or in what is shown', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start({ flags: ['-loglevel', 'debug'] })
-    const meeting = await gather(house.db.sql, plenum, 1, { state: 1 })
-    await write(meeting, house.db, [{ text: 'This meeting is now open', after: 0 }])
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start({ flags: ['-loglevel', 'debug'] })
+    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 1 })
+    await write(meeting, fixture.db, [{ text: 'This meeting is now open', after: 0 }])
     for (const form of forms) {
       const { status, headers, body } = await plenum.get(pathOf(meeting, form))
       assert.equal(status, 200)
@@ -399,10 +399,10 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
   })
 
   test('asked for its head alone it has no body; by HTTP/1.0 the body has no chunks', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1, { state: 1 })
-    await write(meeting, house.db, [{ text: 'This meeting is now open', after: 0 }])
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 1 })
+    await write(meeting, fixture.db, [{ text: 'This meeting is now open', after: 0 }])
     for (const form of forms) {
       const path = pathOf(meeting, form)
       const { body } = await plenum.get(path)
@@ -423,9 +423,9 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
 
 suite('who may read the record', { concurrency: 3 }, () => {
   test('any member with a key, in any state; all others get one and the same answer', async (t) => {
-    const house = await openHouse(t, { flags: ['-behindproxy', '-rate', '0'] })
-    const plenum = await house.start()
-    const { sql } = house.db
+    const fixture = await openServerFixture(t, { flags: ['-behindproxy', '-rate', '0'] })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
     for (const state of [0, 1, 2, 3] as const) {
       const meeting = await gather(sql, plenum, 2, { state })
       assert.equal((await plenum.get(pathOf(meeting, 'record', 1))).status, 200)
@@ -459,9 +459,9 @@ suite('who may read the record', { concurrency: 3 }, () => {
   })
 
   test('an address that guesses is answered late, whether it asks here or by websocket', async (t) => {
-    const house = await openHouse(t, { flags: ['-behindproxy', '-rate', '0'] })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 1)
+    const fixture = await openServerFixture(t, { flags: ['-behindproxy', '-rate', '0'] })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1)
     const { headers } = elsewhere()
     const guess = async (): Promise<number> => {
       const begun = performance.now()
@@ -474,7 +474,7 @@ suite('who may read the record', { concurrency: 3 }, () => {
     assert.ok(Math.max(...early) < 900 * slowness(), early.join())
     assert.ok((await guess()) >= 990)
     const begun = performance.now()
-    await house.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
+    await fixture.db.sql`update membership_meeting set state = 3 where id = ${meeting.id}`
     await farewell(await meeting.connect(0, headers ? { headers } : {}))
     assert.ok(performance.now() - begun >= 990)
     // Who has a key is not kept waiting, nor are other addresses.
@@ -489,16 +489,16 @@ suite('a record of 20,000 lines', () => {
   const count = 20_000
 
   async function longRecord(t: TestContext, url?: (own: string) => Promise<string>) {
-    const house = await openHouse(t)
-    const plenum = await house.start(url ? { database: await url(house.db.url) } : {})
-    const meeting = await gather(house.db.sql, plenum, 2, { state: 1, allowrejoin: true })
-    await house.db.sql`
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start(url ? { database: await url(fixture.db.url) } : {})
+    const meeting = await gather(fixture.db.sql, plenum, 2, { state: 1, allowrejoin: true })
+    await fixture.db.sql`
       insert into membership_meetingmessagelog (t, message, meeting_id, sender_id)
       select '2026-03-14 19:00:00+01'::timestamptz + n / 7 * interval '100 ms',
         case n when 0 then 'This meeting is now open' else 'line ' || n || ' ' || repeat('Zeile ', 40) end,
         ${meeting.id}, case n when 0 then null else ${meeting.user(1)}::int end
       from generate_series(0, ${count}) n`
-    return { house, plenum, meeting }
+    return { fixture, plenum, meeting }
   }
 
   /** Asks, and leaves the answer unread. */
@@ -508,7 +508,7 @@ suite('a record of 20,000 lines', () => {
     })
 
   /** Whether a page of a record has been read within the last second. */
-  async function isRead({ db }: House): Promise<boolean> {
+  async function isRead({ db }: ServerFixture): Promise<boolean> {
     const rows = await db.sql`
       select from pg_stat_activity
       where application_name = 'plenum' and datname = current_database()
@@ -520,7 +520,7 @@ suite('a record of 20,000 lines', () => {
     (Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) || 0) / 1024
 
   test('comes whole in each form, and those who do not read hold next to nothing', async (t) => {
-    const { house, plenum, meeting } = await longRecord(t)
+    const { fixture, plenum, meeting } = await longRecord(t)
     const record = await json(plenum, meeting)
     assert.equal(record.lines.length, count + 1)
     assert.ok(record.lines.every(({ text }, n) => n === 0 || text.startsWith(`line ${n} `)))
@@ -537,7 +537,7 @@ suite('a record of 20,000 lines', () => {
       'nothing is read for them any more',
       async () => {
         grown = Math.max(grown, memoryOf(plenum) - before)
-        return !(await isRead(house))
+        return !(await isRead(fixture))
       },
       60_000,
     )
@@ -549,7 +549,7 @@ suite('a record of 20,000 lines', () => {
   })
 
   test('a client that goes away ends it, and the meeting goes on meanwhile', async (t) => {
-    const { house, plenum, meeting } = await longRecord(t)
+    const { fixture, plenum, meeting } = await longRecord(t)
     const [chair, member] = await meeting.enterAll(0, 1)
     // They ask again as soon as they have all of it.
     let leaving = false
@@ -569,20 +569,20 @@ suite('a record of 20,000 lines', () => {
       slowest = Math.max(slowest, performance.now() - begun)
     }
     assert.ok(slowest < patience(2000), `${slowest} ms`)
-    await until('it is read', () => isRead(house))
+    await until('it is read', () => isRead(fixture))
     leaving = true
     for (const response of responses) response?.destroy()
     await Promise.all(readers)
-    await until('nothing is read any more', async () => !(await isRead(house)))
+    await until('nothing is read any more', async () => !(await isRead(fixture)))
     await settle(chair, member)
     assert.ok(plenum.stderr.every((line) => line.startsWith('{')))
   })
 
   test('a reader who takes longer than a request may is not cut off', async (t) => {
-    const house = await openHouse(t)
-    const plenum = await house.start({ flags: ['-requesttimeout', '1', '-rate', '0'] })
-    const meeting = await gather(house.db.sql, plenum, 1, { state: 1 })
-    await house.db.sql`
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start({ flags: ['-requesttimeout', '1', '-rate', '0'] })
+    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 1 })
+    await fixture.db.sql`
       insert into membership_meetingmessagelog (t, message, meeting_id)
       select now() + n * interval '1 microsecond',
         case n when 0 then 'This meeting is now open' else repeat('x', 10000) end, ${meeting.id}
@@ -599,10 +599,10 @@ suite('a record of 20,000 lines', () => {
   })
 
   test('a database that goes away in the middle leaves a part that nobody takes for the whole', async (t) => {
-    let forwarder: Awaited<ReturnType<typeof openForwarder>> | undefined
+    let forwarder: Awaited<ReturnType<typeof openTcpProxy>> | undefined
     const { plenum, meeting } = await longRecord(t, async (own) => {
       const { port } = new URL(own)
-      forwarder = await openForwarder(Number(port))
+      forwarder = await openTcpProxy(Number(port))
       return own.replace(`:${port}/`, `:${forwarder.port}/`)
     })
     const response = await ask(plenum, pathOf(meeting, 'record.csv'))
@@ -629,11 +629,11 @@ suite('a record of 20,000 lines', () => {
 })
 
 test('a process that stands by gives the record out as well', async (t) => {
-  const house = await openHouse(t)
-  const plenum = await house.start()
-  const meeting = await gather(house.db.sql, plenum, 1, { state: 1 })
-  await write(meeting, house.db, [{ text: 'This meeting is now open', after: 0 }])
-  const standby = await house.start({ ready: false })
+  const fixture = await openServerFixture(t)
+  const plenum = await fixture.start()
+  const meeting = await gather(fixture.db.sql, plenum, 1, { state: 1 })
+  await write(meeting, fixture.db, [{ text: 'This meeting is now open', after: 0 }])
+  const standby = await fixture.start({ ready: false })
   await standby.logged(({ event }) => event === 'waiting', 15_000)
   assert.equal((await standby.get('/readyz')).status, 503)
   assert.deepEqual(texts(await json(standby, meeting)), ['This meeting is now open'])

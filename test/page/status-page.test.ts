@@ -4,9 +4,9 @@ import { freePort } from '../../demo/port.ts'
 import { newKey } from '../../demo/association.ts'
 import type { StatusReport } from '../../src/page/client/status/report.ts'
 import { assertAccessible, desktop, launchChromium, noChromium, phone } from '../support/browser.ts'
-import { gather, settle } from '../support/gathering.ts'
-import { openHouse } from '../support/house.ts'
-import { join } from '../support/member.ts'
+import { gather, settle } from '../support/meeting-fixture.ts'
+import { openServerFixture } from '../support/server-fixture.ts'
+import { join } from '../support/meeting-client.ts'
 import { currentRuntime, fetchFrom } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
@@ -18,14 +18,14 @@ async function report(listen: string): Promise<StatusReport> {
 
 suite('what the status page is told', { concurrency: 3 }, () => {
   test('meetings, figures, rates of the last minutes, and warnings', async (t) => {
-    const house = await openHouse(t, { grace: 60, origin: 'https://www.example.org' })
-    const plenum = await house.start()
+    const fixture = await openServerFixture(t, { grace: 60, origin: 'https://www.example.org' })
+    const plenum = await fixture.start()
     const first = await report(plenum.listen)
     assert.deepEqual([first.waitsFor, first.meetings, first.recent], [null, [], []])
     assert.deepEqual([first.figures.here, first.figures.connections], [0, 0])
     assert.ok(first.version && first.runtime.startsWith(currentRuntime()) && first.upSince <= first.now)
 
-    const meeting = await gather(house.db.sql, plenum, 3, { name: 'Assembly <i>' })
+    const meeting = await gather(fixture.db.sql, plenum, 3, { name: 'Assembly <i>' })
     const [chair, ann, bob] = await meeting.enterAll(0, 1, 2)
     chair.send({ type: 'open' })
     await bob.reset()
@@ -92,9 +92,9 @@ suite('what the status page is told', { concurrency: 3 }, () => {
   })
 
   test('with -adminlisten it is there alone; a record is not', async (t) => {
-    const house = await openHouse(t)
+    const fixture = await openServerFixture(t)
     const admin = `127.0.0.1:${await freePort()}`
-    const plenum = await house.start({ flags: ['-adminlisten', admin], readyAt: admin })
+    const plenum = await fixture.start({ flags: ['-adminlisten', admin], readyAt: admin })
     for (const path of ['/status', '/status.json']) {
       assert.equal((await plenum.get(path)).status, 404)
       assert.equal((await fetchFrom(admin, path)).status, 200)
@@ -105,9 +105,9 @@ suite('what the status page is told', { concurrency: 3 }, () => {
   })
 
   test('who stands by says what he waits for', async (t) => {
-    const house = await openHouse(t)
-    await house.start()
-    const standby = await house.start({ ready: false })
+    const fixture = await openServerFixture(t)
+    await fixture.start()
+    const standby = await fixture.start({ ready: false })
     await standby.logged(({ event }) => event === 'waiting', 15_000)
     const { waitsFor, meetings, recent } = await report(standby.listen)
     assert.match(waitsFor ?? '', /^another Plenum process serves the meetings/)
@@ -120,9 +120,9 @@ const skip = noChromium || (currentRuntime() !== 'node' && 'the page is the same
 
 suite('the status page in Chromium', { skip }, () => {
   test('it shows what is, follows it, pauses unseen, and says when nobody answers', async (t) => {
-    const house = await openHouse(t, { origin: 'https://www.example.org' })
-    const plenum = await house.start()
-    const meeting = await gather(house.db.sql, plenum, 2, { name: 'Assembly <i>' })
+    const fixture = await openServerFixture(t, { origin: 'https://www.example.org' })
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 2, { name: 'Assembly <i>' })
     await meeting.enter(0)
     const browser = await launchChromium()
     t.after(() => browser.close())
@@ -171,7 +171,7 @@ suite('the status page in Chromium', { skip }, () => {
     await page.getByText('The server does not answer').waitFor()
     assert.match(await page.innerText('header'), /What is shown is \d+ s old/)
     assert.equal(await page.title(), 'No answer – Plenum')
-    const again = await house.restart(plenum)
+    const again = await fixture.restart(plenum)
     await page.getByText('Serving the meetings').waitFor()
     await again.stop()
   })

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { AxeResults } from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import type { Gathering } from './gathering.ts'
+import type { MeetingFixture } from './meeting-fixture.ts'
 import type { Plenum } from './server.ts'
 import { patience } from './patience.ts'
 
@@ -107,7 +107,7 @@ export function visit(
   t: TestContext,
   browser: Browser,
   plenum: Plenum,
-  meeting: Gathering,
+  meeting: MeetingFixture,
   index: number,
   options: Visit = {},
 ): Promise<Page> {

@@ -1,5 +1,5 @@
 import type { Random } from './random.ts'
-import { clientFrame, opcodes, upgradeRequest } from './wire.ts'
+import { clientFrame, opcodes, upgradeRequest } from './raw-connection.ts'
 
 /** What a hostile client knows of the meeting that it is in. */
 export interface Knowledge {

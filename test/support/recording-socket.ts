@@ -1,5 +1,5 @@
 import type { Socket } from '../../src/edge/socket.ts'
-import { readServerFrames } from './wire.ts'
+import { readServerFrames } from './raw-connection.ts'
 
 /** A connection that goes nowhere: it records what it is given to write, and how it is ended. */
 export class RecordingSocket implements Socket {

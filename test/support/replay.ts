@@ -1,7 +1,7 @@
 import { act, createModel, pollOf } from './model.ts'
 import type { Action, Model, Person } from './model.ts'
-import { Difference } from './witness.ts'
-import type { Tables } from './stored.ts'
+import { Difference } from './frame-oracle.ts'
+import type { Tables } from './stored-tables.ts'
 
 interface Circumstances {
   people: Person[]

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Gathering } from './gathering.ts'
-import type { Frame, Line, Member } from './member.ts'
+import type { MeetingFixture } from './meeting-fixture.ts'
+import type { Frame, Line, Member } from './meeting-client.ts'
 
 const retryMs = 50
 
@@ -15,7 +15,7 @@ export class Resender {
   /** How often something was sent again. */
   repeats = 0
   poll: { id: number; question: string } | null = null
-  readonly #meeting: Gathering
+  readonly #meeting: MeetingFixture
   readonly #index: number
   readonly #pending = new Map<string, { command: object; sentOn: Member | null }>()
   #member: Member | null = null
@@ -23,7 +23,7 @@ export class Resender {
   #left = false
   readonly #running: Promise<void>
 
-  constructor(meeting: Gathering, index: number) {
+  constructor(meeting: MeetingFixture, index: number) {
     this.#meeting = meeting
     this.#index = index
     this.#running = this.#run()

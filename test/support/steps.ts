@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { linesSeen, pollOf } from './model.ts'
 import type { Action, Model } from './model.ts'
-import type { Ending } from './stage.ts'
+import type { Ending } from './model-runner.ts'
 
 const long = (length: number): string => 'x'.repeat(length)
 

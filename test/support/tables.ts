@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import type { Member } from './member.ts'
+import type { Member } from './meeting-client.ts'
 
 /** Locks tables, against everything or only against being written, until the function that it returns is called. */
 export async function holdTables(

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Plenum } from './server.ts'
-import { appendMessage, broadcastMessage, initMessage, setKeyMessage, Zwibbler } from './zwibbler.ts'
-import type { Heard } from './zwibbler.ts'
+import {
+  appendMessage,
+  broadcastMessage,
+  initMessage,
+  setKeyMessage,
+  DocumentClient,
+} from './document-client.ts'
+import type { Heard } from './document-client.ts'
 
 export interface SketcherOptions {
   name: string
@@ -14,7 +20,7 @@ export interface SketcherOptions {
  * A client as Zwibbler's: one append outstanding, again at the new end when somebody else was first, and back with its
  * offset whenever its connection is lost. What breaks the order of the document is an error of its.
  */
-export class Sketcher {
+export class SketchClient {
   readonly name: string
   readonly accepted: { offset: number; data: Buffer }[] = []
   readonly keys = new Map<string, string>()
@@ -26,7 +32,7 @@ export class Sketcher {
   readonly #server: () => Plenum
   readonly #id: string
   readonly #options: SketcherOptions
-  #client: Zwibbler | null = null
+  #client: DocumentClient | null = null
   #parts: Buffer[] = []
   #length = 0
   #versions = new Map<string, number>()
@@ -93,14 +99,14 @@ export class Sketcher {
     if (this.#ended) return
     this.returns++
     const { version, longest } = this.#options
-    const client = new Zwibbler(this.#server())
+    const client = new DocumentClient(this.#server())
     this.#client = client
     client.ws.on('open', () => client.send(initMessage(this.#id, { version, longest, offset: this.#length })))
     client.onHeard = (heard) => this.#hear(client, heard)
     client.ws.on('close', () => this.#lost(client))
   }
 
-  #lost(client: Zwibbler): void {
+  #lost(client: DocumentClient): void {
     if (this.#client !== client) return
     this.isLive = false
     this.#behind = false
@@ -112,7 +118,7 @@ export class Sketcher {
     setTimeout(() => this.#connect(), this.#options.returnAfterMs ?? 20).unref()
   }
 
-  #hear(client: Zwibbler, heard: Heard): void {
+  #hear(client: DocumentClient, heard: Heard): void {
     if (client !== this.#client) return
     client.heard.length = 0
     client.frames.length = 0

@@ -4,18 +4,18 @@ import type { Sql } from 'postgres'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createAssociation, createMeeting } from './database.ts'
 import type { Fellow, MeetingOptions, TestMeeting } from './database.ts'
-import { join } from './member.ts'
-import type { Frame, JoinOptions, Line, Member, PollState, Target } from './member.ts'
+import { join } from './meeting-client.ts'
+import type { Frame, JoinOptions, Line, Member, PollState, Target } from './meeting-client.ts'
 import { until } from './until.ts'
 import { Deadline } from './patience.ts'
 
-export type GatheringOptions = Omit<MeetingOptions, 'members' | 'admins' | 'proxynames'> & {
+export type MeetingFixtureOptions = Omit<MeetingOptions, 'members' | 'admins' | 'proxynames'> & {
   /** How many of the members are admins: the first ones. */
   admins?: number
 }
 
 /** A meeting with members of its own, who are named by their number here: 0 is the chair unless there are no admins. */
-export class Gathering {
+export class MeetingFixture {
   readonly members: Fellow[]
   readonly #sql: Sql
   readonly #target: Target
@@ -103,11 +103,11 @@ export async function gather(
   sql: Sql,
   target: Target,
   size: number,
-  { admins = 1, ...options }: GatheringOptions = {},
-): Promise<Gathering> {
+  { admins = 1, ...options }: MeetingFixtureOptions = {},
+): Promise<MeetingFixture> {
   const members = await createAssociation(sql, size)
   const meeting = await createMeeting(sql, { ...options, members, admins: members.slice(0, admins) })
-  return new Gathering(sql, target, members, meeting)
+  return new MeetingFixture(sql, target, members, meeting)
 }
 
 const isMark = (text: string): boolean => text.startsWith('mark ')

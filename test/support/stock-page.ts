@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { WebSocket } from 'ws'
-import { parseFrame } from './member.ts'
-import type { Frame, Line, Person, PollState, Target } from './member.ts'
+import { parseFrame } from './meeting-client.ts'
+import type { Frame, Line, Person, PollState, Target } from './meeting-client.ts'
 import { Deadline } from './patience.ts'
 
 export interface PageOptions {

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 
 /** A TCP port that leads to another one, with somebody in between who can keep back answers and cut. */
-export interface Forwarder {
+export interface TcpProxy {
   readonly port: number
   /** What the other side says from now on does not arrive, on any connection that there is. */
   holdAnswers(): void
@@ -15,7 +15,7 @@ export interface Forwarder {
 }
 
 /** `port` is for one that opens again after `close`. */
-export async function openForwarder(target: number, port = 0): Promise<Forwarder> {
+export async function openTcpProxy(target: number, port = 0): Promise<TcpProxy> {
   const pairs = new Set<{ near: Socket; far: Socket; isSwallowed: boolean }>()
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1')

@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import type { Gathering } from './gathering.ts'
-import type { Line } from './member.ts'
-import type { StockPage } from './page.ts'
+import type { MeetingFixture } from './meeting-fixture.ts'
+import type { Line } from './meeting-client.ts'
+import type { StockPage } from './stock-page.ts'
 import type { Random } from './random.ts'
-import { comparePolls, compareSums, recount } from './recount.ts'
-import type { Recount } from './recount.ts'
-import { readTables } from './stored.ts'
-import type { Tables } from './stored.ts'
+import { comparePolls, compareSums, recount } from './poll-recount.ts'
+import type { Recount } from './poll-recount.ts'
+import { readTables } from './stored-tables.ts'
+import type { Tables } from './stored-tables.ts'
 import { until } from './until.ts'
-import { Difference } from './witness.ts'
+import { Difference } from './frame-oracle.ts'
 import { Deadline, patience } from './patience.ts'
 
-export interface DebateOptions {
+export interface ScriptedMeetingOptions {
   random: Random
   /** Milliseconds between two moments at which each may say or do something. */
   paceMs?: number
@@ -45,7 +45,7 @@ class Speaker {
   #read = 0
   #enteredAt = 0
 
-  constructor(meeting: Gathering, index: number, page: StockPage) {
+  constructor(meeting: MeetingFixture, index: number, page: StockPage) {
     this.index = index
     this.name = meeting.name(index)
     this.#user = meeting.user(index)
@@ -122,11 +122,11 @@ interface Life {
  * A meeting in full swing: its members talk, vote and change their votes as chance has it, and its chair, the first of
  * them, opens polls and ends them. What they were told is compared with what is stored.
  */
-export class Debate {
+export class ScriptedMeeting {
   readonly pages: StockPage[]
   readonly speakers: Speaker[]
   readonly #sql: Sql
-  readonly #meeting: Gathering
+  readonly #meeting: MeetingFixture
   readonly #random: Random
   readonly #paceMs: number
   readonly #lives: Set<Life>
@@ -142,7 +142,7 @@ export class Debate {
   #votesSent = 0
 
   /** The pages are those of the first members; all of them are in. */
-  constructor(sql: Sql, meeting: Gathering, pages: StockPage[], options: DebateOptions) {
+  constructor(sql: Sql, meeting: MeetingFixture, pages: StockPage[], options: ScriptedMeetingOptions) {
     this.#sql = sql
     this.#meeting = meeting
     this.#random = options.random

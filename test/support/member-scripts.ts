@@ -1,17 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import type { Fellow } from './database.ts'
-import { join } from './member.ts'
-import type { Member } from './member.ts'
+import { join } from './meeting-client.ts'
+import type { Member } from './meeting-client.ts'
 import { pollOf } from './model.ts'
 import type { Model } from './model.ts'
 import { replay } from './replay.ts'
-import { endConnection, fromElsewhere, openMeeting } from './stage.ts'
-import type { Ending, Setting, World } from './stage.ts'
+import { endConnection, fromElsewhere, openMeeting } from './model-runner.ts'
+import type { Ending, Setting, World } from './model-runner.ts'
 import { meetingStatus } from './status.ts'
-import { compareTables, readTables, withdrawMeeting } from './stored.ts'
-import type { Tables } from './stored.ts'
-import { Difference } from './witness.ts'
+import { compareTables, readTables, withdrawMeeting } from './stored-tables.ts'
+import type { Tables } from './stored-tables.ts'
+import { Difference } from './frame-oracle.ts'
 import { Deadline } from './patience.ts'
 
 /** What one member does, without waiting for anything but his own connections. */
@@ -43,7 +43,7 @@ interface Actor {
  * Lets all fellows do their deeds at the same time, perhaps with a poll under way from the start, and then compares what has come of it: the record must be one that
  * the model can explain, the tables must be the model's, and what each connection has been told must agree with both.
  */
-export async function rush(
+export async function runScripts(
   world: World,
   setting: Setting,
   { deeds, hasPoll }: { deeds: Deed[][]; hasPoll: boolean },

@@ -3,7 +3,7 @@ import type { TransactionSql } from 'postgres'
 import { until } from './until.ts'
 
 /** A transaction that is under way and keeps what it has locked. */
-export interface Hold {
+export interface HeldTransaction {
   /** Resolves when somebody waits for what is held. */
   waitedFor(): Promise<void>
   commit(): Promise<void>
@@ -14,7 +14,10 @@ export interface Hold {
  * Does `work` in a transaction and leaves that open: whoever wants the same rows stops in the middle of his own. With it
  * a test sees what a server says before its commit is done, or lets the site's change come first by a hair.
  */
-export async function hold(url: string, work: (tx: TransactionSql) => Promise<unknown>): Promise<Hold> {
+export async function holdTransaction(
+  url: string,
+  work: (tx: TransactionSql) => Promise<unknown>,
+): Promise<HeldTransaction> {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   let release = (_how: 'commit' | 'rollback'): void => {}
   const released = new Promise<'commit' | 'rollback'>((resolve) => (release = resolve))

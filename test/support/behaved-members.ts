@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import type { Fellow, TestMeeting } from './database.ts'
-import { join } from './member.ts'
-import type { Member } from './member.ts'
+import { join } from './meeting-client.ts'
+import type { Member } from './meeting-client.ts'
 import type { Plenum } from './server.ts'
 
 /** Members who behave. They talk and vote, and everything must go on for them whatever others do. */
-export class Company {
+export class BehavedMembers {
   /** What the poll asks that was opened last. */
   question = 'Nothing so far?'
   readonly #people: { id: number; member: Member }[]
@@ -23,12 +23,12 @@ export class Company {
     meeting: TestMeeting,
     fellows: readonly Fellow[],
     patienceMs = 5000,
-  ): Promise<Company> {
+  ): Promise<BehavedMembers> {
     const people = []
     for (const { id } of fellows)
       people.push({ id, member: await join(plenum, meeting.id, meeting.keys.get(id)) })
     for (const { member } of people) await member.next('messages')
-    return new Company(people, patienceMs)
+    return new BehavedMembers(people, patienceMs)
   }
 
   /** Each says a line that all see, and all but the chair vote in a poll of the chair's. */

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Sql } from 'postgres'
 import type { Model } from './model.ts'
-import { Difference } from './witness.ts'
-import type { LineFacts } from './witness.ts'
+import { Difference } from './frame-oracle.ts'
+import type { LineFacts } from './frame-oracle.ts'
 
 const states = ['pending', 'open', 'finished', 'closed'] as const
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Sql } from 'postgres'
 import { WebSocket } from 'ws'
-import type { Target } from './member.ts'
+import type { Target } from './meeting-client.ts'
 import { until } from './until.ts'
 
 export type ChatLine = { time: string; user: string; message: string; id?: number }
@@ -29,7 +29,7 @@ export async function invite(
 }
 
 /** A client at the chat door. Where it connects is settled by `path`: that of nodejschat's clients, unless another is given. */
-export class Chatter {
+export class ChatClient {
   readonly ws: WebSocket
   readonly frames: ChatFrame[] = []
   /** What came as text, before it was understood. */

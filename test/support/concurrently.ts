@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import * as fc from 'fast-check'
-import { Difference } from './witness.ts'
+import { Difference } from './frame-oracle.ts'
 
 const lanes = 12
 const shrinkMs = 60_000

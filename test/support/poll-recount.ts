@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Frame, PollState } from './member.ts'
-import type { Tables } from './stored.ts'
-import { Difference } from './witness.ts'
+import type { Frame, PollState } from './meeting-client.ts'
+import type { Tables } from './stored-tables.ts'
+import { Difference } from './frame-oracle.ts'
 
 /** A poll as the record tells it. */
 export interface RecordedPoll {

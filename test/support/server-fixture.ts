@@ -2,22 +2,22 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { createDatabase } from './database.ts'
 import type { Database } from './database.ts'
-import type { Gathering } from './gathering.ts'
-import type { Line, Target } from './member.ts'
-import { StockPage } from './page.ts'
+import type { MeetingFixture } from './meeting-fixture.ts'
+import type { Line, Target } from './meeting-client.ts'
+import { StockPage } from './stock-page.ts'
 import { startPlenum } from './server.ts'
 import type { Plenum, PlenumOptions } from './server.ts'
 
 /** What its servers are started with; `database` is the house's own if not given. */
-export type HouseOptions = Partial<PlenumOptions>
+export type ServerFixtureOptions = Partial<PlenumOptions>
 
 /** A database with servers of its own, for tests that end and start them. All of it goes when the test ends. */
-export class House {
+export class ServerFixture {
   readonly db: Database
-  readonly #options: HouseOptions
+  readonly #options: ServerFixtureOptions
   readonly #servers: Plenum[] = []
 
-  constructor(t: TestContext, db: Database, options: HouseOptions) {
+  constructor(t: TestContext, db: Database, options: ServerFixtureOptions) {
     this.db = db
     this.#options = options
     t.after(async () => {
@@ -26,24 +26,28 @@ export class House {
     })
   }
 
-  async start(options: HouseOptions = {}): Promise<Plenum> {
+  async start(options: ServerFixtureOptions = {}): Promise<Plenum> {
     const server = await startPlenum({ database: this.db.url, ...this.#options, ...options })
     this.#servers.push(server)
     return server
   }
 
   /** Starts another server at the address of one that has ended. */
-  restart(former: Plenum, options: HouseOptions = {}): Promise<Plenum> {
+  restart(former: Plenum, options: ServerFixtureOptions = {}): Promise<Plenum> {
     return this.start({ ...options, listen: former.listen })
   }
 }
 
-export async function openHouse(
+export async function openServerFixture(
   t: TestContext,
-  options: HouseOptions = {},
+  options: ServerFixtureOptions = {},
   db?: Promise<Database>,
-): Promise<House> {
-  return new House(t, await (db ?? createDatabase()), { poll: 0.5, flags: ['-rate', '0'], ...options })
+): Promise<ServerFixture> {
+  return new ServerFixture(t, await (db ?? createDatabase()), {
+    poll: 0.5,
+    flags: ['-rate', '0'],
+    ...options,
+  })
 }
 
 /**
@@ -52,7 +56,7 @@ export async function openHouse(
  */
 export async function openPages<const Indexes extends number[]>(
   t: TestContext,
-  meeting: Gathering,
+  meeting: MeetingFixture,
   target: Target | (() => Target),
   indexes: Indexes,
   retryAfter?: number,

@@ -27,7 +27,7 @@ exec chroot "$1/root" /bin/sh
 const namespaces = ['--mount', '--pid', '--ipc', '--net', '--fork', '--kill-child']
 
 /** Why there cannot be a machine of one's own here, or false. */
-export function noMachine(): string | false {
+export function noDebianMachine(): string | false {
   if (process.platform !== 'linux' || process.getuid?.() !== 0)
     return 'only root on Linux can have a root of its own'
   const works = spawnSync('unshare', [
@@ -40,14 +40,14 @@ export function noMachine(): string | false {
 }
 
 /** This machine as it would be after some commands, which do nothing to it. A folder of it is at /mnt. */
-export class Machine {
+export class DebianMachine {
   readonly #shell: ChildProcess
   #output = ''
   #heard: () => void = () => {}
 
-  static async open(t: TestContext, folder: string): Promise<Machine> {
+  static async open(t: TestContext, folder: string): Promise<DebianMachine> {
     const place = await mkdtemp(join(tmpdir(), 'plenum-root-'))
-    const machine = new Machine(place, folder)
+    const machine = new DebianMachine(place, folder)
     t.after(async () => {
       await machine.#close()
       await rmdir(place)

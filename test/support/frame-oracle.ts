@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Frame, Line } from './member.ts'
+import type { Frame, Line } from './meeting-client.ts'
 import type { Model, Told } from './model.ts'
 
 /** The server did what the model did not expect. */
@@ -17,7 +17,7 @@ export const isGathered = (told: Told): boolean => told.type === 'poll' && told.
  * Compares the frames of one connection with what the model says that it is told. Frames must be exactly those, in
  * their order; only polls are looked at apart, because nothing says between which other frames a gathered sum comes.
  */
-export class Witness {
+export class FrameOracle {
   readonly #model: Model
   readonly #connection: number
   readonly #lines: LineFacts

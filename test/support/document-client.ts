@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { ClientOptions } from 'ws'
 import { WebSocket } from 'ws'
-import type { Target } from './member.ts'
+import type { Target } from './meeting-client.ts'
 import { until } from './until.ts'
 
 /** The bytes of a hex text; white space is for readers. */
@@ -132,7 +132,7 @@ export function understand(bytes: Buffer): Heard {
 }
 
 /** A client at the document door that sends what it is told to, and keeps all that comes. */
-export class Zwibbler {
+export class DocumentClient {
   readonly ws: WebSocket
   /** Frames as they came. */
   readonly frames: Buffer[] = []

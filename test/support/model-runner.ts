@@ -4,16 +4,16 @@ import type { Sql } from 'postgres'
 import { newKey } from '../../demo/association.ts'
 import { createMeeting } from './database.ts'
 import type { Fellow, TestMeeting } from './database.ts'
-import { join } from './member.ts'
-import type { Member } from './member.ts'
+import { join } from './meeting-client.ts'
+import type { Member } from './meeting-client.ts'
 import { act, createModel } from './model.ts'
 import type { Action, Command, Model, Person } from './model.ts'
 import type { Plenum } from './server.ts'
 import { meetingStatus } from './status.ts'
 import type { MeetingStatus } from './status.ts'
-import { Difference, isGathered, Witness } from './witness.ts'
-import type { LineFacts } from './witness.ts'
-import { compareTables, withdrawMeeting, readTables } from './stored.ts'
+import { Difference, isGathered, FrameOracle } from './frame-oracle.ts'
+import type { LineFacts } from './frame-oracle.ts'
+import { compareTables, withdrawMeeting, readTables } from './stored-tables.ts'
 import { Deadline } from './patience.ts'
 
 /** A server and its database, shared by many meetings. It runs with -behindproxy and -rate 0. */
@@ -81,13 +81,13 @@ export async function openMeeting(
 }
 
 /** One meeting on a real server, and the model beside it. */
-export class Stage {
+export class ModelRunner {
   readonly model: Model
   readonly meeting: TestMeeting
   readonly #world: World
   readonly #patienceMs: number
   readonly #lines: LineFacts = []
-  readonly #connections: { who: number; member: Member; witness: Witness }[] = []
+  readonly #connections: { who: number; member: Member; witness: FrameOracle }[] = []
   #wake = (): void => {}
 
   private constructor(world: World, meeting: TestMeeting, model: Model, patienceMs: number) {
@@ -97,9 +97,9 @@ export class Stage {
     this.#patienceMs = patienceMs
   }
 
-  static async open(world: World, setting: Setting): Promise<Stage> {
+  static async open(world: World, setting: Setting): Promise<ModelRunner> {
     const { meeting, ...given } = await openMeeting(world, setting)
-    return new Stage(world, meeting, createModel(given.people, given), setting.patienceMs)
+    return new ModelRunner(world, meeting, createModel(given.people, given), setting.patienceMs)
   }
 
   /** Does one action on the server and in the model, and compares what everyone is told. */
@@ -135,7 +135,7 @@ export class Stage {
     const key = this.meeting.keys.get(who) ?? newKey()
     const first = await this.#idOfLast(has)
     act(this.model, action)
-    const witness = new Witness(this.model, this.#connections.length, this.#lines)
+    const witness = new FrameOracle(this.model, this.#connections.length, this.#lines)
     const member = await join(this.#world.plenum, this.meeting.id, key, { first, headers: fromElsewhere() })
     for (const event of ['message', 'close']) member.ws.on(event, () => this.#wake())
     this.#connections.push({ who, member, witness })

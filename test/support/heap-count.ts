@@ -8,7 +8,7 @@ export const kinds = ['IncomingMessage', 'ServerResponse', 'Socket', 'Client', '
 type Kind = (typeof kinds)[number]
 
 /** How many there are of each kind, and how much memory everything takes that is alive. */
-export type Census = Record<Kind | 'MiB', number>
+export type HeapCount = Record<Kind | 'MiB', number>
 
 interface Snapshot {
   snapshot: { meta: { node_fields: string[]; node_types: [string[], ...unknown[]] } }
@@ -31,7 +31,7 @@ export function countable(
 }
 
 /** Looks what is alive, by a heap snapshot from the server's -profilelisten address; garbage is collected for it. */
-export async function takeCensus(profileListen: string): Promise<Census> {
+export async function countHeap(profileListen: string): Promise<HeapCount> {
   const { snapshot, nodes, strings } = await fetchSnapshot(profileListen)
   const { node_fields: fields, node_types: types } = snapshot.meta
   const at = (field: string): number => fields.indexOf(field)

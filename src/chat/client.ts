@@ -12,6 +12,7 @@ import {
   type CloseCode,
   errorFrame,
   lineFrames,
+  liveFrame,
   parseRequest,
   pongFrame,
   refusals,
@@ -45,6 +46,8 @@ export class ChatClient implements SocketHandlers, Listening<Audience, CloseCode
   readonly #rate: RateLimit
   #joined: { identity: Identity; room: ChatClientRoom } | null = null
   #open = true
+  /** Whether it has had its history. */
+  #live = false
 
   constructor(socket: Socket, query: ChatQuery, deps: ChatClientDeps) {
     this.socket = socket
@@ -102,6 +105,8 @@ export class ChatClient implements SocketHandlers, Listening<Audience, CloseCode
   /** It has read its history, and hears of everything from here on; what it may miss later it gets whole. */
   caughtUp(): void {
     this.since = null
+    if (this.query.ids && !this.#live) this.socket.write([liveFrame])
+    this.#live = true
   }
 
   /** Says that the line with this id was not stored, or may not have been. */

@@ -74,6 +74,9 @@ export const errorFrame = ({ text, again }: Rejection, id: string | null): Buffe
 /** The line with this id of the client's is stored. */
 export const ackFrame = (id: string): Buffer => textFrame(JSON.stringify({ ack: id }))
 
+/** All that was said before has been told; what comes from here on is new. Only for those that ask for ids. */
+export const liveFrame: Buffer = textFrame(JSON.stringify({ live: true }))
+
 /** Answers a ping; `now` is the wall clock's, in milliseconds since 1970. */
 export const pongFrame = (now: number): Buffer => textFrame(JSON.stringify({ pong: true, now }))
 

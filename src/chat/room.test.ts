@@ -22,6 +22,8 @@ function refusedBy(code: string): Error {
   const error = Object.create(postgres.PostgresError.prototype) as Error
   return Object.assign(error, { message: 'refused', severity: 'ERROR', code })
 }
+const live = '{"live":true}'
+
 const lost = Object.assign(new Error('lost'), { code: 'ECONNRESET' })
 
 const turns = async (): Promise<void> => {
@@ -103,7 +105,10 @@ test('who has all gets nothing but what is said, in the form they asked for', as
   const newer = join('Bob', { ids: true })
   await turns()
   assert.deepEqual(old.socket.heard(), ['{"authenticated":true}'])
-  assert.match(newer.socket.heard().join(), /^\{"authenticated":true,"user":"Bob","room":7,"now":\d+\}$/)
+  assert.match(
+    newer.socket.heard().join(),
+    /^\{"authenticated":true,"user":"Bob","room":7,"now":\d+\},\{"live":true\}$/,
+  )
   take([line(11), line(12)])
   await turns()
   assert.deepEqual(old.socket.heard(), [bare(11), bare(12)])
@@ -117,7 +122,7 @@ test('who has nearly all gets the rest from memory; who lacks more, page by page
   await feed.look()
   const near = join('Bob', { ids: true, after: 11 })
   await turns()
-  assert.deepEqual(near.socket.heard().slice(1), [json(12)])
+  assert.deepEqual(near.socket.heard().slice(1), [json(12), live])
   pages.push(
     () => Promise.resolve({ lines: [json(3), json(5)], last: 5, full: true }),
     () => Promise.resolve({ lines: [json(8)], last: 12, full: false }),
@@ -125,7 +130,7 @@ test('who has nearly all gets the rest from memory; who lacks more, page by page
   const far = join('Eve', { ids: true, after: 2 })
   take([line(13)])
   await turns()
-  assert.deepEqual(far.socket.heard().slice(1), [json(3), json(5), json(8), json(13)])
+  assert.deepEqual(far.socket.heard().slice(1), [json(3), json(5), json(8), json(13), live])
 })
 
 test('an id higher than all there is: they get what comes', async () => {
@@ -133,7 +138,7 @@ test('an id higher than all there is: they get what comes', async () => {
   const { socket } = join('Alice', { after: 4711, ids: true })
   take([line(11)])
   await turns()
-  assert.deepEqual(socket.heard().slice(1), [json(11)])
+  assert.deepEqual(socket.heard().slice(1), [live, json(11)])
 })
 
 test('a limit or a time is looked up first, and history begins there', async () => {
@@ -145,7 +150,7 @@ test('a limit or a time is looked up first, and history begins there', async () 
     )
     const { socket } = join('Alice', { after: null, ids: true, ...query })
     await turns()
-    assert.deepEqual(socket.heard().slice(1), [json(8), json(10)])
+    assert.deepEqual(socket.heard().slice(1), [json(8), json(10), live])
     assert.equal(pages.length, 0)
   }
 })
@@ -170,7 +175,7 @@ test('a line that appears while older ones are being read comes once, whether it
   await feed.look()
   answer({ lines: [], last: 12, full: false })
   await turns()
-  assert.deepEqual(socket.heard().slice(1), [json(3), json(11), json(12)])
+  assert.deepEqual(socket.heard().slice(1), [json(3), json(11), json(12), live])
 })
 
 test('lines come before the word that they are stored, to the sender too', async () => {

@@ -274,7 +274,21 @@ suite('history', () => {
     assert.deepEqual(two.lines, withoutIds(last))
   })
 
-  test('who asks for ids learns who he is; what cannot be understood is said, and 4400', async () => {
+  test('who asks for ids learns when all has come that was said before', async () => {
+    const room = newRoom()
+    await post(room, 'App', 'of old')
+    const alice = await join('Alice', room, { query: 'ids=1' })
+    const old = await join('Old', room)
+    await until('she has what was said', () => alice.frames.length === 3)
+    await post(room, 'App', 'news')
+    await until('both have the news', () => alice.frames.length === 4 && old.frames.length === 3)
+    assert.deepEqual(
+      alice.frames.slice(1).map(({ message, live }) => message ?? live),
+      ['of old', true, 'news'],
+    )
+  })
+
+  test('who asks for ids learns who they are; what cannot be understood is said, and 4400', async () => {
     const room = newRoom()
     const alice = await join('Alice', room, { query: 'ids=1' })
     const { now, ...first } = alice.frames[0] ?? {}

@@ -10,7 +10,8 @@ import { openServerFixture } from '../support/server-fixture.ts'
 import { manage } from '../support/manage.ts'
 import type { Fields, ManageAnswer, ManageOptions } from '../support/manage.ts'
 import { runPlenum, startPlenum } from '../support/server.ts'
-import type { Plenum } from '../support/server.ts'
+import type { LogLine, Plenum } from '../support/server.ts'
+import { until } from '../support/until.ts'
 import { holdTransaction } from '../support/held-transaction.ts'
 import {
   appendMessage,
@@ -225,9 +226,13 @@ suite('the management', () => {
       assert.equal((await writer.hears('answer')).status, 1)
       writer.leave()
     }
-    slow.send(initMessage(documentID))
+    const isEntry = ({ event }: LogLine): boolean => event === 'documentEntered'
+    const entries = plenum.logs.filter(isEntry).length
+    slow.send(initMessage(documentID, { mode: 1 }))
+    await until('it is being sent', () => plenum.logs.filter(isEntry).length > entries)
+    // Until the network takes no more.
     await wait(200)
-    await ask({ method: 'deleteDocument', documentID })
+    assert.equal((await ask({ method: 'deleteDocument', documentID })).status, 200)
     slow.ws.resume()
     assert.equal((await slow.hears('error')).code, 1)
     assert.equal(await slow.ended(), 1006)

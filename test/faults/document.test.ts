@@ -71,7 +71,12 @@ test('kills, stops and lost database connections while people write: each has th
   for (const [place, id] of ids.entries()) {
     const here = clients.slice(place * 8, place * 8 + 8)
     const { body: whole } = await manage(server, { method: 'dumpDocument', documentID: id }, credentials)
-    await until('all have it', () => here.every(({ length }) => length === whole.length), 10_000)
+    await until('all have it', () => here.every(({ length }) => length === whole.length), 10_000).catch(
+      (error: unknown) => {
+        t.diagnostic(`${whole.length} bytes, of which they have ${here.map(describe).join('; ')}`)
+        throw error
+      },
+    )
     for (const client of here) {
       assert.ok(client.bytes.equals(whole), `${client.name} has something else`)
       assert.deepEqual(client.errors, [], client.name)
@@ -135,6 +140,9 @@ test('a standby takes over, and a process that has lost the lease accepts nothin
   assert.equal(old.status, 503)
   cid.leave()
 })
+
+const describe = ({ name, length, isLive, isWriting, returns, errors }: SketchClient): string =>
+  JSON.stringify({ name, length, isLive, isWriting, returns, errors })
 
 async function open(to: Plenum, id: string, offset = 0): Promise<DocumentClient> {
   const client = await new DocumentClient(to).opened()

@@ -151,7 +151,8 @@ suite('the chat page', { skip }, async () => {
     await post(room, 'App', 'of old')
     const page = await visit(t, `?session_key=${await invite(sql, 'Alice', room)}`)
     await shows(page, 'of old')
-    await page.waitForTimeout(800)
+    // It is not told as news late, either.
+    await page.waitForTimeout(300)
     const spoken = page.locator('body > [role=status]')
     assert.equal(await spoken.textContent(), '')
     await post(room, 'Bob', 'news')

@@ -13,6 +13,7 @@ export type ChatFrame = Partial<Omit<ChatLine, 'id'>> & {
   id?: number | string
   again?: true
   ack?: string
+  live?: true
   pong?: true
   now?: number
 }

@@ -14,7 +14,6 @@ const days = new Intl.DateTimeFormat(tag, { dateStyle: 'full' })
 const longest = 10_000
 const nearPx = 48
 /** After so long without a line the history is over. */
-const settledMs = 500
 
 /** Takes the key out of the address, where others could see it, and keeps it for when the page is loaded anew. */
 function takeKey(): string | null {
@@ -253,13 +252,9 @@ function createAnnouncer(): (news: readonly Line[], talk: Talk) => void {
   place.className = 'hidden'
   place.setAttribute('role', 'status')
   document.body.append(place)
-  let quietSince = 0
-  return (news, { phase, user }) => {
-    const isSettled = phase === 'in' && quietSince > 0 && performance.now() - quietSince > settledMs
-    if (phase !== 'in') quietSince = 0
-    else if (!isSettled) quietSince = performance.now()
+  return (news, { live, user }) => {
     const others = news.filter((line) => line.user !== user)
-    if (isSettled && others.length > 0)
+    if (live && others.length > 0)
       place.textContent = others
         .slice(-3)
         .map(({ user, message }) => `${user}: ${message}`)

@@ -26,6 +26,8 @@ export type Talk = {
   error: string | null
   /** How the connection has ended for good; 0 while it has not. */
   code: number
+  /** Whether all has come that was said before: what comes from here on is new. */
+  live: boolean
 }
 
 type Frame = Partial<Omit<Line, 'id'>> & {
@@ -35,6 +37,7 @@ type Frame = Partial<Omit<Line, 'id'>> & {
   /** What time it is, by the server's clock. */
   now?: number
   ack?: string
+  live?: boolean
   error?: string
   again?: boolean
 }
@@ -66,7 +69,7 @@ const without =
 
 /** The page's side of a chat: one websocket at a time, and what has come by it. */
 export class TalkSession {
-  talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null, code: 0 }
+  talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null, code: 0, live: false }
   readonly #address: URL
   readonly #vault: Vault
   readonly #changed: (talk: Talk, news: readonly Line[]) => void
@@ -169,10 +172,11 @@ export class TalkSession {
     })
   }
 
-  #heard({ authenticated, now, ack, error, again, id, time = '', user = '', message }: Frame): void {
+  #heard({ authenticated, now, ack, live, error, again, id, time = '', user = '', message }: Frame): void {
     if (now !== undefined) this.#ahead = now - steadyNow()
     if (authenticated) this.#entered(user)
     else if (ack !== undefined) this.#stored(ack)
+    else if (live) this.#live()
     else if (error !== undefined) this.#refused(typeof id === 'string' ? id : this.#underWay, error, again)
     else if (typeof id === 'number' && message !== undefined) {
       this.#arrived.push({ id, time, user, message })
@@ -193,6 +197,11 @@ export class TalkSession {
     this.#changePending((pending) => pending.map(grown), { phase: 'in', user })
     for (const { id } of this.talk.pending) this.#own.add(id)
     this.#sendDue()
+  }
+
+  #live(): void {
+    this.#show()
+    this.#update({ live: true })
   }
 
   #stored(id: string): void {
@@ -265,7 +274,7 @@ export class TalkSession {
       return this.#changePending((pending) => pending.map(unsure), { phase: 'refused', code })
     }
     const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
-    this.#update({ phase: 'waiting' })
+    this.#update({ phase: 'waiting', live: false })
     this.#retry = setTimeout(() => this.#connect(), wait)
   }
 

@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { openServerFixture } from '../support/server-fixture.ts'
-import { manage } from '../support/manage.ts'
+import { manage, type ManageAnswer } from '../support/manage.ts'
 import { Random } from '../support/random.ts'
 import type { Plenum } from '../support/server.ts'
 import { SketchClient } from '../support/sketch-client.ts'
@@ -14,6 +14,7 @@ const seed = Number(process.env['PLENUM_FAULT_SEED'] ?? randomInt(2 ** 31))
 const isLong = process.env['PLENUM_LONG'] === '1'
 const credentials = { user: 'app', password: 'secret of the app' }
 const flags = ['-document', '-document-user', 'app', '-document-password', 'secret of the app']
+const databaseIsAway = 'The database does not answer'
 const newId = (): string => randomBytes(9).toString('base64url')
 
 test('kills, stops and lost database connections while people write: each has the same, and all that was acknowledged', async (t) => {
@@ -70,7 +71,7 @@ test('kills, stops and lost database connections while people write: each has th
   await until('all is written', () => clients.every(({ isLive, isWriting }) => isLive && !isWriting), 30_000)
   for (const [place, id] of ids.entries()) {
     const here = clients.slice(place * 8, place * 8 + 8)
-    const { body: whole } = await manage(server, { method: 'dumpDocument', documentID: id }, credentials)
+    const whole = await dump(server, id)
     await until('all have it', () => here.every(({ length }) => length === whole.length), 10_000).catch(
       (error: unknown) => {
         t.diagnostic(`${whole.length} bytes, of which they have ${here.map(describe).join('; ')}`)
@@ -140,6 +141,18 @@ test('a standby takes over, and a process that has lost the lease accepts nothin
   assert.equal(old.status, 503)
   cid.leave()
 })
+
+/** What is stored; asked for again where the connection to the database that it would come by was cut before. */
+async function dump(server: Plenum, documentID: string): Promise<Buffer> {
+  let answer: ManageAnswer | null = null
+  await until('the document is read', async () => {
+    answer = await manage(server, { method: 'dumpDocument', documentID }, credentials)
+    return answer.reason !== databaseIsAway
+  })
+  const { status, body } = answer as unknown as ManageAnswer
+  assert.equal(status, 200)
+  return body
+}
 
 const describe = ({ name, length, isLive, isWriting, returns, errors }: SketchClient): string =>
   JSON.stringify({ name, length, isLive, isWriting, returns, errors })

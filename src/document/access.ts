@@ -1,9 +1,9 @@
 import { webcrypto } from 'node:crypto'
 import { verify } from 'hono/jwt'
 import type { ISql } from 'postgres'
-import type { Permissions } from './document.ts'
+import type { Permissions } from './draft.ts'
 import { type Fault, fault, faults } from './protocol.ts'
-import { findTokens, findUsers, hashOf } from './store.ts'
+import { findTokens, findUsers, hashOf } from './store/access.ts'
 
 /** Whom the id in an init message lets in, and where. */
 export type Access = Readonly<{

@@ -1,5 +1,4 @@
 import type { webcrypto } from 'node:crypto'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
 import { isRefused, isSchemaFault } from '../db/failure.ts'
@@ -8,32 +7,19 @@ import { fencedState } from '../db/schema.ts'
 import { type AuthThrottle, isGuessable } from '../edge/auth-throttle.ts'
 import { stackOf } from '../edge/log.ts'
 import type { Metrics } from '../edge/metrics.ts'
-import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import { PageCache } from '../hub/page-cache.ts'
 import { Mailbox } from '../hub/mailbox.ts'
-import { doInPortions, Portion } from '../hub/portion.ts'
+import { Portion } from '../hub/portion.ts'
 import type { Log, Secret } from './events.ts'
 import { type Access, permissionsOf, resolveAccess, type Unknown } from './access.ts'
 import type { Budget } from './budget.ts'
+import type { DocumentClient } from './client.ts'
 import { type Fault, faults } from './protocol.ts'
 import { Quota } from './quota.ts'
+import { Retention } from './retention.ts'
 import { DocumentRoom, refusedOpening } from './room.ts'
-import type { DocumentSession } from './session.ts'
-import {
-  addToken,
-  countQuota,
-  createDocument,
-  findDocument,
-  findExpiredDocuments,
-  findExpiredTokens,
-  purgeDocuments,
-  purgeTokens,
-  readBytes,
-  type Store,
-  type TokenDraft,
-  touchDocuments,
-  updateUser,
-} from './store.ts'
+import { addToken, type TokenDraft, updateUser } from './store/access.ts'
+import { createDocument, findDocument, readBytes, type Store } from './store/documents.ts'
 import { Webhook, type WebhookTerms } from './webhook.ts'
 
 export type DocumentHubDeps = {
@@ -59,23 +45,12 @@ export type DocumentHubDeps = {
 }
 
 type DeskJob =
-  | { type: 'enter'; session: DocumentSession }
+  | { type: 'enter'; client: DocumentClient }
   | { type: 'update'; user: string; letters: string; done: () => void; failed: (error: unknown) => void }
 
 const maxWaiting = 20_000
-const mostAtOnce = 500
-const longestPurgeMs = 60_000
-const shortestPurgeMs = 1000
-/** For so long an expired token is known as one, and not taken for a document's id. */
-const tokensKnownDays = 366
-/** So many at once: a deletion is not to hold up others for long. */
-const mostPurged = 1000
-/** For so long it is not tried again to delete what the database refuses to. */
-const skippedForMs = 3_600_000
-/** A document's number, not a token's hash. */
-const isNumber = (name: string): boolean => /^\d{1,19}$/.test(name)
+const maxAtOnce = 500
 const dumpBytes = 1024 * 1024
-const retryMs = 1000
 
 /** The documents of this process by id, while it is the one that serves them. */
 export class DocumentHub {
@@ -84,7 +59,7 @@ export class DocumentHub {
   readonly #rooms = new Map<string, DocumentRoom>()
   readonly #pages = new PageCache(null)
   /** All whose init message has come, until their connections end. */
-  readonly #sessions = new Set<DocumentSession>()
+  readonly #clients = new Set<DocumentClient>()
   /** Who comes, and what changes the rights of those who do, in one order. */
   readonly #desk: Mailbox<DeskJob>
   /** What cannot be read of one must not keep out the others. */
@@ -95,13 +70,7 @@ export class DocumentHub {
   /** Shared by all who read documents. */
   readonly #retryReading: Retry
   readonly #quota: Quota
-  /** Resolves when what there is has been counted. */
-  readonly #counted: Promise<void>
-  readonly #refusals: Seldom
-  readonly #unused: Seldom
-  readonly #unpurgeable = new Set<string>()
-  #skippedSince = -Infinity
-  #timer: NodeJS.Timeout | null = null
+  readonly #retention: Retention
   #closed = false
 
   /** `epoch` is the lease's (see `Lease`): writes name it, so that they fail once another process has taken over. */
@@ -111,10 +80,15 @@ export class DocumentHub {
     this.#retry = deps.retrier()
     this.#retryReading = deps.retrier()
     this.#quota = new Quota(deps.maxTotal)
-    this.#refusals = new Seldom(refusalEveryMs, deps.clock)
-    this.#unused = new Seldom(refusalEveryMs, deps.clock)
-    this.#counted = this.#count()
     const onFailed = (error: unknown): void => this.#failed(error)
+    this.#retention = new Retention({
+      ...deps,
+      store: this.#store,
+      retry: this.#retry,
+      quota: this.#quota,
+      used: () => Array.from(this.#rooms.values()),
+      onFailed,
+    })
     this.#webhook =
       deps.webhook &&
       new Webhook(deps.webhook, { ...deps, store: this.#store, retry: deps.retrier(), onFailed })
@@ -124,19 +98,18 @@ export class DocumentHub {
         deps.log({ level: 'error', event: 'unexpected', where: 'document desk', error: stackOf(error) }),
       limit: maxWaiting,
     })
-    this.#schedulePurge()
   }
 
-  /** For a session whose init message has come. */
-  enter(session: DocumentSession): void {
-    if (this.#closed || this.#desk.full) return session.end()
-    this.#sessions.add(session)
-    this.#desk.push({ type: 'enter', session })
+  /** For a client whose init message has come. */
+  enter(client: DocumentClient): void {
+    if (this.#closed || this.#desk.full) return client.close()
+    this.#clients.add(client)
+    this.#desk.push({ type: 'enter', client })
   }
 
   /** The connection has ended. */
-  left(session: DocumentSession): void {
-    this.#sessions.delete(session)
+  left(client: DocumentClient): void {
+    this.#clients.delete(client)
   }
 
   census(): { rooms: number; queued: number } {
@@ -201,9 +174,9 @@ export class DocumentHub {
   async drain(): Promise<void> {
     for (const job of this.#desk.close()) this.#drop(job)
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
-    const numbers = this.#numbers()
+    const numbers = Array.from(this.#rooms.values()).flatMap(({ number }) => number ?? [])
     this.close()
-    await this.#touch(numbers).catch((error: unknown) => this.#untouched(error))
+    await this.#retention.touch(numbers)
     await this.#webhook?.flushed()
   }
 
@@ -211,16 +184,16 @@ export class DocumentHub {
   close(): void {
     this.#closed = true
     for (const job of this.#desk.close()) this.#drop(job)
-    if (this.#timer) clearTimeout(this.#timer)
+    this.#retention.close()
     this.#webhook?.close()
     for (const room of this.#rooms.values()) room.close()
-    for (const session of this.#sessions) session.end()
+    for (const client of this.#clients) client.close()
     this.#rooms.clear()
-    this.#sessions.clear()
+    this.#clients.clear()
   }
 
   #drop(job: DeskJob): void {
-    if (job.type === 'enter') job.session.end()
+    if (job.type === 'enter') job.client.close()
     else job.failed(new Error('the documents are not served here now'))
   }
 
@@ -230,55 +203,55 @@ export class DocumentHub {
       await this.#update(first)
       return 1
     }
-    const sessions: DocumentSession[] = []
+    const clients: DocumentClient[] = []
     for (const job of jobs) {
-      if (job.type !== 'enter' || sessions.length === mostAtOnce) break
-      sessions.push(job.session)
+      if (job.type !== 'enter' || clients.length === maxAtOnce) break
+      clients.push(job.client)
     }
-    await this.#counted
-    return await this.#letIn(this.#portion.of(sessions))
+    await this.#retention.counted
+    return await this.#letIn(this.#portion.of(clients))
   }
 
   /** Returns of how many it is known what becomes of them. */
-  async #letIn(sessions: readonly DocumentSession[]): Promise<number> {
+  async #letIn(clients: readonly DocumentClient[]): Promise<number> {
     const { sql, jwtKey, log } = this.#deps
     try {
-      const ids = sessions.map(({ init }) => init.id)
+      const ids = clients.map(({ init }) => init.id)
       const found = await this.#retry(() => resolveAccess(sql, ids, jwtKey))
       this.#portion.done()
-      for (const [index, session] of sessions.entries()) {
+      for (const [index, client] of clients.entries()) {
         const access = found[index]
-        if (!access || !session.open) continue
-        if (this.#closed) session.end()
-        else this.#answer(session, access)
+        if (!access || !client.open) continue
+        if (this.#closed) client.close()
+        else this.#answer(client, access)
       }
     } catch (error) {
-      if (isRefused(error) && this.#portion.refused(sessions.length)) return 0
+      if (isRefused(error) && this.#portion.refused(clients.length)) return 0
       this.#failed(error)
       log({ level: 'warn', event: 'entryFailed', error: describeError(error) })
-      for (const session of sessions)
-        if (isRefused(error)) session.fail(refusedOpening(error))
-        else session.end()
+      for (const client of clients)
+        if (isRefused(error)) client.fail(refusedOpening(error))
+        else client.close()
     }
-    return sessions.length
+    return clients.length
   }
 
-  #answer(session: DocumentSession, access: Access | Fault | Unknown): void {
+  #answer(client: DocumentClient, access: Access | Fault | Unknown): void {
     const { authThrottle, log } = this.#deps
-    const { remote: address, request } = session.socket
-    const short = isGuessable(session.init.id)
+    const { remote: address, request } = client.socket
+    const short = isGuessable(client.init.id)
     // It comes back, and has not heard whether it was right.
-    if (short && authThrottle.lockedMs('token', address) !== null) return session.end()
+    if (short && authThrottle.lockedMs('token', address) !== null) return client.close()
     if (access.type === 'access') {
       if (short && access.user !== null) authThrottle.proven('token', address)
-      return session.grant(access, () => this.#room(access.document).enter(session))
+      return client.grant(access, () => this.#room(access.document).enter(client))
     }
     const fault = access.type === 'fault' ? access : faults.denied
     log({ level: 'info', event: 'documentRefused', document: '', address, request, reason: fault.text })
-    const tell = (): void => session.fail(fault)
+    const tell = (): void => client.fail(fault)
     // One that is known is not guessed at: it has expired, for example.
     if (access.type === 'fault') return tell()
-    if (!short) return authThrottle.refuse(address, tell, () => session.end())
+    if (!short) return authThrottle.refuse(address, tell, () => client.close())
     authThrottle.failed('token', address)
     tell()
   }
@@ -286,8 +259,8 @@ export class DocumentHub {
   async #update(job: Extract<DeskJob, { type: 'update' }>): Promise<void> {
     try {
       await this.#retry(() => updateUser(this.#store, job.user, job.letters))
-      for (const session of this.#sessions)
-        if (session.user === job.user) session.permit(permissionsOf(job.letters))
+      for (const client of this.#clients)
+        if (client.user === job.user) client.permit(permissionsOf(job.letters))
       job.done()
     } catch (error) {
       job.failed(error)
@@ -318,119 +291,7 @@ export class DocumentHub {
   #use(number: string, used: boolean): void {
     if (this.#closed) return
     this.#webhook?.use(number, used)
-    if (!used) this.#touch([number]).catch((error: unknown) => this.#untouched(error))
-  }
-
-  /** Notes that these are used, as far as the database takes it. */
-  async #touch(numbers: readonly string[]): Promise<void> {
-    const touch = (part: readonly string[]): Promise<void> =>
-      this.#retry(() => touchDocuments(this.#store, part))
-    await doInPortions(numbers, touch, (_, error) => this.#untouched(error))
-  }
-
-  #untouched(error: unknown): void {
-    this.#failed(error)
-    const count = isRefused(error) ? this.#unused.happened() : null
-    if (count !== null)
-      this.#deps.log({ level: 'warn', event: 'documentUseRefused', count, error: describeError(error) })
-  }
-
-  #numbers(): string[] {
-    return Array.from(this.#rooms.values()).flatMap(({ number }) => number ?? [])
-  }
-
-  /** Nobody comes in before it is done. */
-  async #count(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        return await this.#quota.recount(() => countQuota(this.#deps.sql))
-      } catch (error) {
-        this.#failed(error)
-        // Who comes hears so when their document is opened; it is counted again with the next purge.
-        if (isRefused(error)) return this.#quota.gone(null)
-        await wait(retryMs)
-      }
-    }
-  }
-
-  #schedulePurge(): void {
-    const { expirationMs } = this.#deps
-    const ms = Math.max(shortestPurgeMs, Math.min(longestPurgeMs, (expirationMs ?? Infinity) / 4))
-    this.#timer = setTimeout(() => {
-      void this.#purge().then(() => {
-        if (!this.#closed) this.#schedulePurge()
-      })
-    }, ms)
-  }
-
-  async #purge(): Promise<void> {
-    const { sql, expirationMs, log } = this.#deps
-    try {
-      const skipped = this.#skipped()
-      let [documents, tokens] = [0, 0]
-      await this.#purgeWith(
-        () => findExpiredTokens(sql, tokensKnownDays, Array.from(skipped), mostPurged),
-        async (hashes) => void (tokens += await purgeTokens(this.#store, hashes)),
-      )
-      if (expirationMs !== null) {
-        await this.#touch(this.#numbers())
-        // Who opens one meanwhile has a room, or has used it.
-        const expiry = { olderThanMs: expirationMs, used: Array.from(this.#rooms.keys()) }
-        await this.#purgeWith(
-          () => findExpiredDocuments(sql, expiry, Array.from(skipped).filter(isNumber), mostPurged),
-          async (numbers) => {
-            const used = Array.from(this.#rooms.keys())
-            const purged = await purgeDocuments(this.#store, numbers, { ...expiry, used })
-            documents += purged.documents
-            this.#quota.gone(purged.freed)
-          },
-        )
-      }
-      if (documents + tokens > 0) log({ level: 'info', event: 'documentsPurged', documents, tokens })
-      if (this.#quota.doubtful) await this.#quota.recount(() => countQuota(this.#deps.sql))
-    } catch (error) {
-      // Nobody knows what it has done.
-      this.#quota.gone(null)
-      this.#failed(error)
-      log({ level: 'warn', event: 'documentPurgeFailed', error: describeError(error) })
-    }
-  }
-
-  /** Deletes by `remove` what `find` gives, until that is little. What the database refuses to delete holds up nothing else. */
-  async #purgeWith(
-    find: () => Promise<string[]>,
-    remove: (names: readonly string[]) => Promise<void>,
-  ): Promise<void> {
-    for (let found = mostPurged; found === mostPurged && !this.#closed;) {
-      const skipped = this.#skipped()
-      if (skipped.size >= mostPurged) return
-      const names = await this.#retry(find)
-      found = names.length
-      await doInPortions(
-        names,
-        (part) => this.#retry(() => remove(part)),
-        (name, error) => {
-          skipped.add(name)
-          this.#unpurged(error)
-        },
-      )
-    }
-  }
-
-  /** What the database has refused to delete within the last hour: it is not tried again before. */
-  #skipped(): Set<string> {
-    const now = this.#deps.clock()
-    if (now - this.#skippedSince >= skippedForMs) {
-      this.#unpurgeable.clear()
-      this.#skippedSince = now
-    }
-    return this.#unpurgeable
-  }
-
-  #unpurged(error: unknown): void {
-    const count = this.#refusals.happened()
-    if (count !== null)
-      this.#deps.log({ level: 'warn', event: 'documentPurgeRefused', count, error: describeError(error) })
+    if (!used) void this.#retention.touch([number])
   }
 
   async #find(id: string): ReturnType<typeof findDocument> {

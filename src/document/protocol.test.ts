@@ -1,26 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { readServerFrames } from '../../test/support/raw-connection.ts'
-import {
-  appendMessage,
-  cut,
-  hex,
-  initMessage,
-  setKeyMessage,
-  understand,
-} from '../../test/support/document-client.ts'
+import { hex, initMessage, setKeyMessage, understand } from '../../test/support/document-client.ts'
 import {
   appendAnswer,
   appendHead,
   broadcastHeadOf,
-  Cutter,
   encodeKeys,
   errorMessage,
   fault,
   faults,
-  frameMessage,
-  Joiner,
   keysHead,
   parseCommand,
   parseInit,
@@ -28,60 +17,7 @@ import {
   setKeyAnswer,
 } from './protocol.ts'
 
-const megabyte = 1024 * 1024
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
-
-/** The messages that a server's websocket frames carry. */
-const payloads = (frames: Buffer): Buffer[] => readServerFrames(frames).frames.map(({ payload }) => payload)
-
-/** Joins frames as a client does. */
-const joined = (frames: readonly Buffer[]): Buffer =>
-  Buffer.concat(frames.map((frame, index) => (index === 0 ? frame : frame.subarray(2))))
-
-test('a message is joined again, wherever it was cut: at every border, and byte by byte', () => {
-  const message = initMessage('doc1', { data: 'Hi' })
-  for (let at = 2; at <= message.length; at++) {
-    const joiner = new Joiner(megabyte)
-    const first = Buffer.from(message.subarray(0, at))
-    first[1] = 1
-    assert.deepEqual(joiner.push(first), { type: 'incomplete' })
-    const last = joiner.push(Buffer.concat([Buffer.from([0xff, 0]), message.subarray(at)]))
-    assert.equal(last.type, 'message')
-    if (last.type === 'message') assert.deepEqual(parseInit(last.bytes), parseInit(message))
-  }
-  const joiner = new Joiner(megabyte)
-  const pieces = [Buffer.from([message[0] ?? 0, 1])]
-  for (const byte of message.subarray(2)) pieces.push(Buffer.from([0xff, 1, byte]))
-  for (const piece of pieces) assert.deepEqual(joiner.push(piece), { type: 'incomplete' })
-  assert.ok(joiner.heldBytes <= 1024)
-  const last = joiner.push(Buffer.from([0xff, 0]))
-  assert.equal(last.type, 'message')
-  if (last.type === 'message') assert.deepEqual(parseInit(last.bytes), parseInit(message))
-  assert.equal(joiner.heldBytes, 0)
-})
-
-test('what breaks the rules of continuation is a fault, and so is a frame of one byte or none', () => {
-  for (const frames of [
-    [Buffer.from([0xff, 0])],
-    [Buffer.from([4, 1]), Buffer.from([4, 0])],
-    [Buffer.alloc(0)],
-    [Buffer.from([1])],
-  ]) {
-    const joiner = new Joiner(megabyte)
-    assert.equal(frames.map((frame) => joiner.push(frame)).at(-1)?.type, 'fault')
-  }
-})
-
-test('a message that is too long is told of once, at its end, and nothing of it is kept', () => {
-  const joiner = new Joiner(100)
-  const frames = cut(appendMessage(0, Buffer.alloc(500)), 64)
-  const results = frames.map((frame) => joiner.push(frame))
-  assert.equal(joiner.heldBytes, 0)
-  assert.deepEqual(results.pop(), { type: 'tooLong', kind: 5, limit: 100 })
-  assert.ok(results.every(({ type }) => type === 'incomplete'))
-  assert.equal(joiner.push(appendMessage(0, 'x')).type, 'message')
-  assert.equal(joiner.push(appendMessage(0, Buffer.alloc(100))).type, 'tooLong')
-})
 
 test('there are few lengths of frames: a client gets the longest that it takes', () => {
   const asked = [0, 1, 64, 4096, 16_383, 16_384, 102_399, 102_400, 262_143, 262_144, 2 ** 32 - 1]
@@ -130,40 +66,6 @@ test('whatever bytes come, they are a command or a fault', () => {
   const parsed = parseCommand(Buffer.concat([key, Buffer.from('behind')]))
   assert.ok(parsed.type === 'setKey')
   assert.deepEqual([parsed.newVersion, parsed.value.toString()], [2 ** 32 - 1, 'value'])
-})
-
-test('no frame is longer than the client takes, and together they are the message', () => {
-  fc.assert(
-    fc.property(
-      fc.uint8Array({ minLength: 2, maxLength: 700 }),
-      fc.integer({ min: 64, max: 300 }),
-      (array, longest) => {
-        const message = Buffer.from(array)
-        message[1] = 0
-        const frames = payloads(frameMessage(message.subarray(0, 2), message.subarray(2), longest))
-        assert.ok(frames.every(({ length }) => length <= longest))
-        assert.deepEqual(
-          frames.map((frame) => frame[1]),
-          frames.map((_, index) => Number(index < frames.length - 1)),
-        )
-        const again = joined(frames)
-        again[1] = 0
-        assert.deepEqual(again, message)
-      },
-    ),
-  )
-})
-
-test('a message that comes in pages is cut as if it had come at once', () => {
-  const head = Buffer.from([5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
-  const data = Buffer.from(Array.from({ length: 1000 }, (_, index) => index % 256))
-  for (const page of [1, 7, 50, 64, 98, 100, 999, 1000]) {
-    const cutter = new Cutter(head, 100)
-    const frames: Buffer[] = []
-    for (let at = 0; at < data.length; at += page) frames.push(cutter.push(data.subarray(at, at + page)))
-    frames.push(cutter.end(Buffer.alloc(0)))
-    assert.deepEqual(Buffer.concat(frames), frameMessage(head, data, 100), `pages of ${page}`)
-  }
 })
 
 test('keys are written one behind the other', () => {
@@ -331,47 +233,4 @@ test('commands: what is too short for its fields, unknown, or out of place', () 
   ]
   for (const [bytes, text] of cases)
     assert.deepEqual(parseCommand(hex(bytes)), { type: 'fault', code: 0, text }, bytes)
-})
-
-test('a broadcast has 64 KiB at most, whatever other messages may have', () => {
-  const joiner = new Joiner(megabyte)
-  const full = Buffer.concat([hex('04 00 00010000'), Buffer.alloc(64 * 1024)])
-  assert.equal(joiner.push(full).type, 'message')
-  const more = Buffer.concat([full, Buffer.alloc(1)])
-  assert.deepEqual(joiner.push(more), { type: 'tooLong', kind: 4, limit: 64 * 1024 + 6 })
-  const frames = cut(more, 1000)
-  assert.deepEqual(frames.map((frame) => joiner.push(frame)).at(-1), {
-    type: 'tooLong',
-    kind: 4,
-    limit: 64 * 1024 + 6,
-  })
-  assert.deepEqual(new Joiner(100).push(full), { type: 'tooLong', kind: 4, limit: 100 })
-})
-
-test('a frame that comes in parts is that frame, wherever it was parted', () => {
-  const message = setKeyMessage({ old: 1, version: 2, name: 'name', value: 'value' })
-  for (let first = 0; first <= message.length; first++)
-    for (const second of [0, 1, 5]) {
-      const joiner = new Joiner(megabyte)
-      const end = Math.min(message.length, first + second)
-      assert.equal(joiner.part(message.subarray(0, first)), null)
-      assert.equal(joiner.part(message.subarray(first, end)), null)
-      const joined = joiner.push(message.subarray(end))
-      assert.ok(joined.type === 'message', `${first} ${second}: ${joined.type}`)
-      assert.deepEqual(joined.bytes, message)
-    }
-})
-
-test('parts too are refused that break the rules, and what is given up is kept no more', () => {
-  assert.equal(new Joiner(megabyte).part(hex('ff 00 64'))?.text, 'a continuation of no message')
-  const joiner = new Joiner(megabyte)
-  joiner.push(hex('02 01 00'))
-  assert.equal(joiner.part(hex('04'))?.text, undefined)
-  assert.equal(joiner.part(hex('00'))?.text, 'a message began before the last one had ended')
-  const held = new Joiner(megabyte)
-  held.push(Buffer.concat([hex('02 01'), Buffer.alloc(5000)]))
-  assert.ok(held.heldBytes >= 5000)
-  assert.equal(held.begun.length, 5002)
-  held.clear()
-  assert.equal(held.heldBytes, 0)
 })

@@ -2,9 +2,6 @@
  * The messages of Zwibbler's collaboration protocol, versions 2 and 3 (docs/document.md). All integers are unsigned and
  * big-endian; byte 0 of each frame is its type, byte 1 says whether more of the message follows.
  */
-import { headerOf, writeBinaryHeader } from '../edge/frame.ts'
-import { GrowingBuffer } from '../edge/growing.ts'
-
 export type Version = 2 | 3
 
 export const types = {
@@ -19,6 +16,9 @@ export const types = {
   setKeyAnswer: 0x83,
   more: 0xff,
 } as const
+
+/** Either form is taken from everyone. */
+export const appendTypes: ReadonlySet<number> = new Set([types.append2, types.append3])
 
 /** What a client is told before its connection ends, or when something cannot be done. */
 export type Fault = Readonly<{ type: 'fault'; code: 0 | 1 | 2 | 3 | 4; text: string }>
@@ -66,121 +66,35 @@ export type Command = Append | SetKey | Broadcast
 export type Key = Readonly<{ name: Buffer; value: Buffer; version: number }>
 
 /** What the reference sends to clients that say nothing of it. */
-const usualLongest = 102_400
+const defaultLongest = 102_400
 /**
  * Frames are cut anew for each of these, so that there are few: a client gets the longest that is not longer than what it
  * asks for. The shortest is for all who ask for less. Longer ones are asked for by nobody.
  */
-const frameClasses = [262_144, usualLongest, 65_536, 16_384, 4096] as const
+const longestClasses = [262_144, defaultLongest, 65_536, 16_384, 4096] as const
 /** What every client takes as one frame. */
-export const shortestFrame = 4096
+export const minLongest = 4096
 /** Broadcasts are for pointers and the like: what is told to everyone and kept nowhere. */
-const mostBroadcast = 64 * 1024
-const longestIds = { 2: 255, 3: 1024 } as const
+const maxBroadcast = 64 * 1024
+const maxIdLengths = { 2: 255, 3: 1024 } as const
+
+/** A message of the type `kind` that was longer than `limit`. */
+export type TooLong = Readonly<{ type: 'tooLong'; kind: number; limit: number }>
+
+/** What is told of a message that has more than `limit` bytes; its connection may go on. */
+export const tooLongFault = (limit: number): Fault =>
+  fault(`a message of more than ${limit} bytes is not taken`)
 
 const tooShort = fault('the message is shorter than its fields')
 
-/** What one frame brings: a whole message, nothing yet, or that its message is not understood. */
-export type Joined =
-  | { type: 'message'; bytes: Buffer }
-  | { type: 'incomplete' }
-  | { type: 'tooLong'; kind: number; limit: number }
-  | Fault
-
-const noBytes = Buffer.alloc(0)
-const frameHead = 2
 const broadcastHead = 6
 
-/**
- * Joins the frames of one client, and the parts of a frame, into messages of at most `limit` bytes. What is longer is not
- * kept, and told of when its end has come.
- */
-export class Joiner {
-  readonly #limit: number
-  readonly #held: GrowingBuffer
-  /** The type of the message under way. */
-  #kind: number | null = null
-  #bytes = 0
-  /** Of the frame under way, as far as they have come: its type and MORE. */
-  #head = noBytes
+/** How long a message of the type may be, where none may be longer than `limit`. */
+export const maxLengthOf = (kind: number, limit: number): number =>
+  kind === types.broadcast ? Math.min(broadcastHead + maxBroadcast, limit) : limit
 
-  constructor(limit: number) {
-    this.#limit = limit
-    this.#held = new GrowingBuffer(limit)
-  }
-
-  /** The memory that a message takes that is not complete yet. */
-  get heldBytes(): number {
-    return this.#held.capacity
-  }
-
-  /** What there is of that message. */
-  get begun(): Buffer {
-    return this.#held.view
-  }
-
-  /** How long a message of the type may be. */
-  #limitOf(kind: number): number {
-    return kind === types.broadcast ? Math.min(broadcastHead + mostBroadcast, this.#limit) : this.#limit
-  }
-
-  /** Keeps nothing of a message that is not complete. */
-  clear(): void {
-    this.#held.clear()
-  }
-
-  /** Takes a part of a frame of which more is to come. */
-  part(data: Buffer): Fault | null {
-    let rest = data
-    if (this.#head.length < frameHead) {
-      const lacking = frameHead - this.#head.length
-      rest = data.subarray(lacking)
-      this.#head = Buffer.concat([this.#head, data.subarray(0, lacking)])
-      const [kind, more] = this.#head
-      if (kind === undefined || more === undefined) return null
-      if (this.#kind !== null && kind !== types.more)
-        return fault('a message began before the last one had ended')
-      if (this.#kind === null) {
-        if (kind === types.more) return fault('a continuation of no message')
-        this.#kind = kind
-        this.#take(this.#head)
-      }
-    }
-    this.#take(rest)
-    return null
-  }
-
-  /** Takes a frame, or what is left of the one of which there were parts. */
-  push(frame: Buffer): Joined {
-    const [kind, more] = frame
-    const isAlone = this.#kind === null && this.#head.length === 0
-    if (isAlone && kind !== undefined && kind !== types.more && more === 0)
-      return frame.length > this.#limitOf(kind)
-        ? { type: 'tooLong', kind, limit: this.#limitOf(kind) }
-        : { type: 'message', bytes: frame }
-    const refused = this.part(frame)
-    if (refused) return refused
-    if (this.#head.length < frameHead || this.#kind === null) return fault('a frame has two bytes at least')
-    const hasMore = this.#head[1] !== 0
-    this.#head = noBytes
-    if (hasMore) return { type: 'incomplete' }
-    const begun = this.#kind
-    const limit = this.#limitOf(begun)
-    const isTooLong = this.#bytes > limit
-    this.#kind = null
-    this.#bytes = 0
-    return isTooLong ? { type: 'tooLong', kind: begun, limit } : { type: 'message', bytes: this.#held.take() }
-  }
-
-  #take(part: Buffer): void {
-    this.#bytes += part.length
-    if (this.#bytes > this.#limitOf(this.#kind ?? types.more)) this.#held.clear()
-    else this.#held.append(part)
-  }
-}
-
-const frameClass = (longest: number): number =>
-  longest === 0 ? usualLongest : (frameClasses.find((most) => most <= longest) ?? shortestFrame)
+const classOf = (longest: number): number =>
+  longest === 0 ? defaultLongest : (longestClasses.find((most) => most <= longest) ?? minLongest)
 
 /** Understands the beginning of a client's first message, up to its id; null where more of it has to come. */
 export function parseInitHead(bytes: Buffer): (Omit<Init, 'data'> & { length: number }) | Fault | null {
@@ -193,14 +107,14 @@ export function parseInitHead(bytes: Buffer): (Omit<Init, 'data'> & { length: nu
   const at = version === 2 ? { offset: 9, length: 17, id: 18 } : { offset: 13, length: 21, id: 25 }
   if (bytes.length < at.id) return null
   const length = version === 2 ? bytes.readUInt8(at.length) : bytes.readUInt32BE(at.length)
-  if (length < 1 || length > longestIds[version])
-    return fault(`an id has 1 to ${longestIds[version]} bytes in version ${version}`)
+  if (length < 1 || length > maxIdLengths[version])
+    return fault(`an id has 1 to ${maxIdLengths[version]} bytes in version ${version}`)
   if (bytes.length < at.id + length) return null
   const longest = bytes.readUInt32BE(4)
   return {
     type: 'init',
     version,
-    longest: frameClass(longest),
+    longest: classOf(longest),
     mode: modeOf(bytes.readUInt8(8)),
     offset: readOffset(bytes, at.offset),
     id: bytes.subarray(at.id, at.id + length),
@@ -321,74 +235,3 @@ export function encodeKeys(keys: readonly Key[]): Buffer {
 
 /** What stands before the keys that a message tells of. */
 export const keysHead = Buffer.from([types.keys, 0])
-
-/** The websocket frames of one message for a client that takes none longer than `longest`. */
-export function frameMessage(head: Buffer, data: Buffer, longest: number): Buffer {
-  return new Cutter(head, longest).end(data)
-}
-
-/** Cuts a message of which more is yet to come into websocket frames; the last of them is held until that is known. */
-export class Cutter {
-  readonly #longest: number
-  #head: Buffer
-  #rest: Buffer = noBytes
-
-  /** `head` has the type, MORE and what else belongs to the first frame. */
-  constructor(head: Buffer, longest: number) {
-    this.#head = head
-    this.#longest = longest
-  }
-
-  /** The frames that are whole with `data`, and not the last. */
-  push(data: Buffer): Buffer {
-    return this.#cut(data, false)
-  }
-
-  /** The frames that are left with `data`, the last of the message among them. */
-  end(data: Buffer): Buffer {
-    return this.#cut(data, true)
-  }
-
-  /** In one piece of memory: a message may have thousands of frames. */
-  #cut(data: Buffer, isLast: boolean): Buffer {
-    const total = this.#rest.length + data.length
-    const parts: { head: Buffer; from: number; to: number; more: 0 | 1 }[] = []
-    let [head, from, size] = [this.#head, 0, 0]
-    const add = (to: number, more: 0 | 1): void => {
-      parts.push({ head, from, to, more })
-      const length = head.length + to - from
-      size += headerOf(length) + length
-      head = continuation
-      from = to
-    }
-    while (total - from > this.#longest - head.length) add(from + this.#longest - head.length, 1)
-    if (isLast) add(total, 0)
-    const frames = Buffer.allocUnsafeSlow(size)
-    let at = 0
-    for (const { head, from, to, more } of parts) {
-      const length = head.length + to - from
-      writeBinaryHeader(frames, at, length)
-      at += headerOf(length)
-      head.copy(frames, at)
-      frames[at + 1] = more
-      at += head.length
-      at += this.#copy(data, frames, at, from, to)
-    }
-    this.#head = head
-    // A copy: what is held must not hold a page.
-    const rest = Buffer.allocUnsafeSlow(total - from)
-    this.#copy(data, rest, 0, from, total)
-    this.#rest = rest
-    return frames
-  }
-
-  /** Copies a part of what was held and `data`, taken as one. */
-  #copy(data: Buffer, target: Buffer, at: number, from: number, to: number): number {
-    const held = this.#rest.length
-    if (from < held) this.#rest.copy(target, at, from, Math.min(to, held))
-    if (to > held) data.copy(target, at + Math.max(0, held - from), Math.max(0, from - held), to - held)
-    return to - from
-  }
-}
-
-const continuation = Buffer.from([types.more, 0])

@@ -3,13 +3,13 @@ import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import { isAllowedOrigin } from '../edge/origin.ts'
 import { isUpgrade } from '../edge/websocket.ts'
 import { manage, type ManagementDeps } from './management.ts'
-import { DocumentSession, type DocumentSessionDeps } from './session.ts'
+import { DocumentClient, type DocumentClientDeps } from './client.ts'
 
 /** Where the documents are, for clients and for applications. */
 export const documentPath = '/socket'
 
 export type DocumentRouteDeps = UpgradeDeps &
-  Omit<DocumentSessionDeps, 'enter'> &
+  Omit<DocumentClientDeps, 'join'> &
   ManagementDeps & { databaseAnswers: () => Promise<boolean> }
 
 /** The routes of the document door (docs/document.md). */
@@ -19,20 +19,20 @@ export function documentRoutes(deps: DocumentRouteDeps): Hono {
     name: 'document',
     closed: () => (hub() ? null : 'the documents are not served here now'),
     enter: () => (socket) => {
-      const session: DocumentSession = new DocumentSession(socket, {
+      const client: DocumentClient = new DocumentClient(socket, {
         ...deps,
-        enter: (session) => {
+        join: (client) => {
           const serving = hub()
-          if (serving) serving.enter(session)
-          else session.end()
+          if (serving) serving.enter(client)
+          else client.close()
         },
       })
       return {
-        frame: (data) => session.frame(data),
-        part: (data) => session.part(data),
+        frame: (data) => client.frame(data),
+        part: (data) => client.part(data),
         ended(how) {
-          session.ended(how)
-          hub()?.left(session)
+          client.ended(how)
+          hub()?.left(client)
         },
       }
     },

@@ -17,22 +17,20 @@ import { isRefused } from '../db/failure.ts'
 import { codeOf, openPool } from '../db/pool.ts'
 import { leftOutState, migrate } from '../db/schema.ts'
 import { documentSchema } from './schema.ts'
+import { addToken, updateUser } from './store/access.ts'
 import {
-  addToken,
   createDocument,
   deleteDocument,
-  endSessions,
-  findExpiredDocuments,
   findDocument,
+  findExpiredDocuments,
   openDocument,
   purgeDocuments,
   readBytes,
   type Store,
   touchDocuments,
-  updateUser,
   writeDocument,
-  writeSessions,
-} from './store.ts'
+} from './store/documents.ts'
+import { endSessions, writeSessions } from './store/sessions.ts'
 import { Webhook } from './webhook.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'plenum-documents-'))

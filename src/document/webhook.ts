@@ -6,15 +6,15 @@ import type { Log } from './events.ts'
 import { refusalEveryMs, Seldom } from '../edge/seldom.ts'
 import { Mailbox } from '../hub/mailbox.ts'
 import { doInPortions } from '../hub/portion.ts'
+import type { Store } from './store/documents.ts'
 import {
   endSessions,
   findIdleSessions,
   findUsedSessions,
   finishSession,
   type IdleSession,
-  type Store,
   writeSessions,
-} from './store.ts'
+} from './store/sessions.ts'
 
 export type WebhookTerms = Readonly<{ url: string; user: string; password: string }>
 
@@ -32,10 +32,10 @@ type Unsettled = { session: IdleSession; retryMs: number | null; tries: number; 
 const lookEveryMs = 1000
 const answerWithinMs = 10_000
 const retriesMs = [10_000, 60_000, 600_000]
-const mostAtOnce = 20
-const mostQueued = 100_000
+const maxAtOnce = 20
+const maxQueued = 100_000
 /** Where the database takes no note of so many calls, there are no more. */
-const mostUnsettled = 10_000
+const maxUnsettled = 10_000
 
 /**
  * Tells the application which documents nobody uses any more. What is to be told are rows in the database, so that it
@@ -60,7 +60,7 @@ export class Webhook {
       consume: (jobs) => this.#write([...jobs]),
       onError: (error) =>
         deps.log({ level: 'error', event: 'unexpected', where: 'webhook', error: stackOf(error) }),
-      limit: mostQueued,
+      limit: maxQueued,
     })
     this.#schedule()
   }
@@ -136,10 +136,10 @@ export class Webhook {
       await this.#begin()
       const now = this.#deps.clock()
       const again = Array.from(this.#unsettled.values()).filter(({ at }) => at <= now)
-      for (const unsettled of again.slice(0, mostAtOnce)) await this.#settle(unsettled)
-      if (this.#unsettled.size >= mostUnsettled) return
+      for (const unsettled of again.slice(0, maxAtOnce)) await this.#settle(unsettled)
+      if (this.#unsettled.size >= maxUnsettled) return
       const skipped = Array.from(this.#unsettled.keys())
-      const sessions = await retry(() => findIdleSessions(store.sql, skipped, mostAtOnce))
+      const sessions = await retry(() => findIdleSessions(store.sql, skipped, maxAtOnce))
       await Promise.all(sessions.map((session) => this.#call(session)))
     } catch (error) {
       this.#fail(error)

@@ -218,3 +218,26 @@ test('work that goes alone comes after all that was before it, and before all th
   assert.deepEqual(seen, ['done a', 'begun', 'ended', 'done b'])
   assert.deepEqual(replica.view, ['a', 'made', 'b'])
 })
+
+test('a room that is closed, or ends in order, takes no work any more; what it has given up is answered once', async () => {
+  for (const failure of [null, lost, refused]) {
+    const { room, seen, commits } = play('reject')
+    commits.push(failure)
+    room.push('a')
+    room.close()
+    await turns()
+    assert.deepEqual(
+      seen.filter((event) => event.endsWith(' a')),
+      ['dropped a'],
+    )
+  }
+  const { room, seen } = play('close')
+  room.push('a')
+  const drained = room.drain()
+  await assert.rejects(
+    room.alone(() => Promise.resolve()),
+    RoomClosed,
+  )
+  await drained
+  assert.deepEqual(seen, ['done a'])
+})

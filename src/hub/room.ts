@@ -124,13 +124,14 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
 
   /**
    * Does `work` after all that is queued and before all that comes, and says what it says. Rejects as it does, or with
-   * `RoomClosed` where the room is closed before its turn has come.
+   * `RoomClosed` where the room takes no more, or is closed before the work is done.
    */
   alone<Result>(work: () => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(new RoomClosed())
+      const refuse = (): void => reject(new RoomClosed('it is not served here now'))
+      if (this.#closed || this.#draining) return refuse()
       const asked = async (): Promise<void> => work().then(resolve, reject)
-      this.#pushAlone(new Alone(asked, () => reject(new RoomClosed())))
+      this.#pushAlone(new Alone(asked, refuse))
     })
   }
 
@@ -326,14 +327,15 @@ export class Room<View, Job, Write, Committed, Fact, Answer> {
     this.#isInvalidated = true
   }
 
-  /** Nothing of `jobs` was done, as far as we know. */
-  #handleFailure(error: unknown, jobs: readonly Job[]): void {
+  /** Nothing of `run` was done, as far as we know. */
+  #handleFailure(error: unknown, run: readonly Job[]): void {
     const { hooks, onUnknown } = this.#deps
+    // All that a closed room had has been given up by `close`.
+    const jobs = this.#closed ? [] : run
     if (isRefused(error)) {
       hooks.notStored(error)
       return hooks.refused(jobs, error)
     }
-    // All that a closed room has is given up by `close`.
     if (error instanceof RoomClosed) return
     if (codeOf(error) === fencedState) {
       hooks.fenced(error)

@@ -1,15 +1,11 @@
-import { createHash } from 'node:crypto'
 import type { ISql, Sql } from 'postgres'
-import type { Key } from './protocol.ts'
+import type { Key } from '../protocol.ts'
 
 /** The documents' tables; writes name the lease's epoch, so that they fail once another process has taken over. */
 export type Store = Readonly<{ sql: Sql; epoch: string }>
 
 /** A document as it is stored, but for its bytes. `counted`: its bytes count for the quota. */
 export type StoredDocument = { number: string; length: number; counted: boolean; keys: Key[] }
-
-/** What the database keeps of a token in place of it. */
-export const hashOf = (token: Buffer): string => createHash('sha256').update(token).digest('hex')
 
 const hex = (bytes: Buffer): string => bytes.toString('hex')
 
@@ -28,7 +24,7 @@ export async function createDocument(
 }
 
 /** The same as a part of a transaction, where the data is long. */
-async function createWithin(
+export async function createWithin(
   sql: ISql,
   epoch: string,
   id: string,
@@ -227,197 +223,4 @@ export async function purgeDocuments(
       where number = any(${numbers as string[]}::bigint[]) and ${isExpired(sql, expiry)})
     select count(gone.*)::int documents, coalesce(sum(quota_bytes), 0)::text freed from found left join gone on true`
   return { documents: row?.documents ?? 0, freed: Number(row?.freed ?? 0) }
-}
-
-export type TokenDraft = Readonly<{
-  token: Buffer
-  document: string
-  user: string
-  permissions: string
-  expiresAt: Date
-  /** What the document is made with; null: the document may be there. */
-  contents: Buffer | null
-}>
-
-/**
- * Stores a token, and makes its document where contents are given: both or nothing. False where the token is known and
- * has not expired, or the document that is to be made is there.
- */
-export async function addToken({ sql, epoch }: Store, draft: TokenDraft): Promise<boolean> {
-  const { document, user, permissions, contents } = draft
-  const made = await sql
-    .begin(async (tx) => {
-      await tx`select plenum.fence(${epoch}::bigint)`
-      const added = await tx`
-      insert into plenum.document_token as known (hash, document, user_id, permissions, expires_at)
-      values (${hashOf(draft.token)}, ${document}, ${user}, ${permissions}, ${draft.expiresAt.toISOString()}::timestamptz)
-      on conflict (hash) do update set document = excluded.document, user_id = excluded.user_id,
-        permissions = excluded.permissions, expires_at = excluded.expires_at
-      where known.expires_at <= now()`
-      if (added.count === 0) {
-        await tx`
-          select plenum.require_rows('plenum.document_token', count(*), 1) from plenum.document_token
-          where hash = ${hashOf(draft.token)} and expires_at > now()`
-        return false
-      }
-      if (contents === null) return true
-      return await createWithin(tx, epoch, document, contents, null).then((isNew) => {
-        if (!isNew) throw new NothingAdded()
-        return true
-      })
-    })
-    .catch((error: unknown) => {
-      if (error instanceof NothingAdded) return false
-      throw error
-    })
-  return made
-}
-
-/** Ends a transaction that is to change nothing. */
-class NothingAdded extends Error {}
-
-/** Changes what a user may do, by all of their tokens and by the JWTs that they have got so far. */
-export async function updateUser({ sql, epoch }: Store, user: string, permissions: string): Promise<void> {
-  await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
-    tokens as (
-      update plenum.document_token set permissions = ${permissions}
-      where user_id = ${user} and (select ok from fenced) returning hash),
-    users as (
-      insert into plenum.document_user as known (id, permissions) select ${user}, ${permissions} from fenced where ok
-      on conflict (id) do update set permissions = excluded.permissions, changed_at = now() returning id)
-    select plenum.require_rows('plenum.document_user', (select count(*) from users), 1),
-      plenum.require_rows('plenum.document_token', (select count(*) from tokens), count(*))
-    from plenum.document_token where user_id = ${user}`
-}
-
-export type StoredToken = {
-  hash: string
-  document: string
-  user: string
-  permissions: string
-  leftMs: number
-}
-
-/** The tokens among these that are known, expired ones too. */
-export async function findTokens(sql: ISql, hashes: readonly string[]): Promise<Map<string, StoredToken>> {
-  const rows = await sql<StoredToken[]>`
-    select hash, document, user_id as user, permissions,
-      (extract(epoch from expires_at - now()) * 1000)::float8 as "leftMs"
-    from plenum.document_token where hash = any(${hashes as string[]}::text[])`
-  return new Map(rows.map((row) => [row.hash, row]))
-}
-
-export type ChangedUser = { id: string; permissions: string; changedAt: number }
-
-/** What was changed of these users' permissions, and when (seconds since 1970). */
-export async function findUsers(sql: ISql, ids: readonly string[]): Promise<Map<string, ChangedUser>> {
-  const rows = await sql<ChangedUser[]>`
-    select id, permissions, extract(epoch from changed_at)::float8 as "changedAt"
-    from plenum.document_user where id = any(${ids as string[]}::text[])`
-  return new Map(rows.map((row) => [row.id, row]))
-}
-
-/** The hashes of tokens that expired so long ago, without those in `skipped`. */
-export async function findExpiredTokens(
-  sql: ISql,
-  olderThanDays: number,
-  skipped: readonly string[],
-  limit: number,
-): Promise<string[]> {
-  const rows = await sql<{ hash: string }[]>`
-    select hash from plenum.document_token
-    where expires_at < now() - ${olderThanDays} * interval '1 day' and hash <> all(${skipped as string[]}::text[])
-    order by expires_at limit ${limit}`
-  return rows.map(({ hash }) => hash)
-}
-
-/** Deletes those of these tokens that have expired still: all or none. Returns how many. */
-export async function purgeTokens({ sql, epoch }: Store, hashes: readonly string[]): Promise<number> {
-  const [row] = await sql<{ tokens: number }[]>`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
-    gone as (
-      delete from plenum.document_token
-      where hash = any(${hashes as string[]}::text[]) and expires_at < now() and (select ok from fenced)
-      returning hash),
-    found as materialized (
-      select plenum.require_rows('plenum.document_token', (select count(*) from gone), count(*))
-      from plenum.document_token where hash = any(${hashes as string[]}::text[]) and expires_at < now())
-    select count(gone.*)::int tokens from found left join gone on true`
-  return row?.tokens ?? 0
-}
-
-/** A document whose application is to hear that nobody uses it. */
-export type IdleSession = { number: string; id: string; failures: number; dueAt: string }
-
-const idleMs = 10_000
-
-/** Remembers which documents are being used, and since when the others are not. */
-export async function writeSessions(
-  { sql, epoch }: Store,
-  { used, idle }: { used: readonly string[]; idle: readonly string[] },
-): Promise<void> {
-  await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
-    stored as (
-      insert into plenum.document_session (document, due_at)
-      select number, case when number = any(${idle as string[]}::bigint[]) then now() + ${idleMs} * interval '1 ms' end
-      from plenum.document, fenced
-      where ok and number = any(${[...used, ...idle]}::bigint[])
-      on conflict (document) do update set due_at = excluded.due_at, failures = 0 returning document)
-    select plenum.require_rows('plenum.document_session', (select count(*) from stored), count(*))
-    from plenum.document where number = any(${[...used, ...idle]}::bigint[])`
-}
-
-/** The numbers of documents that are being used, as far as is stored. */
-export async function findUsedSessions(sql: ISql): Promise<string[]> {
-  const rows = await sql<{ number: string }[]>`
-    select document::text as number from plenum.document_session where due_at is null`
-  return rows.map(({ number }) => number)
-}
-
-/** All who used these documents when the last process ended have lost their connections. */
-export async function endSessions({ sql, epoch }: Store, numbers: readonly string[]): Promise<void> {
-  await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok),
-    ended as (
-      update plenum.document_session set due_at = now() + ${idleMs} * interval '1 ms'
-      where document = any(${numbers as string[]}::bigint[]) and due_at is null and (select ok from fenced)
-      returning document)
-    select plenum.require_rows('plenum.document_session', (select count(*) from ended), count(*))
-    from plenum.document_session where document = any(${numbers as string[]}::bigint[]) and due_at is null`
-}
-
-/** The documents whose application is to be called now, without those in `skipped`. */
-export async function findIdleSessions(
-  sql: ISql,
-  skipped: readonly string[],
-  limit: number,
-): Promise<IdleSession[]> {
-  return await sql<IdleSession[]>`
-    select d.number::text, d.id, s.failures, s.due_at::text as "dueAt"
-    from plenum.document_session s join plenum.document d on d.number = s.document
-    where s.due_at <= now() and d.number <> all(${skipped as string[]}::bigint[]) order by s.due_at limit ${limit}`
-}
-
-/**
- * Takes note of what became of a call, unless the document has been used since. `retryMs` null: there is no other. The time
- * goes as text: of a time the driver would drop the microseconds.
- */
-export async function finishSession(
-  { sql, epoch }: Store,
-  { number, dueAt }: IdleSession,
-  retryMs: number | null,
-): Promise<void> {
-  const isThis = sql`document = ${number}::bigint and due_at = ${dueAt}::text::timestamptz`
-  const noted =
-    retryMs === null
-      ? sql`delete from plenum.document_session where ${isThis} and (select ok from fenced) returning document`
-      : sql`
-        update plenum.document_session set due_at = now() + ${retryMs} * interval '1 ms', failures = failures + 1
-        where ${isThis} and (select ok from fenced) returning document`
-  await sql`
-    with fenced as materialized (select plenum.fence(${epoch}::bigint) ok), noted as (${noted})
-    select plenum.require_rows('plenum.document_session', (select count(*) from noted), count(*))
-    from plenum.document_session where ${isThis}`
 }

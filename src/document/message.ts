@@ -1,11 +1,12 @@
 import { binaryFrame } from '../edge/frame.ts'
 import type { Frame } from '../hub/broadcaster.ts'
-import { Cutter, frameMessage, shortestFrame } from './protocol.ts'
+import { Fragmenter, frameMessage } from './fragments.ts'
+import { minLongest } from './protocol.ts'
 
 const sliceBytes = 512 * 1024
 
 /** A message for many: its frames are made once for each maximum of theirs, however many they are. */
-export class Telling {
+export class Message {
   readonly #head: Buffer
   readonly #data: Buffer
   /** By the maximum. */
@@ -21,16 +22,19 @@ export class Telling {
     return this.#head.length + this.#data.length
   }
 
-  /** For the outbox. */
+  /** For the broadcaster. */
   get frame(): Frame {
-    if (this.length <= shortestFrame) return binaryFrame([this.#head, this.#data])
-    return (longest) => {
-      const known = this.#frames.get(this.#form(longest))
-      if (known) return known
-      const frames = frameMessage(this.#head, this.#data, longest)
-      this.#frames.set(this.#form(longest), frames)
-      return frames
-    }
+    if (this.length <= minLongest) return binaryFrame([this.#head, this.#data])
+    return (longest) => this.framesFor(longest)
+  }
+
+  /** For a client that takes no longer frames. */
+  framesFor(longest: number): Buffer {
+    const known = this.#frames.get(this.#form(longest))
+    if (known) return known
+    const frames = frameMessage(this.#head, this.#data, longest)
+    this.#frames.set(this.#form(longest), frames)
+    return frames
   }
 
   isReady(longest: number): boolean {
@@ -39,12 +43,12 @@ export class Telling {
 
   /** Makes the frames for this maximum, a slice in each turn of the event loop. */
   async prepare(longest: number): Promise<void> {
-    const cutter = new Cutter(this.#head, longest)
+    const fragmenter = new Fragmenter(this.#head, longest)
     const slices: Buffer[] = []
     let size = 0
     for (let at = 0; at < this.#data.length; at += sliceBytes) {
       const data = this.#data.subarray(at, at + sliceBytes)
-      const frames = at + sliceBytes < this.#data.length ? cutter.push(data) : cutter.end(data)
+      const frames = at + sliceBytes < this.#data.length ? fragmenter.push(data) : fragmenter.end(data)
       slices.push(frames)
       size += frames.length
       await nextTurn()

@@ -5,11 +5,11 @@ import { readServerFrames } from '../../test/support/raw-connection.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Socket } from '../edge/socket.ts'
 import { Budget } from './budget.ts'
-import { DocumentSession } from './session.ts'
+import { DocumentClient } from './client.ts'
 
 const megabyte = 2 ** 20
 
-/** A session, and what came of it. */
+/** A client, and what came of it. */
 function play() {
   const told: string[] = []
   const seen = { paused: false, ended: false, entered: 0 }
@@ -33,58 +33,58 @@ function play() {
     end: () => (seen.ended = true),
     destroy: () => undefined,
   }
-  const session = new DocumentSession(socket, {
+  const client = new DocumentClient(socket, {
     maxMessage: 16 * megabyte,
     budget,
     metrics: { rejected: () => undefined } as unknown as Metrics,
     clock: () => Date.now(),
-    enter: () => seen.entered++,
+    join: () => seen.entered++,
   })
   const everyone = { read: true, write: true, admin: false }
   const grant = (whole: () => void): void =>
-    session.grant({ type: 'access', document: 'd', user: null, permissions: everyone, leftMs: null }, whole)
-  return { session, told, seen, budget, grant }
+    client.grant({ type: 'access', document: 'd', user: null, permissions: everyone, leftMs: null }, whole)
+  return { client, told, seen, budget, grant }
 }
 
 test('who comes is asked who they are before more than the beginning of their init message is read', (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] })
   t.after(() => mock.timers.reset())
-  const { session, seen, budget, grant } = play()
+  const { client, seen, budget, grant } = play()
   const frames = cut(initMessage('a name', { data: Buffer.alloc(megabyte) }), 20)
   let read = 0
-  while (!seen.paused) session.frame(frames[read++] ?? Buffer.alloc(0))
-  assert.deepEqual([read, seen.entered, session.init.id.toString()], [2, 1, 'a name'])
+  while (!seen.paused) client.frame(frames[read++] ?? Buffer.alloc(0))
+  assert.deepEqual([read, seen.entered, client.init.id.toString()], [2, 1, 'a name'])
   assert.equal(budget.bytes, 1024)
   let isWhole = false
   grant(() => (isWhole = true))
   assert.deepEqual([seen.paused, isWhole], [false, false])
-  for (const frame of frames.slice(read)) session.frame(frame)
+  for (const frame of frames.slice(read)) client.frame(frame)
   assert.ok(isWhole)
-  assert.equal(session.init.data.length, megabyte)
-  session.end()
+  assert.equal(client.init.data.length, megabyte)
+  client.close()
   assert.equal(budget.bytes, 0)
 })
 
 test('a message has a minute, and another for each MiB of it; what is more than the pace waits', (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] })
   t.after(() => mock.timers.reset())
-  const { session, seen, told, budget, grant } = play()
-  session.frame(initMessage('d'))
+  const { client, seen, told, budget, grant } = play()
+  client.frame(initMessage('d'))
   grant(() => undefined)
-  session.live()
+  client.live()
   const message = appendMessage(0, Buffer.alloc(8 * megabyte))
   const frames = cut(message, megabyte)
-  session.part(frames[0]!.subarray(0, 1000))
-  session.frame(frames[0]!.subarray(1000))
+  client.part(frames[0]!.subarray(0, 1000))
+  client.frame(frames[0]!.subarray(1000))
   mock.timers.tick(60_000)
   assert.ok(!seen.ended)
-  for (const frame of frames.slice(1, 6)) session.frame(frame)
+  for (const frame of frames.slice(1, 6)) client.frame(frame)
   assert.ok(seen.paused)
   mock.timers.tick(1100)
   assert.ok(!seen.paused)
   mock.timers.tick(60_000)
   assert.ok(!seen.ended)
-  session.frame(frames[6]!.subarray(0, 1000))
+  client.frame(frames[6]!.subarray(0, 1000))
   mock.timers.tick(60_000)
   assert.deepEqual([seen.ended, told], [true, ['a message was not complete in time']])
   assert.equal(budget.bytes, 0)
@@ -93,12 +93,12 @@ test('a message has a minute, and another for each MiB of it; what is more than 
 test('messages that wait are counted with what they cost', (t) => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] })
   t.after(() => mock.timers.reset())
-  const { session, seen, told, budget } = play()
-  session.frame(initMessage('d'))
+  const { client, seen, told, budget } = play()
+  client.frame(initMessage('d'))
   const segment = Buffer.alloc(64 * 1024, appendMessage(0, 'x'))
   let count = 0
   while (!seen.ended && count < 10_000) {
-    session.frame(segment.subarray(0, 15))
+    client.frame(segment.subarray(0, 15))
     count++
   }
   assert.ok(count > 1000 && count < 2500, `${count} messages`)

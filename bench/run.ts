@@ -6,7 +6,7 @@ import { draw } from './plot.ts'
 import { isReached, type Outcome, type Scenario } from './scenario.ts'
 import { attacks } from './scenarios/attacks.ts'
 import { chat, chatHistory } from './scenarios/chat.ts'
-import { document, documentRate, documentSize, stressAt, usualStress } from './scenarios/document.ts'
+import { document, documentRate, documentSize, stressAt, defaultStress } from './scenarios/document.ts'
 import { bigRoom, fanOut, slowReaders } from './scenarios/fan-out.ts'
 import { growth } from './scenarios/growth.ts'
 import { history } from './scenarios/history.ts'
@@ -30,9 +30,9 @@ const { values, positionals } = parseArgs({
     profile: { type: 'string' },
     plot: { type: 'string' },
     url: { type: 'string' },
-    teachers: { type: 'string', default: String(usualStress.teachers) },
-    students: { type: 'string', default: String(usualStress.students) },
-    seconds: { type: 'string', default: String(usualStress.seconds) },
+    teachers: { type: 'string', default: String(defaultStress.teachers) },
+    students: { type: 'string', default: String(defaultStress.students) },
+    seconds: { type: 'string', default: String(defaultStress.seconds) },
   },
 })
 const stress = {

@@ -9,7 +9,7 @@ import type { MetricsRegistry } from './edge/metrics.ts'
 import { refuseRequest } from './edge/notice.ts'
 import { type Caller, clientAddress, type ProxyTrust } from './edge/remote.ts'
 import { isLiteralPath } from './edge/target.ts'
-import { createWebSockets, isUpgrade, type WebSocketTerms } from './edge/websocket.ts'
+import { createWebSockets, isUpgrade, type WebSocketOptions } from './edge/websocket.ts'
 import type { About } from './hub/door.ts'
 import { servePage, statusPageRoutes } from './page/routes.ts'
 import type { ServedDoor, Serving } from './serving.ts'
@@ -29,7 +29,7 @@ export type AppDeps = Omit<UpgradeDeps, 'callerOf' | 'upgradeWebSocket'> & {
   /** Refuses there who does not mean it. */
   ownHost: MiddlewareHandler
   /** Hears of each upgrade that no route gets to see. */
-  upgradeRefused: WebSocketTerms['refused']
+  upgradeRefused: WebSocketOptions['refused']
 }
 
 type CallerOf = (c: Context) => Caller

@@ -13,7 +13,7 @@ type AnyServer = Server | TlsServer
 type Opened = Readonly<{ server: AnyServer; address: string }>
 
 /** What is served where: `app` with its websockets on -listen, and beside it what is for the operator. */
-export type ListenerTerms = {
+export type ListenerOptions = {
   app: Hono
   admin: Hono
   profiles: Hono
@@ -31,20 +31,20 @@ export type Addresses = Readonly<{ listen: string } & Partial<Record<ListenerNam
 /** The sockets that this process listens on. */
 export class Listeners {
   readonly #config: ServerConfig
-  readonly #terms: ListenerTerms
+  readonly #options: ListenerOptions
   readonly #stops: (() => Promise<void>)[] = []
   /** Those of -listen. */
   #servers: readonly AnyServer[] = []
 
-  constructor(config: ServerConfig, terms: ListenerTerms) {
+  constructor(config: ServerConfig, options: ListenerOptions) {
     this.#config = config
-    this.#terms = terms
+    this.#options = options
   }
 
   /** Resolves when it listens everywhere, to where that is. Throws `ListenError`. */
   async open(): Promise<Addresses> {
     const { listen, adminListen, profileListen } = this.#config
-    const { app, admin, profiles, certificate } = this.#terms
+    const { app, admin, profiles, certificate } = this.#options
     const members = await this.#open('listen', app, this.#places('listen', listen), certificate)
     this.#servers = members.map(({ server }) => server)
     for (const server of this.#servers) this.#admit(server)
@@ -71,7 +71,7 @@ export class Listeners {
 
   /** Sockets that are passed take the place of the flag's address. */
   #places(name: keyof PassedSockets, address: ServerConfig['listen'] | null): readonly Place[] {
-    const passed = this.#terms.passed[name].map((descriptor): Place => ({ type: 'passed', descriptor }))
+    const passed = this.#options.passed[name].map((descriptor): Place => ({ type: 'passed', descriptor }))
     return passed.length > 0 || !address ? passed : [address]
   }
 
@@ -84,7 +84,7 @@ export class Listeners {
     const { socketMode, requestTimeoutMs } = this.#config
     const opened: Opened[] = []
     for (const place of places) {
-      const server = createHttpServer(serves, { listener, certificate, refusals: this.#terms.refusals })
+      const server = createHttpServer(serves, { listener, certificate, refusals: this.#options.refusals })
       server.headersTimeout = requestTimeoutMs
       const { address, close } = await listen(server, place, { socketMode, flag: `-${listener}` })
       this.#stops.push(close)
@@ -94,7 +94,7 @@ export class Listeners {
   }
 
   #admit(server: AnyServer): void {
-    const { connectionLimits, attach } = this.#terms
+    const { connectionLimits, attach } = this.#options
     // Of TLS too this is the TCP connection, before its handshake.
     server.on('connection', (socket) => connectionLimits.connected(socket))
     server.on('request', (request: IncomingMessage, response: ServerResponse) =>

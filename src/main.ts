@@ -13,7 +13,7 @@ import { ListenError } from './edge/listen.ts'
 import { createLog, type Log, type LogEntry, type LogFormat, stackOf } from './edge/log.ts'
 import { LogSink, print } from './edge/log-sink.ts'
 import { PassedSocketError, type PassedSockets, takePassedSockets } from './edge/passed-sockets.ts'
-import { Supervisor, type SupervisorTerms } from './edge/supervisor.ts'
+import { Supervisor, type SupervisorOptions } from './edge/supervisor.ts'
 import { leaveLostTerminals, terminals } from './edge/terminal.ts'
 import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
 import { createReload } from './reload.ts'
@@ -64,7 +64,7 @@ function whyUnreadable(path: string): string {
 
 const sayCannotRead = (path: string): string => cannotRead(path, { whyUnreadable })
 
-function supervisorTerms(): SupervisorTerms {
+function supervisorOptions(): SupervisorOptions {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = process.env
   const forUs = WATCHDOG_PID === undefined || WATCHDOG_PID === String(process.pid)
   const watchdogMs = Number(WATCHDOG_USEC) / 1000
@@ -103,7 +103,7 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
     least: config.logLevel,
     now: () => new Date(),
   })
-  const supervisor = new Supervisor(supervisorTerms(), (error) =>
+  const supervisor = new Supervisor(supervisorOptions(), (error) =>
     write({ level: 'warn', event: 'notifyFailed', error: describeError(error) }),
   )
   let report = (): void => undefined

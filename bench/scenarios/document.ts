@@ -8,7 +8,7 @@ import type { Stage } from '../stage.ts'
 
 export type Stress = { teachers: number; students: number; seconds: number }
 
-export const usualStress: Stress = { teachers: 5, students: 1000, seconds: 6 }
+export const defaultStress: Stress = { teachers: 5, students: 1000, seconds: 6 }
 
 const changeSize = 200
 const rounds = 3

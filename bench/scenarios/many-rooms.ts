@@ -19,7 +19,7 @@ export const manyRooms: Scenario = {
     const after = await stage.lastIds(meetings)
     await crowd.measure(after)
     const cpu = cpuSeconds(plenum.pid)
-    const connections = mostConnections(stage.sql)
+    const connections = maxConnections(stage.sql)
     const said = await crowd.speak(
       meetings.map((_, room) => room * size),
       2,
@@ -52,7 +52,7 @@ export const manyRooms: Scenario = {
 }
 
 /** Looks now and then how many connections the server has; the function returned ends that and says the most. */
-function mostConnections(sql: Sql): () => Promise<number> {
+function maxConnections(sql: Sql): () => Promise<number> {
   let most = 0
   let looks = Promise.resolve()
   const look = async (): Promise<void> => {

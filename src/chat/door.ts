@@ -27,7 +27,7 @@ export const chatDoor = {
     const chat = new ChatHub({ ...node, ...config, bus })
     return {
       chat,
-      stats: () => chat.census(),
+      stats: () => chat.stats(),
       trouble: () => (chat.databaseFails ? 'the chat cannot read its log' : null),
       announce: () => log({ level: 'info', event: 'chatServing', schema: config.schema }),
       drain: () => chat.drain(),

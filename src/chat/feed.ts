@@ -1,5 +1,5 @@
 import type { Retry } from '../db/contention.ts'
-import { describeError } from '../db/pool.ts'
+import { Outage } from '../db/outage.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import type { Log } from './events.ts'
 import type { Fact, Line } from './rules.ts'
@@ -31,6 +31,7 @@ const retryMs = 1000
  */
 export class Feed {
   readonly #deps: FeedDeps
+  readonly #outage: Outage
   #seen = 0
   /** Ids up to `seen` that nobody could see yet, and since when. */
   readonly #missing = new Map<number, number>()
@@ -39,11 +40,11 @@ export class Feed {
   #asked = false
   #heard: number[] = []
   #retry: NodeJS.Timeout | null = null
-  #failing = false
   #closed = false
 
   constructor(deps: FeedDeps) {
     this.#deps = deps
+    this.#outage = new Outage({ ...deps, door: 'chat' })
   }
 
   /** Everything in the log up to this id has been told to rooms that are open, but for what is missing. */
@@ -53,7 +54,7 @@ export class Feed {
 
   /** Whether the last look failed; where nobody is in a room none is taken. */
   get failing(): boolean {
-    return this.#failing && this.#deps.rooms().size > 0
+    return this.#outage.failures > 0 && this.#deps.rooms().size > 0
   }
 
   /** The ids above `after` and up to `upTo` that are yet to be told, should they appear. */
@@ -129,7 +130,7 @@ export class Feed {
   }
 
   async #look(): Promise<void> {
-    const { store, retry, log, metrics, rooms } = this.#deps
+    const { store, retry, rooms } = this.#deps
     if (this.#closed || rooms().size === 0) return
     const now = this.#deps.clock()
     for (const [id, since] of this.#missing) if (now - since > missingForMs) this.#missing.delete(id)
@@ -158,13 +159,9 @@ export class Feed {
         if (isMissed) facts.push({ type: 'missed', after: seen, seen: news.top })
         if (facts.length > 0) room.onFacts(facts)
       }
-      if (this.#failing) log({ level: 'info', event: 'databaseBack', door: 'chat' })
-      this.#failing = false
+      this.#outage.answered()
     } catch (error) {
-      metrics.databaseFailed()
-      if (!this.#failing)
-        log({ level: 'warn', event: 'databaseLost', door: 'chat', error: describeError(error) })
-      this.#failing = true
+      this.#outage.failed(error)
       if (this.#retry) clearTimeout(this.#retry)
       if (!this.#closed) this.#retry = setTimeout(() => this.lookSoon(true), retryMs)
       throw error

@@ -99,7 +99,7 @@ export class ChatHub {
     else this.#joining.push(client)
   }
 
-  census(): { rooms: number; queued: number } {
+  stats(): { rooms: number; queued: number } {
     let queued = 0
     for (const room of this.#rooms.values()) queued += room.queued
     return { rooms: this.#rooms.size, queued }

@@ -12,7 +12,7 @@ const page = { lines: 1000, bytes: 256 * 1024 }
 /** For so long a line that comes again is known. */
 export const rememberedDays = 7
 /** So many new lines are told at once; where there are more, everyone reads them at their own pace. */
-const mostNews = 1000
+const maxNews = 1000
 
 /** The rows of these keys that there are. */
 export async function readSessions(
@@ -104,16 +104,16 @@ export async function readNews(
   const rows = await sql<{ id: number; room: number | null; json: string }[]>`
     with fresh as materialized (
       select * from ${log} where message_id > ${seen} and room = any(${rooms as number[]}::int[])
-      order by message_id limit ${mostNews + 1}),
+      order by message_id limit ${maxNews + 1}),
     late as materialized (select * from ${log} where message_id = any(${missing as number[]}::bigint[])),
     top as materialized (select coalesce(max(message_id), 0)::bigint id from ${log})
     select message_id::bigint id, room, ${toJson(sql)} json
-    from (select * from fresh where (select count(*) from fresh) <= ${mostNews} union all select * from late) line
+    from (select * from fresh where (select count(*) from fresh) <= ${maxNews} union all select * from late) line
     union all
     select top.id, null, array_to_string(array(
         select id from generate_series(greatest(${seen}::bigint, top.id - ${window}::int) + 1, top.id) id
         where not exists (select from ${log} where message_id = id)), ',')
-      || case when (select count(*) from fresh) > ${mostNews} then ' full' else '' end
+      || case when (select count(*) from fresh) > ${maxNews} then ' full' else '' end
     from top
     order by room nulls first, id`
   const [end, ...lines] = rows

@@ -48,7 +48,7 @@ export type ServerConfig = Readonly<{
 
 const maxRate = 1_000_000
 const maxHops = 100
-const mostConnections = 1_000_000
+const maxConnections = 1_000_000
 
 const address = `host:port, :port for all addresses, or the path of a Unix socket (from / on, at most ${maxSocketPathBytes} bytes)`
 
@@ -177,14 +177,14 @@ export const serverFlags = {
     parse: (text) => parseDecimal(text, 0, maxRate),
   }),
   maxconnections: flag({
-    ...wholeNumber(0, mostConnections),
+    ...wholeNumber(0, maxConnections),
     default: '20000',
     live: true,
     help: 'websockets in all; 0 is without limit',
     meaning: 'Websockets in all; one more gets 503, and its page tries again. 0 is without limit',
   }),
   maxperaddress: flag({
-    ...wholeNumber(0, mostConnections),
+    ...wholeNumber(0, maxConnections),
     default: '1000',
     live: true,
     help: 'websockets from one address (IPv6: /64 network), this machine excepted; 0 is without limit',
@@ -192,7 +192,7 @@ export const serverFlags = {
       "The same from one address (of IPv6 from one /64 network); without `-behindproxy` it bounds also its connections that are no websockets. It does not count for this machine's own, where a proxy may stand for all. 0 is without limit",
   }),
   maxpending: flag({
-    ...wholeNumber(1, mostConnections),
+    ...wholeNumber(1, maxConnections),
     default: '5000',
     live: true,
     help: 'connections that are no websockets (yet); past it the oldest is cut',

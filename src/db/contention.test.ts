@@ -13,7 +13,7 @@ function lock() {
   return {
     release: () => (held = false),
     /** How many tried at the same time, at most, since this was last asked. */
-    mostAtOnce: (): number => {
+    maxAtOnce: (): number => {
       const found = most
       most = 0
       return found
@@ -30,23 +30,23 @@ function lock() {
 
 test('who has met a lock tries again, one of all who have at a time, until it is free', async () => {
   const contention = new Contention(60_000, () => performance.now())
-  const { release, mostAtOnce, transaction } = lock()
+  const { release, maxAtOnce, transaction } = lock()
   const rooms = Array.from({ length: 5 }, () => contention.retrier())
   const done = Promise.all(rooms.map((retry) => retry(transaction)))
   await new Promise(setImmediate)
-  assert.equal(mostAtOnce(), 5, 'the first time each of them tries at once')
+  assert.equal(maxAtOnce(), 5, 'the first time each of them tries at once')
   await new Promise((resolve) => setTimeout(resolve, 20))
-  mostAtOnce()
+  maxAtOnce()
   await new Promise((resolve) => setTimeout(resolve, 400))
-  assert.equal(mostAtOnce(), 1)
+  assert.equal(maxAtOnce(), 1)
   release()
   assert.deepEqual(
     await done,
     Array.from({ length: 5 }, () => 'done'),
   )
-  mostAtOnce()
+  maxAtOnce()
   await Promise.all(rooms.map((retry) => retry(transaction)))
-  assert.equal(mostAtOnce(), 5, 'who is through is free again')
+  assert.equal(maxAtOnce(), 5, 'who is through is free again')
 })
 
 test('it is given up when the time is over, and goes on to be tried in turn', async () => {

@@ -23,7 +23,7 @@ export type PoolOptions = Readonly<{
 const defaultStatementTimeoutMs = 10_000
 /** How long, against its own limit for a statement, the server may keep silent before it counts as lost. */
 const silenceFactor = 1.5
-const longestRetrySeconds = 1
+const maxRetrySeconds = 1
 const keepAliveSeconds = 60
 
 /**
@@ -56,7 +56,7 @@ export function openPool(options: DatabaseOptions, pool: PoolOptions): Sql {
     max_lifetime: null, // a session may hold an advisory lock
     keep_alive: keepAliveSeconds,
     max_pipeline: 100,
-    backoff: (failures: number) => Math.min(0.05 * 2 ** failures, longestRetrySeconds),
+    backoff: (failures: number) => Math.min(0.05 * 2 ** failures, maxRetrySeconds),
     onnotice: () => {},
     onnotify: pool.onNotify,
     ssl: false,

@@ -21,7 +21,7 @@ export type Unknown = Readonly<{ type: 'unknown' }>
 
 type Claims = { document: string; user: string; letters: string; leftMs: number; issuedAt: number | null }
 
-const longestId = 1024
+const maxIdLength = 1024
 const everyone: Permissions = { read: true, write: true, admin: false }
 
 export const permissionsOf = (letters: string): Permissions => ({
@@ -32,7 +32,7 @@ export const permissionsOf = (letters: string): Permissions => ({
 
 /** A document's id as PostgreSQL can keep it; null for what it cannot. */
 export function documentId(bytes: Buffer): string | null {
-  if (bytes.length < 1 || bytes.length > longestId || bytes.includes(0)) return null
+  if (bytes.length < 1 || bytes.length > maxIdLength || bytes.includes(0)) return null
   const text = bytes.toString()
   return Buffer.from(text).equals(bytes) ? text : null
 }

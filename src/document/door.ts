@@ -42,7 +42,7 @@ export const documentDoor = {
     })
     return {
       documents,
-      stats: () => ({ ...documents.census(), heldBytes: heldByClients.bytes }),
+      stats: () => ({ ...documents.stats(), heldBytes: heldByClients.bytes }),
       trouble: () => null,
       announce: () => log({ level: 'info', event: 'documentsServing' }),
       drain: () => documents.drain(),

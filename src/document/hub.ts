@@ -20,7 +20,7 @@ import { Retention } from './retention.ts'
 import { DocumentRoom, refusedOpening } from './room.ts'
 import { addToken, type TokenDraft, updateUser } from './store/access.ts'
 import { createDocument, findDocument, readBytes, type Store } from './store/documents.ts'
-import { Webhook, type WebhookTerms } from './webhook.ts'
+import { Webhook, type WebhookOptions } from './webhook.ts'
 
 export type DocumentHubDeps = {
   sql: Sql
@@ -39,12 +39,12 @@ export type DocumentHubDeps = {
   maxTotal: number
   /** How long a document is kept that nobody uses; null is for ever. */
   expirationMs: number | null
-  webhook: WebhookTerms | null
+  webhook: WebhookOptions | null
   /** A write was refused because another process serves the documents. */
   onFenced: () => void
 }
 
-type DeskJob =
+type QueuedJob =
   | { type: 'enter'; client: DocumentClient }
   | { type: 'update'; user: string; letters: string; done: () => void; failed: (error: unknown) => void }
 
@@ -61,7 +61,7 @@ export class DocumentHub {
   /** All whose init message has come, until their connections end. */
   readonly #clients = new Set<DocumentClient>()
   /** Who comes, and what changes the rights of those who do, in one order. */
-  readonly #desk: Mailbox<DeskJob>
+  readonly #queue: Mailbox<QueuedJob>
   /** What cannot be read of one must not keep out the others. */
   readonly #portion = new Portion()
   readonly #webhook: Webhook | null
@@ -92,7 +92,7 @@ export class DocumentHub {
     this.#webhook =
       deps.webhook &&
       new Webhook(deps.webhook, { ...deps, store: this.#store, retry: deps.retrier(), onFailed })
-    this.#desk = new Mailbox<DeskJob>({
+    this.#queue = new Mailbox<QueuedJob>({
       consume: (jobs) => this.#consume(jobs),
       onError: (error) =>
         deps.log({ level: 'error', event: 'unexpected', where: 'document desk', error: stackOf(error) }),
@@ -102,9 +102,9 @@ export class DocumentHub {
 
   /** For a client whose init message has come. */
   enter(client: DocumentClient): void {
-    if (this.#closed || this.#desk.full) return client.close()
+    if (this.#closed || this.#queue.full) return client.close()
     this.#clients.add(client)
-    this.#desk.push({ type: 'enter', client })
+    this.#queue.push({ type: 'enter', client })
   }
 
   /** The connection has ended. */
@@ -112,8 +112,8 @@ export class DocumentHub {
     this.#clients.delete(client)
   }
 
-  census(): { rooms: number; queued: number } {
-    let queued = this.#desk.size
+  stats(): { rooms: number; queued: number } {
+    let queued = this.#queue.size
     for (const room of this.#rooms.values()) queued += room.queued
     return { rooms: this.#rooms.size, queued }
   }
@@ -165,14 +165,14 @@ export class DocumentHub {
       () =>
         new Promise<void>((done, failed) => {
           if (this.#closed) return failed(new Error('the documents are not served here now'))
-          this.#desk.push({ type: 'update', user, letters, done, failed })
+          this.#queue.push({ type: 'update', user, letters, done, failed })
         }),
     )
   }
 
   /** Stores and sends what is under way, then ends all connections. */
   async drain(): Promise<void> {
-    for (const job of this.#desk.close()) this.#drop(job)
+    for (const job of this.#queue.close()) this.#drop(job)
     await Promise.all(Array.from(this.#rooms.values(), (room) => room.drain()))
     const numbers = Array.from(this.#rooms.values()).flatMap(({ number }) => number ?? [])
     this.close()
@@ -183,7 +183,7 @@ export class DocumentHub {
   /** Ends all connections without a word: their clients come back, to whoever serves the documents then. */
   close(): void {
     this.#closed = true
-    for (const job of this.#desk.close()) this.#drop(job)
+    for (const job of this.#queue.close()) this.#drop(job)
     this.#retention.close()
     this.#webhook?.close()
     for (const room of this.#rooms.values()) room.close()
@@ -192,12 +192,12 @@ export class DocumentHub {
     this.#clients.clear()
   }
 
-  #drop(job: DeskJob): void {
+  #drop(job: QueuedJob): void {
     if (job.type === 'enter') job.client.close()
     else job.failed(new Error('the documents are not served here now'))
   }
 
-  async #consume(jobs: readonly DeskJob[]): Promise<number> {
+  async #consume(jobs: readonly QueuedJob[]): Promise<number> {
     const [first] = jobs
     if (first?.type === 'update') {
       await this.#update(first)
@@ -209,11 +209,11 @@ export class DocumentHub {
       clients.push(job.client)
     }
     await this.#retention.counted
-    return await this.#letIn(this.#portion.of(clients))
+    return await this.#resolve(this.#portion.of(clients))
   }
 
   /** Returns of how many it is known what becomes of them. */
-  async #letIn(clients: readonly DocumentClient[]): Promise<number> {
+  async #resolve(clients: readonly DocumentClient[]): Promise<number> {
     const { sql, jwtKey, log } = this.#deps
     try {
       const ids = clients.map(({ init }) => init.id)
@@ -256,7 +256,7 @@ export class DocumentHub {
     tell()
   }
 
-  async #update(job: Extract<DeskJob, { type: 'update' }>): Promise<void> {
+  async #update(job: Extract<QueuedJob, { type: 'update' }>): Promise<void> {
     try {
       await this.#retry(() => updateUser(this.#store, job.user, job.letters))
       for (const client of this.#clients)

@@ -41,7 +41,7 @@ type Method = { required: readonly string[]; run: (call: Call, c: Context) => Pr
 
 /** Beside the contents of a document, and in all for those who have not shown who they are. */
 const otherBytes = 64 * 1024
-const longestName = 1024
+const maxNameLength = 1024
 
 const methods: Readonly<Record<string, Method>> = {
   createDocument: {
@@ -231,7 +231,7 @@ function readId(form: Form): string {
 
 function readText(form: Form, field: string): string {
   const text = textOf(form, field)
-  if (text.includes('\0') || Buffer.byteLength(text) > longestName)
+  if (text.includes('\0') || Buffer.byteLength(text) > maxNameLength)
     throw new Refusal(400, `Incorrect ${field}`)
   return text
 }

@@ -71,7 +71,7 @@ const defaultLongest = 102_400
  * Frames are cut anew for each of these, so that there are few: a client gets the longest that is not longer than what it
  * asks for. The shortest is for all who ask for less. Longer ones are asked for by nobody.
  */
-const longestClasses = [262_144, defaultLongest, 65_536, 16_384, 4096] as const
+const maxFrameClasses = [262_144, defaultLongest, 65_536, 16_384, 4096] as const
 /** What every client takes as one frame. */
 export const minLongest = 4096
 /** Broadcasts are for pointers and the like: what is told to everyone and kept nowhere. */
@@ -94,7 +94,7 @@ export const maxLengthOf = (kind: number, limit: number): number =>
   kind === types.broadcast ? Math.min(broadcastHead + maxBroadcast, limit) : limit
 
 const classOf = (longest: number): number =>
-  longest === 0 ? defaultLongest : (longestClasses.find((most) => most <= longest) ?? minLongest)
+  longest === 0 ? defaultLongest : (maxFrameClasses.find((most) => most <= longest) ?? minLongest)
 
 /** Understands the beginning of a client's first message, up to its id; null where more of it has to come. */
 export function parseInitHead(bytes: Buffer): (Omit<Init, 'data'> & { length: number }) | Fault | null {

@@ -167,8 +167,8 @@ test('an application is called once for a document of which the database takes n
   let now = 0
   const logged: string[] = []
   const { port } = application.address() as AddressInfo
-  const terms = { url: `http://127.0.0.1:${port}`, user: '', password: '' }
-  const webhook = new Webhook(terms, {
+  const options = { url: `http://127.0.0.1:${port}`, user: '', password: '' }
+  const webhook = new Webhook(options, {
     store,
     retry: (work) => work(),
     clock: () => now,

@@ -16,7 +16,7 @@ import {
   writeSessions,
 } from './store/sessions.ts'
 
-export type WebhookTerms = Readonly<{ url: string; user: string; password: string }>
+export type WebhookOptions = Readonly<{ url: string; user: string; password: string }>
 
 type WebhookDeps = {
   store: Store
@@ -42,7 +42,7 @@ const maxUnsettled = 10_000
  * outlives this process: one that is killed leaves behind which documents were being used.
  */
 export class Webhook {
-  readonly #terms: WebhookTerms
+  readonly #options: WebhookOptions
   readonly #deps: WebhookDeps
   readonly #uses: Mailbox<{ number: string; used: boolean }>
   /** By the document's number. What stands here is called no more, until somebody has used it. */
@@ -52,8 +52,8 @@ export class Webhook {
   #begun: Promise<void> | null = null
   #closed = false
 
-  constructor(terms: WebhookTerms, deps: WebhookDeps) {
-    this.#terms = terms
+  constructor(options: WebhookOptions, deps: WebhookDeps) {
+    this.#options = options
     this.#deps = deps
     this.#refusals = new Seldom(refusalEveryMs, deps.clock)
     this.#uses = new Mailbox({
@@ -183,7 +183,7 @@ export class Webhook {
 
   /** Null where it was taken, else why not: in words without the address, which may hold a secret. */
   async #post(documentID: string): Promise<string | null> {
-    const { url, user, password } = this.#terms
+    const { url, user, password } = this.#options
     const credentials = Buffer.from(`${user}:${password}`).toString('base64')
     try {
       const response = await fetch(url, {

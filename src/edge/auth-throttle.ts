@@ -7,16 +7,16 @@ const provenPerMinute = 600
 const inAllPerMinute = 100
 const maxNetworks = 10_000
 /** 22 characters of Base64 have 128 bits. */
-const leastUnguessable = 22
+const minUnguessable = 22
 
 const lateMs = 1000
 const apartMs = 100
 /** Well within the time that a plain request has (-requesttimeout). */
-const longestWaitMs = 5000
-const mostWaiting = 2000
+const maxWaitMs = 5000
+const maxWaiting = 2000
 
 /** Whether a secret of so many characters can be found by trying. */
-export const isGuessable = (secret: { length: number }): boolean => secret.length < leastUnguessable
+export const isGuessable = (secret: { length: number }): boolean => secret.length < minUnguessable
 
 type Minute = { count: number; since: number; toldAt: number }
 
@@ -53,7 +53,7 @@ export class AuthThrottle<Secret extends string = string> {
     const name = nameOf(secret, address)
     const minute = this.#minutes.get(name)
     if (!minute || isOver(minute, now)) return null
-    return minute.count < this.#mostOf(secret, name, now) ? null : minute.since + minuteMs - now
+    return minute.count < this.#maxOf(secret, name, now) ? null : minute.since + minuteMs - now
   }
 
   /** A secret from `address` was looked at, and was right. */
@@ -73,7 +73,7 @@ export class AuthThrottle<Secret extends string = string> {
     if (all && !isOver(all, now)) all.count++
     else this.#inAll.set(secret, { count: 1, since: now, toldAt: now })
     const { count } = this.#count(name, now)
-    if (count === this.#mostOf(secret, name, now)) this.#onMany(secret, address)
+    if (count === this.#maxOf(secret, name, now)) this.#onMany(secret, address)
   }
 
   /**
@@ -87,7 +87,7 @@ export class AuthThrottle<Secret extends string = string> {
     if (minute.count === perMinute + 1) this.#onMany('key', address)
     if (minute.count <= perMinute) return tell()
     const at = Math.max(now + lateMs, minute.toldAt + apartMs)
-    if (at - now > longestWaitMs) return drop()
+    if (at - now > maxWaitMs) return drop()
     minute.toldAt = at
     this.#later(at - now, tell, drop)
   }
@@ -112,7 +112,7 @@ export class AuthThrottle<Secret extends string = string> {
   }
 
   #later(ms: number, tell: () => void, drop: () => void): void {
-    if (this.#waiting >= mostWaiting) return drop()
+    if (this.#waiting >= maxWaiting) return drop()
     this.#waiting++
     setTimeout(() => {
       this.#waiting--
@@ -120,7 +120,7 @@ export class AuthThrottle<Secret extends string = string> {
     }, ms)
   }
 
-  #mostOf(secret: Secret, name: string, now: number): number {
+  #maxOf(secret: Secret, name: string, now: number): number {
     if (this.#proven.has(name)) return provenPerMinute
     const all = this.#inAll.get(secret)
     return all && !isOver(all, now) && all.count > inAllPerMinute ? 1 : perMinute

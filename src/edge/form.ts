@@ -4,10 +4,10 @@ import { turn } from './turns.ts'
 export type Form = ReadonlyMap<string, Buffer>
 
 /** No form of ours has a tenth of it, and each costs more than its bytes. */
-const mostFields = 100
+const maxFields = 100
 
 /** What stands before a part of a multipart form: its name, a file's, a type. */
-const longestHead = 8 * 1024
+const maxHeadLength = 8 * 1024
 
 /** A form has so many fields that it is not read. */
 export class TooManyFields extends Error {}
@@ -24,7 +24,7 @@ class Fields {
 
   /** One more has come, if only an empty place for one: it costs as much. */
   count(): void {
-    if (++this.#count > mostFields) throw new TooManyFields('a form of too many fields')
+    if (++this.#count > maxFields) throw new TooManyFields('a form of too many fields')
   }
 }
 
@@ -121,7 +121,7 @@ function readMultipart(boundary: string, body: Buffer): Form | null {
     if (body.toString('latin1', at, at + 2) === '--') return fields.all
     const begin = body.indexOf('\r\n\r\n', at)
     const end = body.indexOf(`\r\n${opening}`, Math.max(at, begin + 2))
-    if (begin < 0 || end < 0 || begin - at > longestHead) return null
+    if (begin < 0 || end < 0 || begin - at > maxHeadLength) return null
     const name = /^content-disposition:[^\r\n]*;\s*name="([^"]*)"/im.exec(
       body.toString('utf8', at, begin),
     )?.[1]

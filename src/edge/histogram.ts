@@ -1,7 +1,7 @@
 const growth = Math.log(1.01)
 /** From a microsecond, as which a shorter duration counts, to eleven minutes, as which a longer one counts. */
 const buckets = 2048
-const leastMs = 0.001
+const minMs = 0.001
 
 /** Durations, counted in buckets that grow by a hundredth: its size does not depend on how many they are. */
 export class Histogram {
@@ -20,7 +20,7 @@ export class Histogram {
 
   /** Counts a duration in milliseconds. */
   add(milliseconds: number): void {
-    const bucket = Math.floor(Math.log(milliseconds / leastMs) / growth)
+    const bucket = Math.floor(Math.log(milliseconds / minMs) / growth)
     // What is no duration counts as the shortest.
     const index = bucket > 0 ? Math.min(buckets - 1, bucket) : 0
     this.#counts[index] = (this.#counts[index] ?? 0) + 1
@@ -41,7 +41,7 @@ export class Histogram {
       below += count
       return count > 0 && below >= share * all
     })
-    return leastMs * Math.exp((bucket + 1) * growth)
+    return minMs * Math.exp((bucket + 1) * growth)
   }
 
   /** Begins anew. */

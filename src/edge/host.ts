@@ -44,7 +44,7 @@ export function isCrossSite(headers: Headers, { links }: { links: boolean }): bo
   return !(links && mode === 'navigate' && target === 'document')
 }
 
-export type HostTerms = {
+export type HostOptions = {
   names: () => ReadonlySet<string>
   /** Whether a link of another site may lead here. */
   links: boolean
@@ -52,7 +52,7 @@ export type HostTerms = {
 }
 
 /** For what asks for no password: whoever does not mean this server is refused in words. */
-export function ownHosts({ names, links, refused }: HostTerms): MiddlewareHandler {
+export function ownHosts({ names, links, refused }: HostOptions): MiddlewareHandler {
   return async function ownHost(c, next) {
     const { headers, socket } = (c.env as HttpBindings).incoming
     const { host = '' } = headers

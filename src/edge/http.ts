@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { limitPipelining } from './pipelining.ts'
 import { type ListenerName, maxHeaderBytes, type Refusals } from './refusals.ts'
-import { type Certificate, tlsTerms } from './tls.ts'
+import { type Certificate, tlsOptions } from './tls.ts'
 import { boundBody } from './unread.ts'
 
 /**
@@ -48,6 +48,6 @@ export function createHttpServer(
 }
 
 /** What a server over TLS is given of a certificate, at its start or later. */
-export function toTls({ cert, key }: Certificate): { cert: string; key: string } & typeof tlsTerms {
-  return { cert, key, ...tlsTerms }
+export function toTls({ cert, key }: Certificate): { cert: string; key: string } & typeof tlsOptions {
+  return { cert, key, ...tlsOptions }
 }

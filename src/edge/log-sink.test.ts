@@ -10,7 +10,7 @@ import { LogSink, print } from './log-sink.ts'
 const { O_RDONLY, O_WRONLY, O_NONBLOCK } = constants
 
 /** A pipe with a name, whose reader can come and go, and a sink that writes to it. */
-function pipe(t: TestContext, mostBytes?: number) {
+function pipe(t: TestContext, maxBytes?: number) {
   const folder = mkdtempSync(join(tmpdir(), 'plenum-sink-'))
   const path = join(folder, 'pipe')
   execFileSync('mkfifo', [path])
@@ -23,7 +23,7 @@ function pipe(t: TestContext, mostBytes?: number) {
       gaps.push(gap)
       sink.write(`gap of ${gap.lost}\n`)
     },
-    mostBytes,
+    maxBytes,
   )
   const close = (): void => {
     if (reader !== null) closeSync(reader)

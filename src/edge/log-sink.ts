@@ -7,7 +7,7 @@ import { isatty } from 'node:tty'
 const defaultMostBytes = 1024 * 1024
 const retryMs = 50
 /** How long a last word waits for its reader. */
-const longestWaitMs = 1000
+const maxWaitMs = 1000
 
 /** Writes a part of what it is given and says how much. Throws an error with code EAGAIN instead of waiting. */
 type WriteSome = (bytes: Uint8Array) => number
@@ -22,7 +22,7 @@ const held = new Set<Socket>()
  */
 export class LogSink {
   readonly #writeSome: WriteSome
-  readonly #mostBytes: number
+  readonly #maxBytes: number
   readonly #onRecovered: (gap: { lost: number; reason: string }) => void
   readonly #queue: Buffer[] = []
   /** Of `#queue`, and of its first one that has been written. */
@@ -39,11 +39,11 @@ export class LogSink {
   constructor(
     descriptor: number,
     onRecovered: (gap: { lost: number; reason: string }) => void,
-    mostBytes: number = defaultMostBytes,
+    maxBytes: number = defaultMostBytes,
   ) {
     this.#writeSome = withoutWaiting(descriptor)
     this.#onRecovered = onRecovered
-    this.#mostBytes = mostBytes
+    this.#maxBytes = maxBytes
   }
 
   /** How many entries could not be written since the start. */
@@ -54,7 +54,7 @@ export class LogSink {
   /** Writes a line, which ends in a line feed: at once, or when the reader takes it. */
   write(line: string): void {
     const bytes = Buffer.from(line)
-    if (this.#queuedBytes + bytes.length > this.#mostBytes) return this.#lose('the reader does not keep up')
+    if (this.#queuedBytes + bytes.length > this.#maxBytes) return this.#lose('the reader does not keep up')
     this.#queue.push(bytes)
     this.#queuedBytes += bytes.length
     if (!this.#timer && !this.#writing) this.#pump()
@@ -92,7 +92,7 @@ export class LogSink {
       this.#writtenBytes += this.#writeSome(first.subarray(this.#writtenBytes))
       if (this.#writtenBytes < first.length) return true
       this.#shift(first)
-      if (this.#queuedBytes <= this.#mostBytes / 2) this.#tell()
+      if (this.#queuedBytes <= this.#maxBytes / 2) this.#tell()
     } catch (error) {
       if (codeOf(error) === 'EAGAIN') return false
       this.#torn ||= this.#writtenBytes > 0
@@ -132,7 +132,7 @@ export function print(descriptor: number, text: string): string | null {
     } catch (error) {
       const code = codeOf(error)
       if (code === 'EPIPE') return null
-      if (code !== 'EAGAIN' || waited >= longestWaitMs) return code
+      if (code !== 'EAGAIN' || waited >= maxWaitMs) return code
       waited += retryMs
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs)
     }

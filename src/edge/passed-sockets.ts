@@ -2,7 +2,7 @@ import { fstatSync, readFileSync } from 'node:fs'
 
 /** The first descriptor that systemd passes (sd_listen_fds(3)). */
 const firstDescriptor = 3
-const mostSockets = 100
+const maxSockets = 100
 
 /** What can be listened to: the flags' names, without `listen` at their end for those that have more. */
 export const listeners = ['listen', 'admin', 'profile'] as const
@@ -35,7 +35,7 @@ export function takePassedSockets(
   const count = Number(passed)
   const names = env['LISTEN_FDNAMES']?.split(':')
   for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name]
-  if (!Number.isInteger(count) || count < 0 || count > mostSockets)
+  if (!Number.isInteger(count) || count < 0 || count > maxSockets)
     throw new PassedSocketError('LISTEN_FDS is no number of sockets')
   if (count > 0 && names && names.length !== count)
     throw new PassedSocketError(`LISTEN_FDNAMES has ${names.length} names for ${count} sockets`)

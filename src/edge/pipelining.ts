@@ -4,10 +4,10 @@ import type { Socket } from 'node:net'
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
 /** More than anything asks for at once that does not want to do harm: browsers and proxies wait for each answer. */
-const mostAtOnce = 32
+const maxAtOnce = 32
 
 /** Who sends still more is not waited for: what has come already would be read on in this very turn. */
-const mostIgnored = 1000
+const maxIgnored = 1000
 
 /**
  * Hands on what a server is asked, but for those of more than 32 requests that one connection sends in one go (RFC 9112,
@@ -23,11 +23,11 @@ export function limitPipelining(listener: Listener, onRefused: (peer: string) =>
     counts.set(socket, count)
     if (count === 1)
       setImmediate(() => {
-        if ((counts.get(socket) ?? 0) <= mostAtOnce) counts.delete(socket)
+        if ((counts.get(socket) ?? 0) <= maxAtOnce) counts.delete(socket)
       })
-    if (count <= mostAtOnce) return listener(request, response)
-    if (count > mostIgnored) socket.destroy()
-    if (count > mostAtOnce + 1) return
+    if (count <= maxAtOnce) return listener(request, response)
+    if (count > maxIgnored) socket.destroy()
+    if (count > maxAtOnce + 1) return
     onRefused(socket.remoteAddress ?? 'unix')
     response.writeHead(429, { connection: 'close', 'content-type': 'text/plain; charset=utf-8' })
     response.end('too many requests at once: wait for the answers\n')

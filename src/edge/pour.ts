@@ -7,7 +7,7 @@ export type Pourer = {
 const perTurn = 1024 * 1024
 /** A write to a socket costs the kernel some 9 µs, however short it is. */
 const writesPerTurn = 1000
-const leastCost = Math.ceil(perTurn / writesPerTurn)
+const minCost = Math.ceil(perTurn / writesPerTurn)
 const waiting: Pourer[] = []
 let writesLeft = writesPerTurn
 let isRenewed = false
@@ -39,7 +39,7 @@ function pour(): void {
     const [pourer] = waiting
     if (!pourer) return
     const { bytes, again } = pourer.pour()
-    left -= Math.max(bytes, leastCost)
+    left -= Math.max(bytes, minCost)
     // The first one goes last, so that this function is called as long as there is one.
     if (again) waiting.push(pourer)
     waiting.shift()

@@ -15,12 +15,12 @@ test('long frames and fragments come in parts, a part in a turn; whole ones, pin
   })
   const messages: { bytes: Buffer; parts: number }[] = []
   let parts: Buffer[] = []
-  let mostInTurn = 0
+  let maxInTurn = 0
   let inTurn = 0
   server.on('connection', (ws) => {
     takeInParts(receiverOf(ws), (data) => {
       parts.push(Buffer.from(data))
-      mostInTurn = Math.max(mostInTurn, ++inTurn)
+      maxInTurn = Math.max(maxInTurn, ++inTurn)
       setImmediate(() => (inTurn = 0))
     })
     ws.on('message', (data: Buffer) => {
@@ -74,5 +74,5 @@ test('long frames and fragments come in parts, a part in a turn; whole ones, pin
     expected.map((bytes) => bytes.toString('hex')),
   )
   assert.deepEqual([messages[0]?.parts, (messages[1]?.parts ?? 0) > 1, messages[3]?.parts], [0, true, -1])
-  assert.equal(mostInTurn, 1)
+  assert.equal(maxInTurn, 1)
 })

@@ -17,7 +17,7 @@ export type ProxyTrust = Readonly<{
 }>
 
 // An IPv6 address with an IPv4 tail has 45 characters; the rest is room for a zone and a port.
-const longestEntry = 64
+const maxEntryLength = 64
 const loopback = 1n
 
 /**
@@ -48,7 +48,7 @@ export function clientNetwork(address: string): string | null {
 
 function parseAddress(entry: string | undefined): string | null {
   const text = entry?.trim() ?? ''
-  if (text.length > longestEntry) return null
+  if (text.length > maxEntryLength) return null
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
   return isIP(bare) === 0 ? null : unmapped(bare.toLowerCase())
 }

@@ -60,11 +60,11 @@ export type SocketDeps = {
 const maxUnread = 1024 * 1024
 const lingerMs = 2000
 /** More than that is written in parts, in turns with others. */
-const mostAtOnce = 16 * 1024
+const maxAtOnce = 16 * 1024
 const pourBytes = 64 * 1024
 /** What a client may have looked at in one go, before others have their turn: bytes, of which each frame has some. */
-const mostInTurn = 64 * 1024
-const leastFrame = 4 * 1024
+const maxInTurn = 64 * 1024
+const minFrame = 4 * 1024
 const closeNormal = 1000
 const closeWithoutCode = 1005
 const closeBrokenProtocol = 1002
@@ -175,7 +175,7 @@ export class LiveSocket implements Socket {
     if (poured) {
       poured.frames.push(...frames)
       poured.bytes += bytes
-    } else if (bytes <= mostAtOnce && mayWriteNow()) this.#writeNow(frames)
+    } else if (bytes <= maxAtOnce && mayWriteNow()) this.#writeNow(frames)
     else {
       this.#poured = { frames: [...frames], bytes, whenDone: [] }
       pourLater(this)
@@ -277,8 +277,8 @@ export class LiveSocket implements Socket {
 
   /** One segment may bring ten thousand frames: when so much has been looked at, the next one waits for its own turn. */
   #yieldAfter(bytes: number): void {
-    this.#inTurn += Math.max(bytes, leastFrame)
-    const isEnough = this.#inTurn >= mostInTurn
+    this.#inTurn += Math.max(bytes, minFrame)
+    const isEnough = this.#inTurn >= maxInTurn
     if (isEnough) this.#inTurn = 0
     receiverOf(this.#raw)._allowSynchronousEvents = !isEnough
   }

@@ -3,17 +3,17 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 /** systemd may be busy, but a messenger that never comes back is not to be followed by more and more of them. */
-const longestMs = 5000
+const maxMs = 5000
 
 /** What systemd says in the environment of a service of Type=notify (sd_notify(3), sd_watchdog_enabled(3)). */
-export type SupervisorTerms = Readonly<{ socket: string | null; watchdogMs: number | null }>
+export type SupervisorOptions = Readonly<{ socket: string | null; watchdogMs: number | null }>
 
 /**
  * Tells systemd how things stand. Neither runtime can write to the datagram socket that systemd listens on: so its own
  * program does, and the unit needs NotifyAccess=all.
  */
 export class Supervisor {
-  readonly #terms: SupervisorTerms
+  readonly #options: SupervisorOptions
   readonly #onError: (error: unknown) => void
   #timer: NodeJS.Timeout | null = null
   #failing = false
@@ -22,15 +22,15 @@ export class Supervisor {
   #told: Promise<void> = Promise.resolve()
 
   /** `onError` hears of the first message that could not be sent, and of the next one after others could. */
-  constructor(terms: SupervisorTerms, onError: (error: unknown) => void) {
-    this.#terms = terms
+  constructor(options: SupervisorOptions, onError: (error: unknown) => void) {
+    this.#options = options
     this.#onError = onError
   }
 
   /** We listen. From here on the watchdog is told in time that we live, as long as the event loop turns. */
   ready(): void {
     void this.#send('--ready')
-    const { watchdogMs } = this.#terms
+    const { watchdogMs } = this.#options
     // Three times, so that one may be lost.
     if (watchdogMs !== null)
       this.#timer = setInterval(() => void this.#beat(), Math.max(1, watchdogMs / 3)).unref()
@@ -58,11 +58,11 @@ export class Supervisor {
   }
 
   async #send(...message: string[]): Promise<void> {
-    const { socket } = this.#terms
+    const { socket } = this.#options
     if (socket === null) return
     try {
       const env = { NOTIFY_SOCKET: socket, PATH: '/usr/bin:/bin' }
-      await run('systemd-notify', message, { env, timeout: longestMs, killSignal: 'SIGKILL' })
+      await run('systemd-notify', message, { env, timeout: maxMs, killSignal: 'SIGKILL' })
       this.#failing = false
     } catch (error) {
       if (!this.#failing && !this.#silent) this.#onError(error)

@@ -12,7 +12,7 @@ export type Certificate = Readonly<{ cert: string; key: string; validTo: Date }>
 export class CertificateError extends Error {}
 
 /** How TLS is spoken. */
-export const tlsTerms = { minVersion: 'TLSv1.2' } as const
+export const tlsOptions = { minVersion: 'TLSv1.2' } as const
 
 /**
  * Reads a certificate and its key and makes sure that a server can use them. `readFile` gives null for a file that cannot
@@ -54,7 +54,7 @@ export function readCertificate(
       `-tlskey: ${files.key} has not the key of the first certificate in ${files.cert}`,
     )
   tried(
-    () => createSecureContext({ cert, key, ...tlsTerms }),
+    () => createSecureContext({ cert, key, ...tlsOptions }),
     `-tlscert: ${files.cert} and ${files.key} cannot be used`,
   )
   return { cert, key, validTo: new Date(own.validTo) }

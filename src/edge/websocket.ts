@@ -10,14 +10,14 @@ import { plainReader, wantsWebSocket } from './reread.ts'
 import { Connection } from './socket.ts'
 import { turn } from './turns.ts'
 
-const usualMaxFrame = 64 * 1024
+const defaultMaxFrame = 64 * 1024
 /** Of a frame that has not come whole: each is an object, whatever it has. TCP's smallest usual segment has 536 bytes. */
-const mostParts = 256
+const maxParts = 256
 const closeTimeoutMs = 5000
 
 export type UpgradeWebSocket = ReturnType<typeof createNodeWebSocket>['upgradeWebSocket']
 
-export type WebSocketTerms = {
+export type WebSocketOptions = {
   subprotocols: ReadonlySet<string>
   /** The longest message of a client in bytes, by path, where it is not the usual one. */
   maxFrames: ReadonlyMap<string, number>
@@ -35,7 +35,7 @@ type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promi
 export function createWebSockets(
   app: Hono,
   log: Log,
-  { subprotocols, maxFrames, refused }: WebSocketTerms,
+  { subprotocols, maxFrames, refused }: WebSocketOptions,
 ): { upgradeWebSocket: UpgradeWebSocket; attach: (server: ServerType) => void } {
   const adapter = createNodeWebSocket({ app })
   Object.assign(adapter.wss.options, {
@@ -46,8 +46,8 @@ export function createWebSockets(
     skipUTF8Validation: true,
     // The sockets bound by bytes what is not read, answers to pings among it.
     maxPendingAutoPongs: 0,
-    maxFragments: mostParts,
-    maxBufferedChunks: mostParts,
+    maxFragments: maxParts,
+    maxBufferedChunks: maxParts,
   })
   // Nobody asks for the list of connections, which costs each of them a listener.
   Object.assign(adapter.wss, { clients: undefined })
@@ -110,7 +110,7 @@ function limitFrames(wss: WebSocketServer, maxFrames: ReadonlyMap<string, number
   const handleUpgrade = wss.handleUpgrade.bind(wss)
   wss.handleUpgrade = (request, socket, head, done) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-    wss.options.maxPayload = maxFrames.get(pathname) ?? usualMaxFrame
+    wss.options.maxPayload = maxFrames.get(pathname) ?? defaultMaxFrame
     handleUpgrade(request, socket, head, done)
   }
 }

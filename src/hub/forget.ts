@@ -3,7 +3,7 @@ import type { Retry } from '../db/contention.ts'
 import { doInPortions } from './portion.ts'
 
 /** So many at once: a deletion is not to hold up for long who remembers new ones. */
-const mostForgotten = 10_000
+const maxForgotten = 10_000
 
 export type ForgetOptions = {
   /** A door's table of idempotency keys, with the time of each in `done_at`. */
@@ -32,7 +32,7 @@ export async function forgetCommands(sql: ISql, options: ForgetOptions): Promise
       async () =>
         await sql<{ row: string }[]>`
         select ctid::text as row from ${table} where ${isOld} and ctid > ${from}::text::tid
-        order by ctid limit ${mostForgotten}`,
+        order by ctid limit ${maxForgotten}`,
     )
     const remove = async (part: readonly { row: string }[]): Promise<void> => {
       const rows = part.map(({ row }) => row)
@@ -43,7 +43,7 @@ export async function forgetCommands(sql: ISql, options: ForgetOptions): Promise
     await doInPortions(found, remove, (_, error) => {
       refused = { count: (refused?.count ?? 0) + 1, error }
     })
-    after = found.length === mostForgotten ? found.at(-1)?.row : undefined
+    after = found.length === maxForgotten ? found.at(-1)?.row : undefined
   }
   return refused
 }

@@ -37,7 +37,7 @@ export const meetingDoor = {
     }
     return {
       meetings,
-      stats: () => meetings.census(),
+      stats: () => meetings.stats(),
       trouble: () => (meetings.databaseFails ? 'the database does not answer' : null),
       announce: () => log({ level: 'info', event: 'serving', meetings: meetings.size }),
       drain: () => meetings.drain(),

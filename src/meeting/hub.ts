@@ -131,7 +131,7 @@ export class MeetingHub {
   }
 
   /** How many meetings there are of each state, how many people in them, and how many commands wait. */
-  census(): {
+  stats(): {
     meetings: Record<MeetingState, number>
     people: { here: number; away: number }
     queuedCommands: number

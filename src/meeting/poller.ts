@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import type { Retry } from '../db/contention.ts'
 import { isRefused } from '../db/failure.ts'
+import { Outage } from '../db/outage.ts'
 import { describeError } from '../db/pool.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { Seldom } from '../edge/seldom.ts'
@@ -37,7 +38,7 @@ export class Poller {
   readonly #deps: PollerDeps
   #timer: NodeJS.Timeout | null = null
   readonly #unfollowed: Seldom
-  #failures = 0
+  readonly #outage: Outage
   #forgotAt = -Infinity
   #closed = false
 
@@ -47,13 +48,14 @@ export class Poller {
   constructor(deps: PollerDeps) {
     this.#deps = deps
     this.#unfollowed = new Seldom(unfollowedEveryMs, deps.clock)
+    this.#outage = new Outage({ ...deps, door: 'meetings' })
     this.ready = this.#poll()
     void this.ready.then(() => this.#schedule())
   }
 
   /** Whether the last look failed. */
   get failing(): boolean {
-    return this.#failures > 0
+    return this.#outage.failures > 0
   }
 
   close(): void {
@@ -64,19 +66,18 @@ export class Poller {
   #schedule(): void {
     if (this.#closed) return
     const { pollMs } = this.#deps
-    const wait = Math.min(pollMs * 2 ** this.#failures, Math.max(maxBackoffMs, pollMs))
+    const wait = Math.min(pollMs * 2 ** this.#outage.failures, Math.max(maxBackoffMs, pollMs))
     this.#timer = setTimeout(() => void this.#poll().then(() => this.#schedule()), wait)
   }
 
   async #poll(): Promise<void> {
-    const { log, metrics, rooms, open, onZone } = this.#deps
+    const { rooms, open, onZone } = this.#deps
     const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
     const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
     try {
       const { reports, live, zone } = await this.#read(watched)
       if (this.#closed) return
-      if (this.#failures > 0) log({ level: 'info', event: 'databaseBack', door: 'meetings' })
-      this.#failures = 0
+      this.#outage.answered()
       onZone(zone)
       for (const report of reports) {
         const revision = revisions.get(report.id)
@@ -86,11 +87,7 @@ export class Poller {
       for (const id of live) open(id).wake()
       await this.#forget()
     } catch (error) {
-      if (this.#closed) return
-      this.#failures++
-      metrics.databaseFailed()
-      if (this.#failures === 1)
-        log({ level: 'warn', event: 'databaseLost', door: 'meetings', error: describeError(error) })
+      if (!this.#closed) this.#outage.failed(error)
     }
   }
 

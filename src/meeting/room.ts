@@ -25,7 +25,7 @@ import {
   decisionOf,
   type Job,
   type JoinJob,
-  type Terms,
+  type Timing,
 } from './rules/batch.ts'
 import type { Command } from './rules/commands.ts'
 import { factsOf } from './rules/committed.ts'
@@ -40,7 +40,7 @@ import type { SiteReport, Zone } from './store/site.ts'
 /** Somebody who may join, as far as the database knows, and their connection. `first`: the highest id that they have. */
 export type Joining = { client: Client; credential: Credential; first: number }
 
-export type MeetingRoomDeps = Terms & {
+export type MeetingRoomDeps = Timing & {
   sql: Sql
   /** For what this room writes. */
   retry: Retry
@@ -68,16 +68,16 @@ const unavailable = reject('The meeting database is not available, please try ag
 const busy = reject('The meeting is very busy, please try again', { again: true })
 
 /** The rules of the owner half, with the settings that they take. */
-function ownerRules(terms: Terms): RoomRules<Meeting, Job, Write, Committed, Fact, Answer> {
+function ownerRules(timing: Timing): RoomRules<Meeting, Job, Write, Committed, Fact, Answer> {
   return {
     batch,
-    decide: (meeting, run, now) => decideRun(meeting, run, now, terms),
+    decide: (meeting, run, now) => decideRun(meeting, run, now, timing),
     facts: factsOf,
     due(meeting, now, postponed, portion) {
-      const next = due(meeting, now, postponed, portion, terms.closeAfterMs)
+      const next = due(meeting, now, postponed, portion, timing.closeAfterMs)
       return next && { names: next.names, decision: decisionOf(next.change) }
     },
-    nextDue: (meeting, postponed) => nextDue(meeting, postponed, terms.closeAfterMs),
+    nextDue: (meeting, postponed) => nextDue(meeting, postponed, timing.closeAfterMs),
   }
 }
 

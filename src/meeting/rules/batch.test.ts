@@ -21,10 +21,10 @@ import type { SiteState } from './site.ts'
 import type { Attendee, Meeting } from './view.ts'
 
 const now = 50_000
-const terms = { graceMs: 10_000, closeAfterMs: 300_000, joinWindowMs: null }
+const timing = { graceMs: 10_000, closeAfterMs: 300_000, joinWindowMs: null }
 
 const decideAbout = (meeting: Meeting, ...run: Job[]): MeetingDecision =>
-  onlyLooking(meeting, (meeting) => decideRun(meeting, run, now, terms))
+  onlyLooking(meeting, (meeting) => decideRun(meeting, run, now, timing))
 
 /** A command by the connection that `attendeeOf` gives its member, or by another one. */
 const command = (
@@ -264,7 +264,7 @@ test('of those who want to join some are gone, some may not, and the others do i
 test('who joins before the window is refused; who returns has nothing written', () => {
   const early = join(dan, { state: 'pending', startsInMs: 600_001 })
   const meeting = meetingOf({ state: 'pending', attendees: [ada, away(bob, 60_000)] })
-  const { taken, answers } = decideRun(meeting, [early], now, { ...terms, joinWindowMs: 600_000 })
+  const { taken, answers } = decideRun(meeting, [early], now, { ...timing, joinWindowMs: 600_000 })
   assert.deepEqual(
     [taken, answers],
     [1, [{ type: 'refused', job: early, text: 'This meeting cannot be entered yet.' }]],

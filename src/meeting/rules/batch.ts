@@ -47,7 +47,7 @@ export type Answer =
 export type MeetingDecision = Decision<Write, Fact, Answer>
 
 /** What the rules take from the settings. */
-export type Terms = { graceMs: number; closeAfterMs: number; joinWindowMs: number | null }
+export type Timing = { graceMs: number; closeAfterMs: number; joinWindowMs: number | null }
 
 /**
  * How many jobs at the front can share a commit: lines, votes, joins of different members, ends. What is sent twice
@@ -79,7 +79,7 @@ export function decideRun(
   meeting: Meeting,
   run: readonly Job[],
   now: Millis,
-  { graceMs, joinWindowMs }: Terms,
+  { graceMs, joinWindowMs }: Timing,
 ): MeetingDecision {
   const [first] = run
   switch (first?.type) {

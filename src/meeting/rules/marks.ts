@@ -12,7 +12,7 @@ export function isReserved(text: string): boolean {
   const bare = withoutInvisible(text)
   // What is normalized to a mark has no more letters than it. Normalizing costs the square of the length of a run of
   // accents: seconds for a long message of nothing else.
-  if (bare.length > longestMark) return false
+  if (bare.length > maxMarkLength) return false
   return reserved.has(withoutInvisible(bare.normalize('NFKC')).toLowerCase())
 }
 
@@ -22,4 +22,4 @@ function withoutInvisible(text: string): string {
 
 const reserved = new Set(Object.values(marks).map((mark) => withoutInvisible(mark).toLowerCase()))
 /** In UTF-16 units, of which a letter of another alphabet's variant may take two. */
-const longestMark = 2 * Math.max(...Array.from(reserved, ({ length }) => length))
+const maxMarkLength = 2 * Math.max(...Array.from(reserved, ({ length }) => length))

@@ -65,13 +65,13 @@ async function allSettled<Parts extends readonly unknown[] | []>(
  */
 async function insertLines(
   sql: ISql,
-  { epoch, meeting, reading }: Fence,
+  { epoch, meeting, generation }: Fence,
   lines: readonly LineDraft[],
   done: readonly DoneCommand[],
   lastTime: string | null,
 ): Promise<StoredLine[]> {
   const fence = sql`fence as materialized (
-    select plenum.fence(${epoch}::bigint, ${meeting}::bigint, ${reading}::bigint) held)`
+    select plenum.fence(${epoch}::bigint, ${meeting}::bigint, ${generation}::bigint) held)`
   // An id whose hour is over may still be there, or be used again.
   const remembered = sql`
     insert into plenum.command (meeting_id, member_id, id)

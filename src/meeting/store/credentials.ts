@@ -8,11 +8,11 @@ const colorOf = (keyId: number): string => String(keyId % 10)
 
 /**
  * Finds what the database knows of those who want to enter, all of them in one query. The answer has one entry for
- * each wish, in their order; null for an unknown key, an unknown meeting and a meeting that is not on the web.
+ * each request, in their order; null for an unknown key, an unknown meeting and a meeting that is not on the web.
  */
 export async function findCredentials(
   sql: ISql,
-  wishes: readonly { meeting: number; key: string }[],
+  requests: readonly { meeting: number; key: string }[],
 ): Promise<(Credential | null)[]> {
   const rows = await sql<
     {
@@ -36,13 +36,13 @@ export async function findCredentials(
         where a.meeting_id = k.meeting_id and a.member_id = k.member_id) as admin,
       exists (select from plenum.ban b
         where b.meeting_id = k.meeting_id and b.member_id = k.member_id) banned
-    from unnest(${wishes.map(({ meeting }) => meeting)}::bigint[], ${wishes.map(({ key }) => key)}::text[])
+    from unnest(${requests.map(({ meeting }) => meeting)}::bigint[], ${requests.map(({ key }) => key)}::text[])
         with ordinality w(meeting, key, n)
       join membership_membermeetingkey k on k.meeting_id = w.meeting and k.key = w.key
       join membership_meeting m on m.id = k.meeting_id and m.meetingtype = 1
       join membership_member p on p.user_id = k.member_id`
   const found = new Map(rows.map((row) => [row.n, row]))
-  return wishes.map((_, index) => {
+  return requests.map((_, index) => {
     const row = found.get(index + 1)
     if (!row) return null
     return {

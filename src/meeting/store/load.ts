@@ -4,19 +4,19 @@ import { foldText, sameQuestionMs } from '../rules/poll.ts'
 import { rememberedMs, type StoredMeeting } from '../rules/view.ts'
 import { stateOf } from './states.ts'
 
-/** What a write must name: the lease's epoch, and which reading of the meeting it was decided on. */
-export type Fence = Readonly<{ epoch: string; meeting: number; reading: string }>
+/** What a write must name: the lease's epoch, and the generation of the view that it was decided on. */
+export type Fence = Readonly<{ epoch: string; meeting: number; generation: string }>
 
 /**
  * To be called before a meeting is read: waits for its writes that are under way, on connections that are lost too, and
  * makes those fail that have not got so far. Returns what later writes must name.
  */
 export async function beginReading(sql: ISql, epoch: string, meeting: number): Promise<Fence> {
-  const [row] = await sql<{ reading: string }[]>`
-    with begun as materialized (select plenum.begin_reading(${epoch}::bigint, ${meeting}::bigint)::text reading)
-    select reading from begun where plenum.require_rows('plenum.lease', (reading is not null)::int, 1)`
-  if (!row) throw new Error('the reading was not written')
-  return { epoch, meeting, reading: row.reading }
+  const [row] = await sql<{ generation: string }[]>`
+    with begun as materialized (select plenum.begin_reading(${epoch}::bigint, ${meeting}::bigint)::text generation)
+    select generation from begun where plenum.require_rows('plenum.lease', (generation is not null)::int, 1)`
+  if (!row) throw new Error('the generation was not written')
+  return { epoch, meeting, generation: row.generation }
 }
 
 type MeetingRow = {

@@ -34,7 +34,7 @@ export class MeetingStore implements RoomStore<Meeting, Write, Committed> {
 
   /** Which loading of the meeting the view is of; null before the first. */
   get generation(): string | null {
-    return this.#fence?.reading ?? null
+    return this.#fence?.generation ?? null
   }
 
   async load(before: Meeting | null): Promise<Meeting | null> {

@@ -44,16 +44,16 @@ type Frame = Partial<Omit<Line, 'id'>> & {
 
 const firstLines = 500
 /** So many lines are kept on the page. */
-const mostLines = 5000
+const maxLines = 5000
 /** How connections end that the page does not begin again (docs/chat.md). */
 export const badRequestCode = 4400
 export const refusedCode = 4500
 const finalCodes = [badRequestCode, 4401, refusedCode]
-const longestWaitMs = 15_000
+const maxWaitMs = 15_000
 /** Nobody expects words to be said that have waited for longer. The server knows for days whether it has stored them. */
 const freshMs = 3_600_000
 /** So often is tried what the server could not do just now, and after what time. */
-const mostTries = 4
+const maxTries = 4
 const againMs = 2000
 
 const keptName = 'pending'
@@ -216,7 +216,7 @@ export class TalkSession {
     if (id === null || !entry) return this.#update({ error })
     const tries = entry.tries + 1
     if (!again) this.#change(id, { state: 'refused' }, { error })
-    else if (tries >= mostTries) this.#change(id, { state: 'unsure', tries }, { error })
+    else if (tries >= maxTries) this.#change(id, { state: 'unsure', tries }, { error })
     else {
       this.#change(id, { tries })
       // Until then it counts as under way, and the others keep their places behind it.
@@ -249,7 +249,7 @@ export class TalkSession {
     const known = new Set(this.talk.lines.map(({ id }) => id))
     const news = this.#arrived.filter(({ id }) => !known.has(id))
     this.#arrived = []
-    const lines = [...this.talk.lines, ...news].sort((a, b) => a.id - b.id).slice(-mostLines)
+    const lines = [...this.talk.lines, ...news].sort((a, b) => a.id - b.id).slice(-maxLines)
     if (stored === null) this.#update({ lines }, news)
     else this.#changePending(without(stored), { lines }, news)
   }
@@ -273,7 +273,7 @@ export class TalkSession {
       const unsure = (one: Pending): Pending => ({ ...one, state: 'unsure' })
       return this.#changePending((pending) => pending.map(unsure), { phase: 'refused', code })
     }
-    const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
+    const wait = Math.min(maxWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting', live: false })
     this.#retry = setTimeout(() => this.#connect(), wait)
   }

@@ -10,8 +10,8 @@ import { wordsOf } from './words.ts'
 
 /** Lines are read out at most so often, and more than so many at once only by their number. */
 const pauseMs = 1000
-const mostLines = 3
-const mostCharacters = 300
+const maxLines = 3
+const maxCharacters = 300
 const keptMs = 8000
 
 type Said = { key: number; text: string }
@@ -36,10 +36,10 @@ export function Announcer(): JSX.Element {
     }
     const tellLines = (): void => {
       timer = undefined
-      if (lines.length > mostLines) tell(setCalm, texts.tell.lines(lines.length))
+      if (lines.length > maxLines) tell(setCalm, texts.tell.lines(lines.length))
       else
         for (const { name, text } of lines)
-          tell(setCalm, (name === '' ? text : `${name}: ${text}`).slice(0, mostCharacters))
+          tell(setCalm, (name === '' ? text : `${name}: ${text}`).slice(0, maxCharacters))
       lines = []
     }
     session.watch((state, before) => {

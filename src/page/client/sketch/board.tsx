@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { mostPoints, type Point, sheet, type Stroke } from './entries.ts'
+import { maxPoints, type Point, sheet, type Stroke } from './entries.ts'
 import { Painter } from './painter.ts'
 import type { Pointer } from './session.ts'
 import type { Texts } from './texts.ts'
@@ -83,7 +83,7 @@ export function Board({
     const last = own.current?.at(-1)
     if (!own.current || !last || Math.hypot(at.x - last.x, at.y - last.y) < nearest) return
     own.current.push(at)
-    if (own.current.length >= mostPoints) {
+    if (own.current.length >= maxPoints) {
       end()
       begin(at)
     }

@@ -3,7 +3,7 @@ export const sheet = { width: 2000, height: 1600 } as const
 export const colors = 6
 export const widths = [6, 14, 34] as const
 /** A stroke has so many points at most; a longer one goes on as another. */
-export const mostPoints = 2000
+export const maxPoints = 2000
 
 export type Point = { x: number; y: number }
 export type Stroke = { type: 'stroke'; id: string; by: string; color: number; width: number; points: Point[] }
@@ -60,7 +60,7 @@ export const isName = (value: unknown): value is string =>
   typeof value === 'string' && value !== '' && value.length <= 40
 
 function parsePoints(steps: unknown): Point[] | null {
-  if (!Array.isArray(steps) || steps.length < 2 || steps.length > 2 * mostPoints || steps.length % 2 !== 0)
+  if (!Array.isArray(steps) || steps.length < 2 || steps.length > 2 * maxPoints || steps.length % 2 !== 0)
     return null
   const points: Point[] = []
   let [x, y] = [0, 0]

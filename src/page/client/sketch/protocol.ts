@@ -17,7 +17,7 @@ const [init, setKey, append2, append3, error, answer, keys, more] = [1, 3, 2, 5,
 const headLengths = { init: 25, append: 14, setKey: 13 }
 const results = ['refused', 'accepted', 'notPermitted'] as const
 /** What both sides take in one frame unless they say something else. */
-const longestFrame = 102_400
+const maxFrame = 102_400
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -63,12 +63,12 @@ export function setKeyMessage(key: Key & { oldVersion: number; request: number }
 
 /** The frames of a message, none longer than the other side takes. */
 export function framesOf(message: Bytes): Bytes[] {
-  if (message.length <= longestFrame) return [message]
-  const first = message.slice(0, longestFrame)
+  if (message.length <= maxFrame) return [message]
+  const first = message.slice(0, maxFrame)
   first[1] = 1
   const frames = [first]
-  for (let at = longestFrame; at < message.length; at += longestFrame - 2) {
-    const part = message.subarray(at, at + longestFrame - 2)
+  for (let at = maxFrame; at < message.length; at += maxFrame - 2) {
+    const part = message.subarray(at, at + maxFrame - 2)
     const frame = new Uint8Array(2 + part.length)
     frame[0] = more
     frame[1] = at + part.length < message.length ? 1 : 0

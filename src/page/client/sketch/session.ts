@@ -32,13 +32,13 @@ export type Sketch = {
   stepRefused: boolean
 }
 
-const longestWaitMs = 15_000
+const maxWaitMs = 15_000
 /** So often is told where one's own pointer is. */
 const pointerMs = 50
 /** So much is appended at once at most, in characters. */
-const mostAtOnce = 1_000_000
+const maxAtOnce = 1_000_000
 /** So much of what is not stored yet outlives the page, in characters: what was done first. */
-const mostKept = 250_000
+const maxKept = 250_000
 
 /** Where a page finds what the one before it has not got stored, as lines of the document. */
 export type Keeping = { read: () => string | null; write: (lines: string | null) => void }
@@ -245,7 +245,7 @@ export class SketchSession {
     let entries = 0
     for (const entry of pending) {
       const line = lineOf(entry)
-      if (entries === this.#most || (text !== '' && text.length + line.length > mostAtOnce)) break
+      if (entries === this.#most || (text !== '' && text.length + line.length > maxAtOnce)) break
       text += line
       entries++
     }
@@ -301,7 +301,7 @@ export class SketchSession {
     const { phase } = this.sketch
     if (phase === 'gone' || phase === 'denied' || phase === 'refused')
       return this.#update({ others: new Map() })
-    const wait = Math.min(longestWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
+    const wait = Math.min(maxWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting', others: new Map() })
     this.#retry = setTimeout(() => this.#connect(), wait)
   }
@@ -318,7 +318,7 @@ export class SketchSession {
     let lines = ''
     for (const entry of this.sketch.phase === 'gone' ? [] : this.sketch.pending) {
       const line = lineOf(entry)
-      if (lines.length + line.length > mostKept) break
+      if (lines.length + line.length > maxKept) break
       lines += line
     }
     this.#keeping.write(lines === '' ? null : lines)

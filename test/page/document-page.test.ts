@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { Page } from 'playwright-core'
@@ -201,6 +202,123 @@ suite('the page for sketches', { skip }, async () => {
       await looksTheSame(alice, bob)
     })
 
+    test('what one took back is done again, with the keyboard too, until one draws something else', async (t) => {
+      const sketch = newSketch()
+      const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      await draw(alice, [0.2, 0.2], [0.3, 0.3])
+      await draw(alice, [0.4, 0.4], [0.5, 0.5])
+      await draw(bob, [0.6, 0.6], [0.7, 0.7])
+      for (const page of [alice, bob]) await says(page, '3 strokes by 2 people')
+      const redo = alice.getByRole('button', { name: 'Redo' })
+      assert.equal(await redo.getAttribute('aria-disabled'), 'true')
+      const before = await pixels(bob)
+      await alice.keyboard.press('Control+z')
+      await alice.keyboard.press('Control+z')
+      await says(bob, '1 stroke by 1 person')
+      assert.equal(await bob.getByRole('button', { name: 'Redo' }).getAttribute('aria-disabled'), 'true')
+      await alice.reload()
+      await says(alice, '1 stroke by 1 person')
+      await redo.focus()
+      await alice.keyboard.press('Enter')
+      const spoken = alice.locator('body > [role=status]')
+      assert.equal(await spoken.textContent(), 'Your last undone step is done again')
+      await alice.keyboard.press('Control+Shift+z')
+      for (const page of [alice, bob]) await says(page, '3 strokes by 2 people')
+      await looksTheSame(alice, bob)
+      await until('each stroke is where it was', async () => (await pixels(bob)) === before)
+      await bob.getByText('Others have brought something back').waitFor({ state: 'attached' })
+      await alice.keyboard.press('Control+z')
+      await draw(alice, [0.8, 0.2], [0.9, 0.3])
+      await until(
+        'nothing can be done again',
+        async () => (await redo.getAttribute('aria-disabled')) === 'true',
+      )
+      await alice.keyboard.press('Control+y')
+      await says(bob, '3 strokes by 2 people')
+    })
+
+    test('it is saved as PNG and as SVG, as on paper also where the screen is dark', async (t) => {
+      const page = await visit(t, newSketch(), { colorScheme: 'dark' })
+      const png = page.getByRole('button', { name: 'Save as PNG' })
+      assert.equal(await png.getAttribute('aria-disabled'), 'true')
+      await page.getByLabel('Red').check()
+      await draw(page, [0.2, 0.5], [0.6, 0.5])
+      await says(page, '1 stroke by 1 person')
+      const saved = async (name: string): Promise<{ file: string; bytes: Buffer }> => {
+        const button = page.getByRole('button', { name })
+        await button.focus()
+        const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')])
+        return { file: download.suggestedFilename(), bytes: await readFile(await download.path()) }
+      }
+      /** The size of a picture, and its colors beside the stroke and on it. */
+      const look = (type: string, bytes: Buffer): Promise<unknown> =>
+        page.evaluate(`new Promise((done, failed) => {
+          const image = new Image()
+          image.onerror = () => failed(new Error('no picture'))
+          image.onload = () => {
+            const canvas = document.createElement('canvas')
+            canvas.width = image.naturalWidth
+            canvas.height = image.naturalHeight
+            const context = canvas.getContext('2d')
+            context.drawImage(image, 0, 0)
+            const at = (x, y) => Array.from(context.getImageData(x, y, 1, 1).data)
+            done([canvas.width, canvas.height, at(100, 100), at(800, 800)])
+          }
+          image.src = 'data:${type};base64,${bytes.toString('base64')}'
+        })`)
+      for (const [format, type] of [
+        ['PNG', 'image/png'],
+        ['SVG', 'image/svg+xml'],
+      ] as const) {
+        const { file, bytes } = await saved(`Save as ${format}`)
+        assert.match(file, new RegExp(`^Sketch \\d{4}-\\d\\d-\\d\\d\\.${format.toLowerCase()}$`))
+        assert.deepEqual(
+          await look(type, bytes),
+          [2000, 1600, [255, 255, 255, 255], [192, 57, 43, 255]],
+          format,
+        )
+      }
+      await page.getByText('Your browser saves it as Sketch').waitFor({ state: 'attached' })
+    })
+
+    test('those who want to see names at strokes, of those who want to have one', async (t) => {
+      const sketch = newSketch()
+      const [alice, bob] = await Promise.all([visit(t, sketch), visit(t, sketch)])
+      const written = (page: Page): Promise<boolean> =>
+        page.evaluate(`{
+          const canvas = document.querySelectorAll('canvas')[2]
+          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+          data.some((value) => value > 0)
+        }`)
+      await draw(bob, [0.2, 0.2], [0.3, 0.3])
+      await draw(alice, [0.6, 0.6], [0.7, 0.7])
+      await says(bob, '2 strokes by 2 people')
+      assert.equal(await bob.getByLabel('Your name').count(), 0)
+      for (const page of [alice, bob]) await page.getByLabel('Show names at strokes').check()
+      await alice.getByText('Without a name: 2 strokes').waitFor()
+      assert.equal(await written(alice), false)
+      const field = bob.getByLabel('Your name')
+      await field.fill('Zoe')
+      // The field's own step is taken back, and not the stroke.
+      await bob.keyboard.press('Control+z')
+      await says(bob, '2 strokes by 2 people')
+      await field.fill(' Zoë <b> ')
+      await bob.keyboard.press('Enter')
+      await alice.getByText('Zoë <b>: 1 stroke').waitFor()
+      await until('it stands at the stroke', () => written(alice))
+      await draw(bob, [0.4, 0.2], [0.5, 0.3])
+      await alice.getByText('1 new stroke by Zoë <b>').waitFor({ state: 'attached' })
+      await alice.reload()
+      await alice.getByText('Zoë <b>: 2 strokes').waitFor()
+      await alice.getByLabel('Show names at strokes').uncheck()
+      await until('nobody is named', async () => !(await written(alice)))
+      assert.equal(await alice.getByText('Zoë').count(), 0)
+      await field.fill('')
+      await bob.getByRole('button', { name: 'Use' }).click()
+      await until('the name is gone', async () => !(await written(bob)))
+      await says(bob, '3 strokes by 2 people')
+    })
+
     test('it is drawn on by keyboard and by finger, and others see where', async (t) => {
       const sketch = newSketch()
       const [keys, touch] = await Promise.all([
@@ -380,6 +498,8 @@ suite('the page for sketches', { skip }, async () => {
       test(`axe-core finds nothing, and nothing is wider than the screen: ${name}`, async (t) => {
         const page = await visit(t, newSketch(), { viewport })
         await draw(page, [0.2, 0.2], [0.3, 0.3])
+        await page.getByLabel('Show names at strokes').check()
+        await page.getByLabel('Your name').waitFor()
         if (name === 'phone') {
           await page.context().setOffline(true)
           await page.getByText('Connection lost').waitFor()

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { maxPoints, type Point, sheet, type Stroke } from './entries.ts'
-import { Painter } from './painter.ts'
+import { type Names, Painter } from './painter.ts'
 import type { Pointer } from './session.ts'
 import type { Texts } from './texts.ts'
 
@@ -16,6 +16,8 @@ type BoardProps = {
   texts: Texts
   pen: Pen
   strokes: readonly Stroke[]
+  /** Those that are shown. */
+  names: Names
   others: ReadonlyMap<string, Pointer>
   mayDraw: boolean
   summary: string
@@ -29,6 +31,7 @@ export function Board({
   texts,
   pen,
   strokes,
+  names,
   others,
   mayDraw,
   summary,
@@ -38,6 +41,7 @@ export function Board({
 }: BoardProps): JSX.Element {
   const still = useRef<HTMLCanvasElement>(null)
   const moving = useRef<HTMLCanvasElement>(null)
+  const labels = useRef<HTMLCanvasElement>(null)
   const painter = useRef<Painter | null>(null)
   const own = useRef<Point[] | null>(null)
   const begun = useRef(0)
@@ -46,8 +50,8 @@ export function Board({
   const [keyboard, setKeyboard] = useState<Point | null>(null)
 
   useEffect(() => {
-    if (!still.current || !moving.current) return
-    const created = new Painter(still.current, moving.current)
+    if (!still.current || !moving.current || !labels.current) return
+    const created = new Painter(still.current, moving.current, labels.current)
     painter.current = created
     const fit = (): void => created.fit()
     const resized = new ResizeObserver(fit)
@@ -60,6 +64,7 @@ export function Board({
     }
   }, [])
   useEffect(() => painter.current?.showStrokes(strokes), [strokes])
+  useEffect(() => painter.current?.showNames(names), [names])
   useEffect(() => painter.current?.showOverlay({ others }), [others])
   useEffect(() => painter.current?.showOverlay({ pen: keyboard }), [keyboard])
 
@@ -164,6 +169,7 @@ export function Board({
     >
       <canvas ref={still} aria-hidden="true" />
       <canvas ref={moving} aria-hidden="true" />
+      <canvas ref={labels} aria-hidden="true" />
       {strokes.length === 0 && <p class="empty">{mayDraw ? texts.empty : summary}</p>}
     </div>
   )

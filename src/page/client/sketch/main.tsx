@@ -3,10 +3,13 @@ import { useEffect, useMemo, useState } from 'preact/hooks'
 import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
 import { createAnnouncer } from './announcer.ts'
 import { Board, type Pen } from './board.tsx'
-import { pictureOf, type Stroke, widths } from './entries.ts'
+import { cleanName, pictureOf, type Stroke, widths } from './entries.ts'
+import { NamesView } from './names-view.tsx'
+import { type Names, paletteOf } from './painter.ts'
+import { measureNames, pngOf, saveFile, svgOf } from './picture-file.ts'
 import { type Sketch, SketchSession } from './session.ts'
 import { textsFor } from './texts.ts'
-import { Tools } from './tools.tsx'
+import { type Format, Tools } from './tools.tsx'
 
 const { texts, language } = textsFor(navigator.languages)
 const page = document.getElementById('page')
@@ -50,6 +53,8 @@ function ownName(): string {
 const name = sketchName()
 const by = ownName()
 const announcer = createAnnouncer(texts)
+const noNames: Names = new Map()
+const namesKept = 'sketch: show names'
 
 function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): JSX.Element {
   const [pen, setPen] = useState<Pen>({ color: 0, width: widths[1] })
@@ -58,11 +63,20 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
   const summary =
     picture.strokes.length === 0 ? texts.nothing : texts.summary(picture.strokes.length, picture.people)
   const target = picture.undoable.get(by)
+  const again = picture.redoable.get(by)
+  const [showsNames, setShowsNames] = useState(keptInTab(namesKept) !== null)
+  const names = showsNames ? picture.names : noNames
+  const [saveFailed, setSaveFailed] = useState(false)
   const mayDraw = sketch.closed === null && phase !== 'gone' && phase !== 'denied' && phase !== 'refused'
   const undo = (): void => {
     if (target === undefined || !mayDraw) return
     session.add({ type: 'undo', id: randomName(6), by, target })
     announcer.say(texts.undone)
+  }
+  const redo = (): void => {
+    if (again === undefined || !mayDraw) return
+    session.add({ type: 'redo', id: randomName(6), by, target: again })
+    announcer.say(texts.redone)
   }
   const clear = (): void => {
     if (picture.strokes.length === 0 || !mayDraw) return
@@ -71,11 +85,35 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
   }
   const draw = (stroke: Pick<Stroke, 'color' | 'width' | 'points'>): void =>
     session.add({ ...stroke, type: 'stroke', id: randomName(6), by })
+  const rename = (given: string): void => {
+    const name = cleanName(given)
+    if (name !== (picture.names.get(by) ?? '')) session.add({ type: 'name', id: randomName(6), by, name })
+    announcer.say(name === '' ? texts.named.none : texts.named.as(name))
+  }
+  const save = async (format: Format): Promise<void> => {
+    const file = `${texts.title} ${isoDate(new Date())}.${format}`
+    const title = `${texts.title}, ${isoDate(new Date())}: ${summary}`
+    const shown = { title, names, strokes: picture.strokes, palette: paletteOf(document.body, 'ink') }
+    const blob =
+      format === 'png'
+        ? await pngOf(shown)
+        : new Blob([svgOf(shown, measureNames(shown.palette))], { type: 'image/svg+xml' })
+    setSaveFailed(blob === null)
+    if (!blob) return
+    saveFile(blob, file)
+    announcer.say(texts.saved(file))
+  }
+  useEffect(() => announcer.useNames(names), [names])
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
-      if (event.key.toLowerCase() !== 'z' || event.shiftKey || !(event.ctrlKey || event.metaKey)) return
+      const key = event.key.toLowerCase()
+      if ((key !== 'z' && key !== 'y') || event.altKey || !(event.ctrlKey || event.metaKey)) return
+      // A field has its own steps.
+      if (event.target instanceof HTMLInputElement && event.target.type === 'text' && !event.target.readOnly)
+        return
       event.preventDefault()
-      undo()
+      if (key === 'y' || event.shiftKey) redo()
+      else undo()
     }
     window.addEventListener('keydown', pressed)
     return () => window.removeEventListener('keydown', pressed)
@@ -92,6 +130,7 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
             texts={texts}
             pen={pen}
             strokes={picture.strokes}
+            names={names}
             others={sketch.others}
             mayDraw={mayDraw}
             summary={summary}
@@ -106,9 +145,27 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
             pen={pen}
             onPen={setPen}
             undo={target !== undefined && mayDraw ? undo : null}
+            redo={again !== undefined && mayDraw ? redo : null}
             clear={picture.strokes.length > 0 && mayDraw ? clear : null}
+            save={picture.strokes.length > 0 ? (format) => void save(format) : null}
           />
+          {saveFailed && (
+            <p role="alert" class="fault">
+              {texts.notSaved}
+            </p>
+          )}
           <p id="summary">{summary}</p>
+          <NamesView
+            texts={texts}
+            picture={picture}
+            own={mayDraw ? (picture.names.get(by) ?? '') : null}
+            isShown={showsNames}
+            onShow={(show) => {
+              keepInTab(namesKept, show ? 'yes' : null)
+              setShowsNames(show)
+            }}
+            onName={rename}
+          />
           <p id="keys" class="hint">
             {texts.keys}
           </p>
@@ -118,6 +175,14 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
     </div>
   )
 }
+
+/** The day where the reader is, as 2026-11-29: files are sorted by it. */
+const isoDate = (date: Date): string =>
+  [
+    date.getFullYear(),
+    String(date.getMonth() + 1).padStart(2, '0'),
+    String(date.getDate()).padStart(2, '0'),
+  ].join('-')
 
 function State({ sketch, session }: { sketch: Sketch; session: SketchSession }): JSX.Element {
   const { phase, others, pending, closed, fault, stepRefused } = sketch

@@ -3,16 +3,23 @@ import type { Pen } from './board.tsx'
 import { widths } from './entries.ts'
 import type { Texts } from './texts.ts'
 
+/** Formats in which a picture is saved, by the ends of the files' names. */
+export type Format = 'png' | 'svg'
+
+const formats: readonly Format[] = ['png', 'svg']
+
 type ToolsProps = {
   texts: Texts
   pen: Pen
   onPen: (pen: Pen) => void
   /** Null where there is nothing to do. */
   undo: (() => void) | null
+  redo: (() => void) | null
   clear: (() => void) | null
+  save: ((format: Format) => void) | null
 }
 
-export function Tools({ texts, pen, onPen, undo, clear }: ToolsProps): JSX.Element {
+export function Tools({ texts, pen, onPen, undo, redo, clear, save }: ToolsProps): JSX.Element {
   return (
     <div class="tools" role="group" aria-label={texts.tools}>
       <fieldset>
@@ -53,9 +60,28 @@ export function Tools({ texts, pen, onPen, undo, clear }: ToolsProps): JSX.Eleme
         <button type="button" aria-disabled={undo === null} onClick={() => undo?.()}>
           {texts.undo}
         </button>
+        <button type="button" aria-disabled={redo === null} onClick={() => redo?.()}>
+          {texts.redo}
+        </button>
         <button type="button" aria-disabled={clear === null} onClick={() => clear?.()}>
           {texts.clear}
         </button>
+      </div>
+      <div class="row" role="group" aria-labelledby="save">
+        <span id="save" class="caption">
+          {texts.save}
+        </span>
+        {formats.map((format) => (
+          <button
+            key={format}
+            type="button"
+            aria-label={texts.saveAs(format.toUpperCase())}
+            aria-disabled={save === null}
+            onClick={() => save?.(format)}
+          >
+            {format.toUpperCase()}
+          </button>
+        ))}
       </div>
     </div>
   )

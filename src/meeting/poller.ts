@@ -72,7 +72,7 @@ export class Poller {
 
   async #poll(): Promise<void> {
     const { rooms, open, onZone } = this.#deps
-    const revisions = new Map(Array.from(rooms(), ([id, room]) => [id, room.revision]))
+    const asked = new Map(Array.from(rooms(), ([id, room]) => [id, { room, revision: room.revision }]))
     const watched = Array.from(rooms(), ([id, room]) => ({ id, fingerprint: room.siteFingerprint }))
     try {
       const { reports, live, zone } = await this.#read(watched)
@@ -80,9 +80,10 @@ export class Poller {
       this.#outage.answered()
       onZone(zone)
       for (const report of reports) {
-        const revision = revisions.get(report.id)
-        if (revision !== undefined && report.site !== undefined)
-          rooms().get(report.id)?.followSite(report, revision)
+        const about = asked.get(report.id)
+        // Another room has taken its place meanwhile, which counts its revisions anew: of who is in there it says nothing.
+        if (!about || rooms().get(report.id) !== about.room) continue
+        if (report.site !== undefined) about.room.followSite(report, about.revision)
       }
       for (const id of live) open(id).wake()
       await this.#forget()

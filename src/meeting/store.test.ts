@@ -14,6 +14,7 @@ import { leftOutState, migrate } from '../db/schema.ts'
 import type { Metrics } from '../edge/metrics.ts'
 import { Conflict } from '../hub/room-rules.ts'
 import { Poller } from './poller.ts'
+import type { MeetingRoom } from './room.ts'
 import { allowEntry, deleteBan, insertOperatorsBan } from './operate.ts'
 import type { Write } from './rules/facts.ts'
 import { meetingSchema } from './schema.ts'
@@ -113,6 +114,44 @@ test('the ids of commands are forgotten at the beginning and every hour, of meet
   assert.deepEqual([logged, poller.failing], [['commandsNotForgotten'], false])
   await allow()
   await sql`delete from plenum.command`
+})
+
+test('what the site said is followed by the room that asked, and by no other that has come into its place', async (t) => {
+  const meeting = await addMeeting(0)
+  const followed: string[] = []
+  const roomOf = (name: string) => ({
+    revision: 5,
+    siteFingerprint: '',
+    followSite: () => followed.push(name),
+    wake: () => undefined,
+  })
+  const rooms = new Map([[meeting, roomOf('the first')]])
+  const poller = (): Poller => {
+    const made = new Poller({
+      sql,
+      retry: (work) => work(),
+      clock: () => 0,
+      log: () => undefined,
+      metrics: { databaseFailed: () => assert.fail('the database answers') } as unknown as Metrics,
+      pollMs: 60_000,
+      rooms: () => rooms as unknown as ReadonlyMap<number, MeetingRoom>,
+      open: () => roomOf('one that goes on') as unknown as MeetingRoom,
+      onZone: () => undefined,
+    })
+    t.after(() => made.close())
+    return made
+  }
+  await poller().ready
+  assert.deepEqual(followed, ['the first'])
+  // The look waits for the table; meanwhile the room is forgotten, and there is another.
+  const late = await sql.begin(async (tx) => {
+    await tx`lock table membership_meeting in access exclusive mode`
+    const looking = poller()
+    rooms.set(meeting, roomOf('the second'))
+    return { looking }
+  })
+  await late.looking.ready
+  assert.deepEqual(followed, ['the first'])
 })
 
 suite('what a trigger of the site leaves out without an error', () => {

@@ -48,10 +48,11 @@ export const meetingDoor = {
   routes(edge, _config, hub) {
     const app = new Hono()
     app.route('/', meetingRoutes({ ...edge, hub: () => hub()?.meetings ?? null }))
-    app.route('/', recordRoutes(edge))
+    app.route('/', recordRoutes({ ...edge, association: null }))
     // One document for everyone: whose key the address holds is found out when its websocket joins, so that nothing is
     // looked up here and no address tells more than another.
-    app.get(pagePath, edge.page('meeting'))
+    // (With a slash behind it, that is how the record's page leads back without having the key in it.)
+    app.on('GET', [pagePath, `${pagePath}/`], edge.page('meeting'))
     return app
   },
 

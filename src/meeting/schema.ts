@@ -110,6 +110,18 @@ const migrations: Migrations = {
       returning known.epoch into reading;
     return reading;
   end $$`,
+  // A row of attendance has the time of the last stay alone, and a poll's electorate is known while it goes on: what the record
+  // says of both is written down when it is so.
+  10: `
+  alter table plenum.attendance add column attended_at timestamptz;
+  alter table plenum.poll add column present integer;
+  create function plenum.electorate(poll integer) returns integer language sql stable as $$
+    select count(*)::integer from (
+      select a.member_id from plenum.attendance a join plenum.poll o on o.meeting_id = a.meeting_id
+      where o.id = poll and a.left_at is null
+      union
+      select v.member_id from plenum.vote v where v.poll_id = poll) member
+  $$`,
 }
 
 const site: ForeignTables = {

@@ -22,7 +22,7 @@ suite('the page of a record in Chromium', { skip }, () => {
 
   before(async () => {
     db = await createDatabase()
-    plenum = await startPlenum({ database: db.url })
+    plenum = await startPlenum({ database: db.url, origin: '*' })
     browser = await launchChromium()
     meeting = await gather(db.sql, plenum, 3, { state: 1, name: `Assembly ${hostile}`.slice(0, 100) })
     await db.sql`update membership_member set fullname = ${hostile} where user_id = ${meeting.user(1)}`
@@ -64,22 +64,37 @@ suite('the page of a record in Chromium', { skip }, () => {
     return { page, said }
   }
 
-  test('it asks for nothing else, runs nothing, and what is hostile is text', async () => {
+  test('it asks for nothing else, runs only what prints, and what is hostile is text', async () => {
     const { page, said } = await visit()
     assert.deepEqual(said, [`/meeting/${meeting.id}/${meeting.key(0)}/record`])
-    assert.match(await page.title(), /^Record of the meeting: Assembly <script>/)
+    assert.match(
+      await page.title(),
+      /^Assembly script document\.title = owned script .* 2026-03-14 – Record of the meeting$/,
+    )
     assert.deepEqual(
       await page.evaluate(
         `[document.scripts.length, document.images.length, document.querySelectorAll('ol > li').length]`,
       ),
-      [0, 0, 151],
+      [1, 0, 151],
     )
     assert.ok((await page.innerText('ol > li:nth-child(2)')).includes(hostile))
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('link', { name: 'Proceedings (CSV)' }).click(),
     ])
-    assert.equal(download.suggestedFilename(), `meeting-${meeting.id}-record.csv`)
+    assert.match(download.suggestedFilename(), /^Assembly .* 2026-03-14 record\.csv$/)
+  })
+
+  test('its button prints, and is not there without scripts; its link leads back to the meeting', async () => {
+    const { page } = await visit()
+    await page.evaluate('window.print = () => { document.body.dataset.printed = "yes" }')
+    await page.getByRole('button', { name: 'Print' }).click()
+    assert.equal(await page.getAttribute('body', 'data-printed'), 'yes')
+    await page.getByRole('link', { name: 'To the meeting' }).click()
+    await page.getByText(`${meeting.name(0)} joined the meeting`).waitFor()
+    const { page: plain } = await visit({ javaScriptEnabled: false })
+    await plain.getByRole('link', { name: 'To the meeting' }).waitFor()
+    assert.equal(await plain.getByRole('button').count(), 0)
   })
 
   for (const [name, options] of [
@@ -103,6 +118,7 @@ suite('the page of a record in Chromium', { skip }, () => {
     await page.emulateMedia({ media: 'print', colorScheme: 'dark' })
     assert.equal(await page.locator('nav').isVisible(), false)
     assert.equal(await page.locator('footer').isVisible(), false)
+    assert.equal(await page.getByRole('button').count(), 0)
     assert.deepEqual(
       await page.evaluate(
         '[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]',

@@ -30,12 +30,14 @@ type Json = {
   finished: string | null
   final: boolean
   asOf: string
+  attendees: { id: number; name: string | null; proxy: string | null }[]
   polls: {
     id: number
     question: string
     answers: string[]
     tally: number[] | null
     voters: number
+    present: number | null
     by: { id: number; name: string | null }
     opened: string
     closes: string
@@ -85,6 +87,13 @@ function shownLines(page: string): string[] {
 
 const readable = (markup: string): string =>
   markup.replace(/<[^>]*>/g, '').replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+
+/** The names of those who were present on a page, with what stands beside them. */
+const shownPeople = (page: string): string[] =>
+  Array.from(
+    (/<ul class="people">(.*?)<\/ul>/s.exec(page)?.[1] ?? '').matchAll(/<li>(.*?)<\/li>/gs),
+    ([, inner = '']) => readable(inner),
+  )
 
 /** Puts lines into a record as another server, or the site, could have: `after` are seconds from a fixed time. */
 async function write(
@@ -159,11 +168,12 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
     for (const time of [held.scheduled, opened, finished, asOf, ...record.lines.map(({ time }) => time)])
       assert.match(time ?? '', iso)
     assert.deepEqual(
-      record.polls.map(({ question, answers, tally, voters, by, ending }) => [
+      record.polls.map(({ question, answers, tally, voters, present, by, ending }) => [
         question,
         answers,
         tally,
         voters,
+        present,
         by,
         ending,
       ]),
@@ -176,6 +186,7 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
         ['Yes', 'No', 'Abstain'],
         tally,
         voters,
+        3,
         { id: meeting.user(0), name: meeting.name(0) },
         ending,
       ]),
@@ -188,10 +199,10 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
     assert.equal(figures.length, 3)
     assert.match(
       figures[0] ?? '',
-      /Accept the report\?[^]*Yes\s*2\s*66\.7%[^]*No\s*1\s*33\.3%[^]*3 members voted/,
+      /Accept the report\?[^]*Yes Most votes\s*2\s*66\.7%[^]*No\s*1\s*33\.3%[^]*3 of the 3 present voted/,
     )
     assert.match(figures[1] ?? '', /Aborted: there is no result/)
-    assert.ok(!/members? voted|%/.test(figures[1] ?? ''))
+    assert.ok(!/ voted|%/.test(figures[1] ?? ''))
 
     const lines = rowsOf((await plenum.get(pathOf(meeting, 'record.csv'))).body)
     assert.deepEqual(lines, [
@@ -220,6 +231,165 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
         ['Elect Ada?', 'finished', '1', 'Abstain', '1'],
       ],
     )
+  })
+
+  test('who was present, by whom, and how many of them voted', async (t) => {
+    const fixture = await openServerFixture(t, { grace: 0 })
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
+    // 0 and 1 are admins. 5 has the name of 4, and 6 leaves before the opening.
+    const meeting = await gather(sql, plenum, 7, { state: 0, admins: 2 })
+    const called = ['Chair', 'Cleo', 'Ann', 'Bob', 'Eve', 'Eve', 'Zoe']
+    for (const [index, name] of called.entries())
+      await sql`update membership_member set fullname = ${name} where user_id = ${meeting.user(index)}`
+    await sql`
+      update membership_membermeetingkey set proxyname = 'Ivan <i>' where member_id = ${meeting.user(2)}`
+    const [chair, cleo, ann, bob, , , zoe] = await meeting.enterAll(0, 1, 2, 3, 4, 5, 6)
+    await zoe.close()
+    await chair.line('Member Zoe left the meeting')
+    assert.deepEqual((await json(plenum, meeting)).attendees, [])
+    chair.send({ type: 'open' })
+    await ann.line('This meeting is now open')
+    // Who votes and goes counts; who goes without voting does not.
+    chair.send({ type: 'newpoll', question: 'Well?', answers: ['Yes', 'No'], minutes: 5 })
+    await ann.next('poll', ({ data }) => data !== null)
+    ann.send({ type: 'vote', question: 'Well?', vote: 0 })
+    await chair.line('Ann voted Yes')
+    const during = await json(plenum, meeting)
+    assert.deepEqual([during.polls[0]?.present, during.attendees.length], [6, 6])
+    await ann.close()
+    await chair.line('Member Ann left the meeting')
+    await bob.close()
+    await chair.line('Member Bob left the meeting')
+    await cleo.close()
+    await chair.line('Member Cleo left the meeting')
+    chair.send({ type: 'finish' })
+    await chair.line('This meeting is now finished')
+    // An admin who comes back after the end was there all the same.
+    await (await meeting.enter(1)).line('Member Cleo re-joined the meeting')
+    const record = await json(plenum, meeting)
+    assert.deepEqual(
+      record.attendees.map(({ id, name, proxy }) => [id, name, proxy]),
+      [
+        [meeting.user(2), 'Ann', 'Ivan <i>'],
+        [meeting.user(3), 'Bob', null],
+        [meeting.user(0), 'Chair', null],
+        [meeting.user(1), 'Cleo', null],
+        [meeting.user(4), 'Eve', null],
+        [meeting.user(5), 'Eve', null],
+      ],
+    )
+    assert.deepEqual([record.polls[0]?.voters, record.polls[0]?.present], [1, 4])
+    const page = (await plenum.get(pathOf(meeting, 'record'))).body
+    assert.deepEqual(shownPeople(page), ['Ann represented by Ivan <i>', 'Bob', 'Chair', 'Cleo', 'Eve', 'Eve'])
+    assert.match(readable(page), /6 members1 of them by proxy/)
+    assert.match(readable(page), /1 of the 4 present voted\./)
+    // The Go server, and versions before this one, wrote down neither.
+    await sql`update plenum.attendance set attended_at = null`
+    await sql`update plenum.poll set present = null`
+    const earlier = await json(plenum, meeting)
+    assert.deepEqual(
+      earlier.attendees.map(({ name }) => name),
+      ['Ann', 'Bob', 'Chair', 'Eve', 'Eve'],
+    )
+    assert.match(readable((await plenum.get(pathOf(meeting, 'record'))).body), /1 member voted\./)
+    await sql`delete from plenum.attendance`
+    const none = (await plenum.get(pathOf(meeting, 'record'))).body
+    assert.ok(!none.includes('id="present"') && !none.includes('>Present<'))
+  })
+
+  test('a thousand who were present: all their names, in the order of names', async (t) => {
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
+    const meeting = await gather(sql, plenum, 1, { state: 1 })
+    await write(meeting, fixture.db, [{ text: 'This meeting is now open', after: 0 }])
+    await sql`
+      insert into auth_user (id, username) select 100000 + n, 'many ' || n from generate_series(1, 1201) n`
+    await sql`
+      insert into membership_member (user_id, fullname, country_id)
+      select 100000 + n, 'Name ' || n % 600, (select iso from country limit 1) from generate_series(1, 1201) n`
+    await sql`
+      insert into plenum.attendance (meeting_id, member_id) select ${meeting.id}, 100000 + n from generate_series(1, 1201) n`
+    // One of them is deleted on the site.
+    await sql`delete from membership_member where user_id = 100600`
+    const { attendees } = await json(plenum, meeting)
+    assert.equal(new Set(attendees.map(({ id }) => id)).size, 1201)
+    const [sorted] = await sql<{ names: (string | null)[] }[]>`
+      select json_agg(p.fullname order by coalesce(p.fullname, ''), n) names
+      from generate_series(100001, 101201) n left join membership_member p on p.user_id = n`
+    assert.deepEqual(
+      attendees.map(({ name }) => name),
+      sorted?.names,
+    )
+    const people = shownPeople((await plenum.get(pathOf(meeting, 'record'))).body)
+    assert.deepEqual([people.length, people[0]], [1201, 'somebody who is no longer a member'])
+  })
+
+  test('what the system said is shown in the language of the reader, and stays English in the files', async (t) => {
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 2 })
+    const said = [
+      'This meeting is now open',
+      'Member Ada <b> joined the meeting (through proxy Ivan)',
+      'A new poll has been posted for Tea?',
+      'Ada <b> voted Yes',
+      'Answer "Yes": 1 vote',
+      'The server will move tonight',
+      'Eve voted No voted Yes',
+      'This meeting is now finished',
+    ]
+    await write(meeting, fixture.db, [
+      ...said.map((text, after) => ({ text, after })),
+      { text: 'Member Ada left the meeting', by: meeting.user(0), after: 3.5 },
+    ])
+    const page = async (language: string): Promise<string> =>
+      (await plenum.get(pathOf(meeting, 'record'), { 'accept-language': language })).body
+    const german = await page('de')
+    assert.deepEqual(shownLines(german), [
+      'Die Versammlung ist eröffnet',
+      'Ada <b> ist eingetreten (vertreten durch Ivan)',
+      'Neue Abstimmung: Tea?',
+      'Ada <b> hat abgestimmt: Yes',
+      'Member Ada left the meeting',
+      'Antwort „Yes“: 1 Stimme',
+      'The server will move tonight',
+      'Eve voted No voted Yes',
+      'Die Versammlung ist beendet',
+    ])
+    const spoken = (page: string): string[] =>
+      Array.from(page.matchAll(/<p dir="ltr" lang="(\w*)">/g), ([, language = '']) => language)
+    assert.deepEqual(spoken(german), ['de', 'de', 'de', 'de', 'de', 'en', 'en', 'de'])
+    assert.ok(spoken(await page('en')).every((language) => language === 'en'))
+    for (const form of ['record.csv', 'record.json']) {
+      const { body } = await plenum.get(pathOf(meeting, form), { 'accept-language': 'de' })
+      assert.ok(body.includes('This meeting is now finished') && !body.includes('eröffnet'))
+    }
+  })
+
+  test('minutes are shown, and seconds where a poll took less', async (t) => {
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 2 })
+    await write(meeting, fixture.db, [
+      { text: 'This meeting is now open', after: 11 },
+      { text: 'This meeting is now finished', after: 75 },
+    ])
+    for (const [from, to] of [
+      ['19:00:11', '19:00:40'],
+      ['19:00:50', '19:01:10'],
+    ])
+      await fixture.db.sql`
+        insert into plenum.poll (meeting_id, question, answers, opened_by, opened_at, closes_at, ended_at, ending)
+        select ${meeting.id}, 'Well?', array['Yes'], ${meeting.user(0)}, f, f, u, 'voted'
+        from (select ${`2026-03-14 ${from}+01`}::text::timestamptz f, ${`2026-03-14 ${to}+01`}::text::timestamptz u) at`
+    const page = (await plenum.get(pathOf(meeting, 'record'))).body
+    const text = readable(page)
+    assert.match(text, /Opened\s*14 March 2026, 19:00\s/)
+    assert.match(text, /From 14 March 2026, 19:00:11 to 19:00:40\./)
+    assert.match(text, /From 14 March 2026, 19:00 to 19:01\./)
+    assert.match(page, /<time datetime="2026-03-14T19:01:15\+01:00">19:01<\/time>/)
   })
 
   test('a meeting that was opened again: from the first opening to the last end, in order of time', async (t) => {
@@ -339,13 +509,16 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
     )
     const page = (await plenum.get(pathOf(meeting, 'record'))).body
     assert.deepEqual(shownLines(page).slice(1, -1), hostile)
-    assert.ok(page.includes('<title>Record of the meeting: &#60;i&#62;&#38;&#34;</title>'))
+    assert.ok(page.includes('<title>i &#38; 2026-03-14 – Record of the meeting</title>'))
     // No element or attribute but our own.
-    const markup = Array.from(page.replace(/<style>.*?<\/style>/s, '').matchAll(/<[^>]*>/g), ([tag]) => tag)
+    const markup = Array.from(
+      page.replace(/<(style|script)>.*?<\/\1>/gs, '').matchAll(/<[^>]*>/g),
+      ([tag]) => tag,
+    )
     for (const tag of markup)
       assert.match(
         tag,
-        /^<(!doctype html|\/?(html|head|meta|title|link|body|header|main|section|nav|footer|h[123]|p|dl|div|dt|dd|br|ul|ol|li|a|b|bdi|span|time|figure|figcaption|table|thead|tbody|tr|th|td|svg|rect)( (lang|charset|name|content|rel|href|class|id|aria-(label|labelledby|hidden)|dir|datetime|scope|viewBox|preserveAspectRatio|width|height)="[\w .,;:=/+-]*"| download)*\/?)>$/,
+        /^<(!doctype html|\/?(html|head|meta|title|link|body|header|main|section|nav|footer|button|h[123]|p|dl|div|dt|dd|br|ul|ol|li|a|b|bdi|span|time|figure|figcaption|table|thead|tbody|tr|th|td|svg|rect)( (lang|charset|name|content|rel|href|class|id|aria-(label|labelledby|hidden)|dir|datetime|scope|viewBox|preserveAspectRatio|width|height|type)="[\w .,;:=/+-]*"| download| hidden)*\/?)>$/,
       )
 
     const cells = rowsOf((await plenum.get(pathOf(meeting, 'record.csv'))).body).slice(2, -1)
@@ -365,7 +538,7 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
   test('headers: private, unscripted, not kept, and no key in them or in what is shown', async (t) => {
     const fixture = await openServerFixture(t)
     const plenum = await fixture.start({ flags: ['-loglevel', 'debug'] })
-    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 1 })
+    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 1, name: 'Årsmöte' })
     await write(meeting, fixture.db, [{ text: 'This meeting is now open', after: 0 }])
     for (const form of forms) {
       const { status, headers, body } = await plenum.get(pathOf(meeting, form))
@@ -377,21 +550,27 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
       assert.ok(![JSON.stringify(headers), body].join('').includes(meeting.key(0)))
     }
     const { headers, body } = await plenum.get(pathOf(meeting, 'record'))
-    const style = /<style>(.*?)<\/style>/s.exec(body)?.[1] ?? ''
+    const hashOf = (element: string): string => {
+      const text = new RegExp(`<${element}>(.*?)</${element}>`, 's').exec(body)?.[1] ?? ''
+      return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+    }
     assert.equal(
       headers['content-security-policy'],
-      `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      `default-src 'none'; script-src ${hashOf('script')}; style-src ${hashOf('style')}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'`,
     )
     assert.ok(!body.includes(' style='))
     const named = async (form: string): Promise<unknown> =>
       (await plenum.get(pathOf(meeting, form))).headers['content-disposition']
     assert.equal(await named('record'), undefined)
-    assert.equal(await named('record.csv'), `attachment; filename="meeting-${meeting.id}-record.csv"`)
-    assert.equal(
-      await named('record.polls.csv'),
-      `attachment; filename="meeting-${meeting.id}-record-polls.csv"`,
-    )
-    assert.equal(await named('record.json'), `attachment; filename="meeting-${meeting.id}-record.json"`)
+    for (const [form, ending] of [
+      ['record.csv', 'record.csv'],
+      ['record.polls.csv', 'polls.csv'],
+      ['record.json', 'record.json'],
+    ] as const)
+      assert.equal(
+        await named(form),
+        `attachment; filename="?rsm?te 2026-03-14 ${ending}"; filename*=UTF-8''%C3%85rsm%C3%B6te%202026-03-14%20${ending}`,
+      )
     for (const path of ['record/', 'record.txt', 'record.json/x'])
       assert.equal((await plenum.get(pathOf(meeting, path))).status, 404)
     assert.ok(!plenum.stderr.join('').includes(meeting.key(0)))

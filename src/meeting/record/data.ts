@@ -1,7 +1,7 @@
 import type { MeetingRecord } from './record.ts'
 
 /** A record as one JSON object (docs/record.md), in pieces. */
-export async function* recordData({ head, polls, lines }: MeetingRecord): AsyncGenerator<string> {
+export async function* recordData({ head, attendees, polls, lines }: MeetingRecord): AsyncGenerator<string> {
   const { meeting, name, state, scheduled, timezone, opened, finished, final, asOf } = head
   const begun = JSON.stringify({
     meeting: { id: meeting, name, state, scheduled },
@@ -11,7 +11,9 @@ export async function* recordData({ head, polls, lines }: MeetingRecord): AsyncG
     final,
     asOf,
   })
-  yield `${begun.slice(0, -1)},"polls":[`
+  yield `${begun.slice(0, -1)},"attendees":[`
+  yield* list(attendees())
+  yield '],"polls":['
   yield* list(polls())
   yield '],"lines":['
   yield* list(lines())

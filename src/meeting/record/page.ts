@@ -1,30 +1,48 @@
 import { createHash } from 'node:crypto'
 import { beginning, ending, saying } from '../../edge/html.ts'
 import { Markup, markup } from '../../edge/markup.ts'
-import type { MeetingRecord, Moment, RecordHead, RecordLine, RecordPoll } from './record.ts'
+import { baseName } from './file-name.ts'
+import type { MeetingRecord, Moment, RecordAttendee, RecordHead, RecordLine, RecordPoll } from './record.ts'
 import { style } from './style.ts'
+import { findLine } from './system-lines.ts'
 import type { Words } from './words.ts'
 
-/** Its own style, and nothing else: no script, nothing from anywhere. */
+/** Without it there is no button: it would do nothing. */
+const script = `const print = document.getElementById('print')
+print.hidden = false
+print.onclick = () => window.print()`
+
+const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+
+/** Its own style, the few lines that print, and nothing else: nothing from anywhere. */
 export const recordPolicy = [
   "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  `script-src ${hashOf(script)}`,
+  `style-src ${hashOf(style)}`,
   'img-src data:',
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
 ].join('; ')
 
-/** A record as an HTML document, in pieces. */
-export async function* recordPage(record: MeetingRecord, words: Words): AsyncGenerator<string> {
+/** A record as an HTML document, in pieces. `association`: the name of whose meeting it was, where that is known. */
+export async function* recordPage(
+  record: MeetingRecord,
+  words: Words,
+  association: string | null,
+): AsyncGenerator<string> {
   const { head } = record
   const formats = formatsOf(words)
-  yield beginning(words.language, `${words.record}: ${head.name}`, style)
-  yield facts(head, words, formats).text
+  // A browser calls the file that it prints to by the title.
+  yield beginning(words.language, `${baseName(head)} – ${words.record}`, style)
+  yield facts(head, words, formats, association).text
   yield '<main>\n'
   if (head.opened === null) {
     yield markup`<p class="none">${head.state === 'pending' ? words.notOpened : words.neverOpened}</p>\n`.text
   } else {
+    yield* attendeeSection(record, words)
     yield* pollSection(record, words, formats)
     yield* lineSection(record, words, formats)
   }
@@ -39,7 +57,7 @@ export function notice({ language }: Words, title: string, text: string): string
   return beginning(language, title, style) + main.text + ending
 }
 
-function facts(head: RecordHead, words: Words, formats: Formats): Markup {
+function facts(head: RecordHead, words: Words, formats: Formats, association: string | null): Markup {
   const { name, scheduled, opened, finished, final, asOf, timezone, lines, speakers } = head
   const fact = (
     term: string,
@@ -49,14 +67,20 @@ function facts(head: RecordHead, words: Words, formats: Formats): Markup {
   const at = (moment: Moment): Markup => markup`<time datetime="${moment}">${formats.moment(moment)}</time>`
   const contents = markup`${words.lines(formats.number(lines), formats.one(lines))}<br>${words.speakers(formats.number(speakers), formats.one(speakers))}`
   return markup`<header>
-<p class="kind">${words.record}</p>
+<div class="bar"><a href="./">${words.back}</a>${opened === null ? null : markup`<button type="button" id="print" hidden>${words.print}</button>`}</div>
+${opened === null ? null : markup`<script>${new Markup(script)}</script>\n`}${association === null ? null : markup`<p class="association" lang="" dir="auto">${association}</p>\n`}<p class="kind">${words.record}</p>
 <h1 lang="" dir="auto">${name}</h1>
 ${opened === null || final ? null : markup`<p class="provisional">${words.notFinal(formats.moment(asOf))}</p>\n`}<dl>
 ${opened === null ? null : fact(words.opened, at(opened))}${finished === null ? null : fact(words.finished, at(finished))}${
-    opened === null ? null : fact(words.contents, contents)
-  }${fact(words.scheduled, at(scheduled))}${fact(words.timezone, timezone)}</dl>
+    head.present === 0 ? null : fact(words.presentTitle, presence(head, words, formats))
+  }${opened === null ? null : fact(words.contents, contents)}${fact(words.scheduled, at(scheduled))}${fact(words.timezone, timezone)}</dl>
 ${opened === null ? null : downloads(words)}</header>
 `
+}
+
+function presence({ present, byProxy }: RecordHead, words: Words, formats: Formats): Markup {
+  const members = words.members(formats.number(present), formats.one(present))
+  return markup`${members}${byProxy === 0 ? null : markup`<br>${words.byProxy(formats.number(byProxy))}`}`
 }
 
 const downloads = (words: Words): Markup => markup`<nav aria-label="${words.downloads}"><ul>
@@ -65,6 +89,27 @@ const downloads = (words: Words): Markup => markup`<nav aria-label="${words.down
 <li><a href="record.json" download>${words.data}</a></li>
 </ul></nav>
 `
+
+/** So many names are more than a screen: then the list scrolls by itself. */
+const longList = 60
+
+async function* attendeeSection(record: MeetingRecord, words: Words): AsyncGenerator<string> {
+  const { present } = record.head
+  if (present === 0) return
+  const scrolls = new Markup(
+    present > longList ? ' class="long" role="region" tabindex="0" aria-labelledby="present"' : '',
+  )
+  yield markup`<section aria-labelledby="present">\n<h2 id="present">${words.presentTitle}</h2>\n<div${scrolls}><ul class="people">\n`
+    .text
+  for await (const attendees of record.attendees())
+    yield attendees.map((attendee) => attendeeItem(attendee, words).text).join('')
+  yield '</ul></div>\n</section>\n'
+}
+
+const attendeeItem = ({ name, proxy }: RecordAttendee, words: Words): Markup =>
+  markup`<li>${name === null ? words.someone : markup`<bdi lang="">${name}</bdi>`}${
+    proxy === null ? null : markup` <span class="proxy">${words.proxy}<bdi lang="">${proxy}</bdi></span>`
+  }</li>\n`
 
 async function* pollSection(record: MeetingRecord, words: Words, formats: Formats): AsyncGenerator<string> {
   let number = 0
@@ -77,15 +122,21 @@ async function* pollSection(record: MeetingRecord, words: Words, formats: Format
 }
 
 function pollFigure(poll: RecordPoll, number: number, words: Words, formats: Formats): Markup {
-  const { question, tally, voters, by, opened, ended, ending } = poll
+  const { question, tally, voters, present, by, opened, ended, ending } = poll
   const [before, after] = words.startedBy
-  const from = formats.moment(opened)
-  const until =
-    ended !== null && dayOf(ended) === dayOf(opened) ? clockOf(ended) : ended && formats.moment(ended)
+  // Seconds where the two would read alike without.
+  const [clock, moment] =
+    ended !== null && minuteOf(ended) === minuteOf(opened)
+      ? [clockOf, formats.exactMoment]
+      : [timeOf, formats.moment]
+  const from = moment(opened)
+  const until = ended !== null && dayOf(ended) === dayOf(opened) ? clock(ended) : ended && moment(ended)
   return markup`<figure>
 <figcaption><p class="number">${words.poll(formats.number(number))}</p><h3 lang="" dir="auto">${question}</h3></figcaption>
 ${tally === null ? answerList(poll) : resultTable(poll, tally, words, formats)}<p class="${ending === 'aborted' ? 'aborted' : 'how'}">${words.endings[ending ?? 'underWay']}${
-    tally === null ? null : ` ${words.voters(formats.number(voters), formats.one(voters))}`
+    tally === null
+      ? null
+      : ` ${words.voters(formats.number(voters), formats.one(voters), present === null ? null : formats.number(present))}`
   }</p>
 <p class="when">${until === null ? words.from(from) : words.fromTo(from, until)} ${before}<bdi>${by.name ?? words.someone}</bdi>${after}</p>
 </figure>
@@ -98,18 +149,21 @@ ${answers.map((answer) => markup`<li dir="auto">${answer}</li>\n`)}</ul>
 
 /** The bars are for the eye alone: all that they say is in the cells. */
 function resultTable(
-  { answers }: RecordPoll,
+  { answers, ended }: RecordPoll,
   tally: readonly number[],
   words: Words,
   formats: Formats,
 ): Markup {
   const all = tally.reduce((sum, votes) => sum + votes, 0)
   const most = Math.max(...tally)
+  const leads = (votes: number): boolean => votes > 0 && votes === most
+  const leading = ended === null ? null : tally.filter(leads).length > 1 ? words.tied : words.most
   const rows = answers.map((answer, index) => {
     const votes = tally[index] ?? 0
     const share = all === 0 ? 0 : votes / all
-    const mark = votes > 0 && votes === most ? new Markup(' class="most"') : null
-    return markup`<tr${mark}><th scope="row"><span lang="" dir="auto">${answer}</span>${bar(share)}</th><td>${formats.number(votes)}</td><td>${formats.percent(share)}</td></tr>
+    const mark = leads(votes) ? new Markup(' class="most"') : null
+    const said = leads(votes) && leading !== null ? markup` <span class="leading">${leading}</span>` : null
+    return markup`<tr${mark}><th scope="row"><span lang="" dir="auto">${answer}</span>${said}${bar(share)}</th><td>${formats.number(votes)}</td><td>${formats.percent(share)}</td></tr>
 `
   })
   return markup`<table>
@@ -122,7 +176,7 @@ ${rows}</tbody>
 
 /** Its length is an attribute: the policy allows no style of an element's own. */
 const bar = (share: number): Markup =>
-  markup`<svg viewBox="0 0 1000 1" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="1000" height="1"/><rect class="bar" width="${Math.round(share * 1000)}" height="1"/></svg>`
+  markup`<svg viewBox="0 0 1000 1" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="1000" height="1"/><rect class="bar-of" width="${Math.round(share * 1000)}" height="1"/></svg>`
 
 async function* lineSection(record: MeetingRecord, words: Words, formats: Formats): AsyncGenerator<string> {
   let day = ''
@@ -137,7 +191,7 @@ async function* lineSection(record: MeetingRecord, words: Words, formats: Format
           markup`<h3><time datetime="${day}">${formats.day(line.time)}</time></h3>\n<ol lang="">\n`.text,
         )
       }
-      pieces.push(lineItem(line).text)
+      pieces.push(lineItem(line, words).text)
     }
     yield pieces.join('')
   }
@@ -145,14 +199,27 @@ async function* lineSection(record: MeetingRecord, words: Words, formats: Format
   yield '</section>\n'
 }
 
-function lineItem({ id, time, member, text }: RecordLine): Markup {
-  const at = markup`<time datetime="${time}">${clockOf(time)}</time>`
+function lineItem({ id, time, member, text }: RecordLine, words: Words): Markup {
+  const at = markup`<time datetime="${time}">${timeOf(time)}</time>`
   return member
     ? markup`<li id="line-${id}">${at}<p><b><bdi>${member.name}</bdi></b> <span dir="auto">${text}</span></p></li>\n`
-    : markup`<li id="line-${id}" class="system">${at}<p dir="ltr">${text}</p></li>\n`
+    : markup`<li id="line-${id}" class="system">${at}${systemLine(text, words)}</li>\n`
+}
+
+/** What the system said, for a reader of another language; in the record itself it is English. */
+function systemLine(text: string, { language, systemLines }: Words): Markup {
+  const known = systemLines && findLine(text)
+  if (!known) return markup`<p dir="ltr" lang="en">${text}</p>`
+  const pieces = systemLines[known.line].split('{}')
+  return markup`<p dir="ltr" lang="${language}">${pieces.map((piece, index) => {
+    const value = known.values[index]
+    return value === undefined ? piece : markup`${piece}<bdi lang="">${value}</bdi>`
+  })}</p>`
 }
 
 const dayOf = (moment: Moment): string => moment.slice(0, 10)
+const minuteOf = (moment: Moment): string => moment.slice(0, 16)
+const timeOf = (moment: Moment): string => moment.slice(11, 16)
 const clockOf = (moment: Moment): string => moment.slice(11, 19)
 
 type Formats = {
@@ -162,6 +229,8 @@ type Formats = {
   one: (count: number) => boolean
   day: (moment: Moment) => string
   moment: (moment: Moment) => string
+  /** To the second. */
+  exactMoment: (moment: Moment) => string
 }
 
 function formatsOf({ language }: Words): Formats {
@@ -179,6 +248,7 @@ function formatsOf({ language }: Words): Formats {
     percent: (share) => percents.format(share),
     one: (count) => plurals.select(count) === 'one',
     day: (moment) => longDays.format(dateOf(moment)),
-    moment: (moment) => `${days.format(dateOf(moment))}, ${clockOf(moment)}`,
+    moment: (moment) => `${days.format(dateOf(moment))}, ${timeOf(moment)}`,
+    exactMoment: (moment) => `${days.format(dateOf(moment))}, ${clockOf(moment)}`,
   }
 }

@@ -27,6 +27,19 @@ export type RecordHead = {
   lines: number
   /** How many members have said something in it. */
   speakers: number
+  /** How many members were in the meeting while the record went on; 0 where nobody wrote that down. */
+  present: number
+  /** How many of them by a proxy. */
+  byProxy: number
+}
+
+/** Somebody who was in the meeting while the record went on. */
+export type RecordAttendee = {
+  id: number
+  /** Null where there is no such member any more. */
+  name: string | null
+  /** The name of who was there for them, by the site's table. */
+  proxy: string | null
 }
 
 export type RecordLine = {
@@ -45,6 +58,8 @@ export type RecordPoll = {
   tally: number[] | null
   /** How many members have voted. */
   voters: number
+  /** How many could have: they were in the meeting when it ended, or have voted. Null where that was not written down. */
+  present: number | null
   /** `name` is null where there is no such member any more. */
   by: { id: number; name: string | null }
   opened: Moment
@@ -58,12 +73,14 @@ export type RecordPoll = {
 /** The permanent record of a meeting, to be read in pages while it is given out. */
 export type MeetingRecord = {
   head: RecordHead
+  /** In the order of their names. */
+  attendees: () => AsyncGenerator<RecordAttendee[]>
   polls: () => AsyncGenerator<RecordPoll[]>
   lines: () => AsyncGenerator<RecordLine[]>
 }
 
 /** As many as a page holds; of lines about so many bytes. */
-const page = { lines: 500, bytes: 64 * 1024, polls: 50 }
+const page = { lines: 500, bytes: 64 * 1024, polls: 50, attendees: 500 }
 
 /**
  * Finds the permanent record of a meeting on the web; null where there is no such meeting. It is what the site takes for
@@ -75,9 +92,19 @@ const page = { lines: 500, bytes: 64 * 1024, polls: 50 }
 export async function openRecord(sql: Sql, read: Retry, meeting: number): Promise<MeetingRecord | null> {
   const found = await read(() => readHead(sql, meeting))
   if (!found) return null
-  const { head, from, to } = found
+  const { head, from, to, finished } = found
   return {
     head,
+    async *attendees() {
+      if (from === null) return
+      let after = { name: '', id: 0 }
+      for (;;) {
+        const { attendees, last } = await read(() => readAttendees(sql, meeting, { from, finished }, after))
+        if (attendees.length > 0) yield attendees
+        if (!last) return
+        after = last
+      }
+    },
     async *polls() {
       if (from === null) return
       let after = 0
@@ -104,11 +131,11 @@ export async function openRecord(sql: Sql, read: Retry, meeting: number): Promis
 const moment = (sql: ISql, name: string): PendingQuery<Row[]> =>
   sql`to_char(${sql(name)}, 'YYYY-MM-DD"T"HH24:MI:SSTZH:TZM')`
 
-/** `from` and `to` are times as the database writes them, to the microsecond. */
+/** The times besides `head` are as the database writes them, to the microsecond. */
 async function readHead(
   sql: Sql,
   meeting: number,
-): Promise<{ head: RecordHead; from: string | null; to: string | null } | null> {
+): Promise<{ head: RecordHead; from: string | null; to: string | null; finished: string | null } | null> {
   const [row] = await sql<
     {
       name: string
@@ -119,14 +146,17 @@ async function readHead(
       opened: string | null
       finished: string | null
       opened_t: string | null
+      finished_t: string | null
       last_t: string | null
       lines: number
       speakers: number
+      present: number
+      by_proxy: number
     }[]
   >`
     select m.name, m.state, current_setting('timezone') timezone, ${moment(sql, 'm.dateandtime')} scheduled,
       ${moment(sql, 'n.t')} as_of, ${moment(sql, 'o.t')} opened, ${moment(sql, 'f.t')} finished,
-      o.t::text opened_t, s.last::text last_t, s.lines, s.speakers
+      o.t::text opened_t, f.t::text finished_t, s.last::text last_t, s.lines, s.speakers, a.present, a.by_proxy
     from membership_meeting m
       cross join (select now() t) n
       left join lateral (select t from membership_meetingmessagelog
@@ -137,6 +167,10 @@ async function readHead(
       cross join lateral (select count(*)::int lines, count(distinct sender_id)::int speakers, max(t) as last
         from membership_meetingmessagelog
         where meeting_id = m.id and t >= o.t and t <= coalesce(f.t, 'infinity')) s
+      cross join lateral (select count(*)::int present, count(nullif(k.proxyname, ''))::int by_proxy
+        from plenum.attendance a
+          left join membership_membermeetingkey k on k.meeting_id = a.meeting_id and k.member_id = a.member_id
+        where a.meeting_id = m.id and ${attended(sql, sql`o.t`, sql`f.t`)}) a
     where m.id = ${meeting} and m.meetingtype = 1`
   if (!row) return null
   const state = stateOf(row.state)
@@ -152,8 +186,44 @@ async function readHead(
     final: row.opened !== null && (state === 'finished' || state === 'closed'),
     lines: row.lines,
     speakers: row.speakers,
+    present: row.present,
+    byProxy: row.by_proxy,
   }
-  return { head, from: row.opened_t, to: row.last_t }
+  return { head, from: row.opened_t, to: row.last_t, finished: row.finished_t }
+}
+
+/**
+ * Whether a row `a` of plenum.attendance is of somebody who was there between the two times, of which the second may be
+ * null. It has the time of the last stay alone: who came back after the end is known by `attended_at`.
+ */
+const attended = (sql: ISql, from: PendingQuery<Row[]>, to: PendingQuery<Row[]>): PendingQuery<Row[]> => sql`(
+  a.attended_at is not null
+  or (a.entered_at <= coalesce(${to}, 'infinity') and coalesce(a.left_at, 'infinity') >= ${from}))`
+
+/** `last` is null where there are no more. */
+async function readAttendees(
+  sql: Sql,
+  meeting: number,
+  { from, finished }: { from: string; finished: string | null },
+  after: { name: string; id: number },
+): Promise<{ attendees: RecordAttendee[]; last: { name: string; id: number } | null }> {
+  const rows = await sql<RecordAttendee[]>`
+    select a.member_id id, p.fullname as name, nullif(k.proxyname, '') proxy
+    from plenum.attendance a
+      left join membership_member p on p.user_id = a.member_id
+      left join membership_membermeetingkey k on k.meeting_id = a.meeting_id and k.member_id = a.member_id
+    where a.meeting_id = ${meeting} and (coalesce(p.fullname, ''), a.member_id) > (${after.name}::text, ${after.id}::bigint)
+      and ${attended(sql, sql`${from}::text::timestamptz`, sql`${finished}::text::timestamptz`)}
+    order by coalesce(p.fullname, ''), a.member_id limit ${page.attendees}`
+  const last = rows.length === page.attendees ? rows.at(-1) : undefined
+  return {
+    attendees: rows.map(({ id, name, proxy }) => ({
+      id,
+      name: name && withoutDirections(name),
+      proxy: proxy && withoutDirections(proxy),
+    })),
+    last: last ? { name: last.name ?? '', id: last.id } : null,
+  }
 }
 
 /** `last` is null where there are no more. */
@@ -204,6 +274,7 @@ async function readPolls(sql: Sql, meeting: number, after: number): Promise<Reco
     select o.id, o.question, o.answers, o.opened_by, p.fullname opener, o.ending,
       ${moment(sql, 'o.opened_at')} opened, ${moment(sql, 'o.closes_at')} closes, ${moment(sql, 'o.ended_at')} ended,
       (select count(*)::int from plenum.vote v where v.poll_id = o.id) voters,
+      case when o.ended_at is null then plenum.electorate(o.id) else o.present end present,
       (select json_agg((select count(*) from plenum.vote v
           where v.poll_id = o.id and v.answer = a.n - 1) order by a.n)
         from unnest(o.answers) with ordinality a(text, n)) tally

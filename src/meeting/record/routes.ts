@@ -1,4 +1,5 @@
 import type { HttpBindings } from '@hono/node-server'
+import { create as contentDisposition } from 'content-disposition'
 import { type Context, Hono } from 'hono'
 import pLimit from 'p-limit'
 import type { Sql } from 'postgres'
@@ -12,7 +13,8 @@ import type { AuthThrottle } from '../../edge/auth-throttle.ts'
 import { refuseRequest } from '../../edge/notice.ts'
 import type { Caller } from '../../edge/remote.ts'
 import type { Log } from '../events.ts'
-import { type MeetingRecord, openRecord } from './record.ts'
+import { baseName } from './file-name.ts'
+import { type MeetingRecord, openRecord, type RecordHead } from './record.ts'
 import { recordData } from './data.ts'
 import { notice, recordPage, recordPolicy } from './page.ts'
 import { lineTable, pollTable } from './table.ts'
@@ -28,6 +30,8 @@ export type RecordRouteDeps = {
   callerOf: (context: Context) => Caller
   /** Whether the database has answered, and has the tables. */
   prepared: () => boolean
+  /** The name of the association whose meetings these are; null where nobody has said it: the site's tables do not have it. */
+  association: string | null
 }
 
 const address = '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}'
@@ -37,10 +41,10 @@ const readings = 1
 
 type Form = {
   path: string
-  /** After `meeting-11-`; null for the page, which is shown and not saved. */
+  /** How its name ends, after that of the meeting and the day; null for the page, which is shown and not saved. */
   file: string | null
   type: string
-  write: (record: MeetingRecord, words: Words) => AsyncGenerator<string>
+  write: (record: MeetingRecord, words: Words, association: string | null) => AsyncGenerator<string>
 }
 
 const forms: readonly Form[] = [
@@ -53,7 +57,7 @@ const forms: readonly Form[] = [
   },
   {
     path: 'record.polls.csv',
-    file: 'record-polls.csv',
+    file: 'polls.csv',
     type: 'text/csv; charset=utf-8; header=present',
     write: pollTable,
   },
@@ -65,7 +69,7 @@ const forms: readonly Form[] = [
  * the database alone, so that a process which does not serve the meetings gives it out as well.
  */
 export function recordRoutes(deps: RecordRouteDeps): Hono {
-  const { sql, retrier, log, authThrottle, connectionLimits, callerOf, prepared } = deps
+  const { sql, retrier, log, authThrottle, connectionLimits, callerOf, prepared, association } = deps
   const retry = retrier()
   const keys = pLimit(lookUps)
   const pages = pLimit(readings)
@@ -109,7 +113,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
         return refuseRequest(c, 429, 'too many wrong keys come from this address: wait a minute', fileHeaders)
       }
       const { socket, httpVersion } = (c.env as HttpBindings).incoming
-      const body = streamOf(write(found, words), {
+      const body = streamOf(write(found, words, association), {
         // Who goes on reading is not taken for one who has nothing more to ask for.
         onRead: () => connectionLimits.requested(socket),
         // Cut off, so that nobody takes a part for the whole.
@@ -118,19 +122,20 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
           socket.destroy()
         },
       })
-      return c.body(body, 200, headersOf({ meeting, words, file, type, isChunked: httpVersion !== '1.0' }))
+      const isChunked = httpVersion !== '1.0'
+      return c.body(body, 200, headersOf({ head: found.head, words, file, type, isChunked }))
     })
   return app
 }
 
-type Given = { meeting: number; words: Words; file: string | null; type: string; isChunked: boolean }
+type Given = { head: RecordHead; words: Words; file: string | null; type: string; isChunked: boolean }
 
-const headersOf = ({ meeting, words, file, type, isChunked }: Given): Record<string, string> => ({
+const headersOf = ({ head, words, file, type, isChunked }: Given): Record<string, string> => ({
   ...(file === null ? pageHeaders(words) : fileHeaders),
   'content-type': type,
   // Without it the adapter reads ahead. HTTP/1.0 knows no chunks: there the end of the connection is the end.
   ...(isChunked ? { 'transfer-encoding': 'chunked' } : {}),
-  ...(file === null ? {} : { 'content-disposition': `attachment; filename="meeting-${meeting}-${file}"` }),
+  ...(file === null ? {} : { 'content-disposition': contentDisposition(`${baseName(head)} ${file}`) }),
 })
 
 /** A record is for one reader, and another one the next minute. */

@@ -1,9 +1,14 @@
 import { preferredLanguage } from '../../edge/language.ts'
 import type { PollEnding } from '../rules/poll.ts'
+import { frenchLines, germanLines, swedishLines, type SystemLines } from './system-lines.ts'
 
-/** The page's own words in one language; what the record says stays as it was said. */
+/** The page's words in one language; what members have said stays as it was said. */
 export type Words = {
   language: string
+  /** What the system said, in this language; null: as the record has it. */
+  systemLines: SystemLines | null
+  back: string
+  print: string
   record: string
   scheduled: string
   opened: string
@@ -12,16 +17,25 @@ export type Words = {
   contents: string
   lines: (count: string, one: boolean) => string
   speakers: (count: string, one: boolean) => string
-  polls: (count: string, one: boolean) => string
   notFinal: (asOf: string) => string
   notOpened: string
   neverOpened: string
+  presentTitle: string
+  members: (count: string, one: boolean) => string
+  /** How many of the members were there by a proxy. */
+  byProxy: (count: string) => string
+  /** What stands before the name of a proxy. */
+  proxy: string
   pollsTitle: string
   poll: (number: string) => string
   answer: string
   votes: string
   share: string
-  voters: (count: string, one: boolean) => string
+  /** What is said of the answer, or of the several, with the most votes. */
+  most: string
+  tied: string
+  /** `present`: how many could have voted; null where that is not known. */
+  voters: (count: string, one: boolean, present: string | null) => string
   /** What stands before and after the name of who put a poll. */
   startedBy: readonly [string, string]
   someone: string
@@ -44,6 +58,9 @@ export type Words = {
 
 const english: Words = {
   language: 'en',
+  systemLines: null,
+  back: 'To the meeting',
+  print: 'Print',
   record: 'Record of the meeting',
   scheduled: 'Scheduled for',
   opened: 'Opened',
@@ -52,16 +69,24 @@ const english: Words = {
   contents: 'Contents',
   lines: (count, one) => `${count} ${one ? 'line' : 'lines'}`,
   speakers: (count, one) => `${count} ${one ? 'member' : 'members'} spoke`,
-  polls: (count, one) => `${count} ${one ? 'poll' : 'polls'}`,
   notFinal: (asOf) => `Not final. The meeting is not over; this is its record up to ${asOf}.`,
   notOpened: 'This meeting has not been opened yet. Its record begins when it is.',
   neverOpened: 'This meeting has no record, for it was never opened.',
+  presentTitle: 'Present',
+  members: (count, one) => `${count} ${one ? 'member' : 'members'}`,
+  byProxy: (count) => `${count} of them by proxy`,
+  proxy: 'represented by ',
   pollsTitle: 'Polls',
   poll: (number) => `Poll ${number}`,
   answer: 'Answer',
   votes: 'Votes',
   share: 'Share',
-  voters: (count, one) => `${count} ${one ? 'member' : 'members'} voted.`,
+  most: 'Most votes',
+  tied: 'Tied',
+  voters: (count, one, present) =>
+    present === null
+      ? `${count} ${one ? 'member' : 'members'} voted.`
+      : `${count} of the ${present} present voted.`,
   startedBy: ['Put by ', '.'],
   someone: 'somebody who is no longer a member',
   from: (opened) => `From ${opened}.`,
@@ -90,6 +115,9 @@ const english: Words = {
 
 const german: Words = {
   language: 'de',
+  systemLines: germanLines,
+  back: 'Zur Versammlung',
+  print: 'Drucken',
   record: 'Protokoll der Versammlung',
   scheduled: 'Angesetzt für',
   opened: 'Eröffnet',
@@ -98,17 +126,27 @@ const german: Words = {
   contents: 'Umfang',
   lines: (count, one) => `${count} ${one ? 'Zeile' : 'Zeilen'}`,
   speakers: (count, one) => (one ? `${count} Mitglied sprach` : `${count} Mitglieder sprachen`),
-  polls: (count, one) => `${count} ${one ? 'Abstimmung' : 'Abstimmungen'}`,
   notFinal: (asOf) =>
     `Nicht endgültig. Die Versammlung ist nicht zu Ende; dies ist das Protokoll bis ${asOf}.`,
   notOpened: 'Diese Versammlung ist noch nicht eröffnet. Das Protokoll beginnt mit der Eröffnung.',
   neverOpened: 'Zu dieser Versammlung gibt es kein Protokoll, denn sie wurde nie eröffnet.',
+  presentTitle: 'Anwesend',
+  members: (count, one) => `${count} ${one ? 'Mitglied' : 'Mitglieder'}`,
+  byProxy: (count) => `davon ${count} vertreten`,
+  proxy: 'vertreten durch ',
   pollsTitle: 'Abstimmungen',
   poll: (number) => `Abstimmung ${number}`,
   answer: 'Antwort',
   votes: 'Stimmen',
   share: 'Anteil',
-  voters: (count, one) => (one ? `${count} Mitglied stimmte ab.` : `${count} Mitglieder stimmten ab.`),
+  most: 'Meiste Stimmen',
+  tied: 'Gleichstand',
+  voters: (count, one, present) => {
+    const verb = one ? 'stimmte' : 'stimmten'
+    return present === null
+      ? `${count} ${one ? 'Mitglied' : 'Mitglieder'} ${verb} ab.`
+      : `${count} von ${present} Anwesenden ${verb} ab.`
+  },
   startedBy: ['Gestellt von ', '.'],
   someone: 'jemandem, der kein Mitglied mehr ist',
   from: (opened) => `Ab ${opened}.`,
@@ -139,6 +177,9 @@ const german: Words = {
 
 const french: Words = {
   language: 'fr',
+  systemLines: frenchLines,
+  back: 'Vers la réunion',
+  print: 'Imprimer',
   record: 'Procès-verbal de la réunion',
   scheduled: 'Prévue pour',
   opened: 'Ouverte',
@@ -147,17 +188,27 @@ const french: Words = {
   contents: 'Contenu',
   lines: (count, one) => `${count} ${one ? 'ligne' : 'lignes'}`,
   speakers: (count, one) => `${count} ${one ? 'membre a pris' : 'membres ont pris'} la parole`,
-  polls: (count, one) => `${count} ${one ? 'vote' : 'votes'}`,
   notFinal: (asOf) =>
     `Non définitif. La réunion n’est pas terminée ; ceci est le procès-verbal jusqu’à ${asOf}.`,
   notOpened: 'Cette réunion n’est pas encore ouverte. Le procès-verbal commence à l’ouverture.',
   neverOpened: 'Cette réunion n’a pas de procès-verbal, car elle n’a jamais été ouverte.',
+  presentTitle: 'Présences',
+  members: (count, one) => `${count} ${one ? 'membre' : 'membres'}`,
+  byProxy: (count) => `dont ${count} par procuration`,
+  proxy: 'par procuration : ',
   pollsTitle: 'Votes',
   poll: (number) => `Vote ${number}`,
   answer: 'Réponse',
   votes: 'Voix',
   share: 'Part',
-  voters: (count, one) => `${count} ${one ? 'membre a voté' : 'membres ont voté'}.`,
+  most: 'Le plus de voix',
+  tied: 'À égalité',
+  voters: (count, one, present) => {
+    const verb = one ? 'a voté' : 'ont voté'
+    return present === null
+      ? `${count} ${one ? 'membre' : 'membres'} ${verb}.`
+      : `Sur ${present} personnes présentes, ${count} ${verb}.`
+  },
   startedBy: ['Soumis par ', '.'],
   someone: 'une personne qui n’est plus membre',
   from: (opened) => `À partir de ${opened}.`,
@@ -188,6 +239,9 @@ const french: Words = {
 
 const swedish: Words = {
   language: 'sv',
+  systemLines: swedishLines,
+  back: 'Till mötet',
+  print: 'Skriv ut',
   record: 'Mötesprotokoll',
   scheduled: 'Planerat till',
   opened: 'Öppnat',
@@ -196,16 +250,24 @@ const swedish: Words = {
   contents: 'Innehåll',
   lines: (count, one) => `${count} ${one ? 'rad' : 'rader'}`,
   speakers: (count, one) => `${count} ${one ? 'medlem' : 'medlemmar'} yttrade sig`,
-  polls: (count, one) => `${count} ${one ? 'omröstning' : 'omröstningar'}`,
   notFinal: (asOf) => `Inte slutgiltigt. Mötet är inte slut; detta är protokollet fram till ${asOf}.`,
   notOpened: 'Mötet har inte öppnats än. Protokollet börjar när det öppnas.',
   neverOpened: 'Mötet har inget protokoll, eftersom det aldrig öppnades.',
+  presentTitle: 'Närvarande',
+  members: (count, one) => `${count} ${one ? 'medlem' : 'medlemmar'}`,
+  byProxy: (count) => `varav ${count} genom ombud`,
+  proxy: 'genom ombudet ',
   pollsTitle: 'Omröstningar',
   poll: (number) => `Omröstning ${number}`,
   answer: 'Svar',
   votes: 'Röster',
   share: 'Andel',
-  voters: (count, one) => `${count} ${one ? 'medlem' : 'medlemmar'} röstade.`,
+  most: 'Flest röster',
+  tied: 'Lika många röster',
+  voters: (count, one, present) =>
+    present === null
+      ? `${count} ${one ? 'medlem' : 'medlemmar'} röstade.`
+      : `${count} av ${present} närvarande röstade.`,
   startedBy: ['Ställd av ', '.'],
   someone: 'någon som inte längre är medlem',
   from: (opened) => `Från ${opened}.`,

@@ -116,7 +116,13 @@ async function updateState(
 ): Promise<void> {
   const { count } = await tx`
     update membership_meeting set state = ${codeOf(to)} where id = ${meeting} and state = ${codeOf(from)}`
-  if (count > 0) return
+  if (count > 0) {
+    if (to === 'open')
+      await tx`
+        update plenum.attendance set attended_at = now()
+        where meeting_id = ${meeting} and left_at is null and attended_at is null`
+    return
+  }
   await tx`
     select plenum.require_rows('membership_meeting', 0, count(*)) from membership_meeting
     where id = ${meeting} and state = ${codeOf(from)}`
@@ -127,9 +133,12 @@ async function insertAttendance(tx: TransactionSql, meeting: number, members: Me
   await allSettled([
     tx`
       with stored as (
-        insert into plenum.attendance (meeting_id, member_id)
-        select ${meeting}::bigint, member from unnest(${members}::bigint[]) member
+        insert into plenum.attendance (meeting_id, member_id, attended_at)
+        select ${meeting}::bigint, member, (
+          select now() from membership_meeting where id = ${meeting} and state = ${codeOf('open')})
+        from unnest(${members}::bigint[]) member
         on conflict (meeting_id, member_id) do update set left_at = null,
+          attended_at = coalesce(attendance.attended_at, excluded.attended_at),
           entered_at = case when attendance.left_at is null then attendance.entered_at else excluded.entered_at end
         returning member_id)
       select plenum.require_rows('plenum.attendance', count(*), ${members.length}::bigint) from stored`,
@@ -213,7 +222,7 @@ async function updatePoll(
   { id, ending }: Exclude<Write['endPoll'], undefined>,
 ): Promise<void> {
   const { count } = await tx`
-    update plenum.poll set ended_at = now(), ending = ${ending} where id = ${id} and ended_at is null`
+    update plenum.poll set ended_at = now(), ending = ${ending}, present = plenum.electorate(id) where id = ${id} and ended_at is null`
   if (count > 0) return
   await tx`
     select plenum.require_rows('plenum.poll', 0, count(*)) from plenum.poll where id = ${id} and ended_at is null`

@@ -28,6 +28,7 @@ class One implements Listening<Audience, string> {
   readonly format: Format
   audiences: readonly Audience[] = []
   behind: number | null
+  isOnlooker = false
 
   constructor(behind: number | null, format: Format) {
     this.behind = behind
@@ -73,7 +74,8 @@ function play() {
         if (fact.type === 'said') view.newest = Math.max(view.newest, fact.newest ?? fact.id)
         else if (fact.type === 'missed') view.newest = fact.newest
       },
-      audiences: (_, { behind }) => (behind === null ? reads : lags),
+      audiences: (_, { behind, isOnlooker }) => (isOnlooker || behind !== null ? lags : reads),
+      readsRecord: ({ isOnlooker }) => !isOnlooker,
       changesAudience: () => false,
       tell,
       sums: () => [],
@@ -197,6 +199,17 @@ test('who has fallen behind with all others reads from there', async () => {
     seen.filter((event) => event.startsWith('read')),
     ['read 10 5000'],
   )
+})
+
+test('whom the record does not concern never reads what was missed', async () => {
+  const { replica, join, publish, seen } = play()
+  const one = join(null)
+  one.isOnlooker = true
+  publish({ type: 'missed', after: 10, newest: 20 })
+  replica.reload({ newest: 5000 })
+  publish(said(5001))
+  await turns()
+  assert.deepEqual([one.socket.heard(), one.behind, seen], [[], null, []])
 })
 
 test('an error of ours while somebody recovers is theirs', async () => {

@@ -13,6 +13,8 @@ export type ReplicaRules<View, Fact, Audience extends string, Word, One, Item ex
   apply: (view: View, fact: Fact, now: Millis) => void
   /** In which audiences somebody is; one and the same list for all who are in the same. */
   audiences: (view: View, one: One) => readonly Audience[]
+  /** Whether somebody is told the record at all; everybody is where a door does not say. Who is not is never behind. */
+  readsRecord?: (one: One) => boolean
   /** Whether the fact changes who is in the room, or in which audience. */
   changesAudience: (fact: Fact) => boolean
   /** What is told of a fact which the view has already. */
@@ -301,7 +303,7 @@ export class Replica<
 
   /** Somebody reads what came after the position `after`, unless they read what is older already. */
   #miss(view: View, one: One, after: number): void {
-    if (one.behind !== null) return
+    if (one.behind !== null || this.#rules.readsRecord?.(one) === false) return
     one.behind = after
     this.#place(one)
     void this.#recover(one, this.#rules.newest(view))

@@ -34,6 +34,8 @@ const notText = reject('Only text frames of UTF-8 are understood')
  */
 export class Client implements SocketHandlers, Listening<Audience, DisconnectText> {
   readonly socket: Socket
+  /** Whether it only shows the meeting, and nobody attends by it. */
+  readonly isScreen: boolean
   behind: number | null = null
   audiences: readonly Audience[] = []
   /** How the connection ended; null while it has not. */
@@ -50,8 +52,9 @@ export class Client implements SocketHandlers, Listening<Audience, DisconnectTex
   #onDecided: (() => void) | null = null
   #open = true
 
-  constructor(socket: Socket, deps: ClientDeps) {
+  constructor(socket: Socket, deps: ClientDeps, { isScreen = false } = {}) {
     this.socket = socket
+    this.isScreen = isScreen
     this.#deps = deps
   }
 

@@ -53,6 +53,8 @@ export const meetingDoor = {
     // looked up here and no address tells more than another.
     // (With a slash behind it, that is how the record's page leads back without having the key in it.)
     app.on('GET', [pagePath, `${pagePath}/`], edge.page('meeting'))
+    // Without the key it is what the browser shows of the same page, to all who see the screen.
+    app.on('GET', [`${pagePath}/hall`, '/meeting/:meeting{[0-9]+}/hall'], edge.page('hall'))
     return app
   },
 

@@ -9,7 +9,7 @@ import type { Log } from './events.ts'
 import type { Client } from './client.ts'
 import { closeCodes, disconnects } from './disconnects.ts'
 import type { Joining } from './room.ts'
-import { type Credential, refusal } from './rules/attendance.ts'
+import { type Credential, refusal, screenRefusal } from './rules/attendance.ts'
 import type { Meeting } from './rules/view.ts'
 import { findCredentials } from './store/credentials.ts'
 
@@ -79,6 +79,10 @@ export class JoinQueue {
         for (const [index, request] of requests.entries()) {
           const one = this.#judge(request, credentials[index] ?? null)
           if (!one) continue
+          if (one.client.isScreen) {
+            this.#deps.join(request.meeting, [one])
+            continue
+          }
           const others = joining.get(request.meeting)
           if (others) others.push(one)
           else joining.set(request.meeting, [one])
@@ -133,7 +137,10 @@ export class JoinQueue {
       return null
     }
     const { log, authThrottle, utcOffset, viewOf, joinWindowMs } = this.#deps
-    const refused = refusal(credential, viewOf(meeting), joinWindowMs)
+    const view = viewOf(meeting)
+    const refused = client.isScreen
+      ? screenRefusal(credential, view)
+      : refusal(credential, view, joinWindowMs)
     if (credential && !refused) return { client, first, credential }
     const reason = refused ?? disconnects.notAllowed
     const { remote: address, request } = client.socket

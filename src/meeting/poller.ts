@@ -10,6 +10,7 @@ import { doInPortions } from '../hub/portion.ts'
 import type { Log } from './events.ts'
 import type { MeetingRoom } from './room.ts'
 import { rememberedMs } from './rules/view.ts'
+import { findCredentials } from './store/credentials.ts'
 import { readSite, type SiteLook, type Watched, type Zone } from './store/site.ts'
 
 const maxBackoffMs = 5000
@@ -86,6 +87,7 @@ export class Poller {
         if (report.site !== undefined) about.room.followSite(report, about.revision)
       }
       for (const id of live) open(id).wake()
+      await this.#followScreens()
       await this.#forget()
     } catch (error) {
       if (!this.#closed) this.#outage.failed(error)
@@ -94,21 +96,36 @@ export class Poller {
 
   /** In one query, unless the database refuses to say what has changed of one of them: the others are followed all the same. */
   async #read(watched: readonly Watched[]): Promise<SiteLook> {
-    const { sql, retry, log } = this.#deps
+    const { sql, retry } = this.#deps
     const known = watched.map(({ id }) => id)
     const looks: SiteLook[] = []
     const look = async (part: readonly Watched[]): Promise<void> => {
       looks.push(await retry(() => readSite(sql, part, known)))
     }
     // What cannot be read of one meeting must not keep the others from being followed.
-    await doInPortions(watched, look, ({ id }, error) => {
-      const count = this.#unfollowed.happened()
-      if (count !== null)
-        log({ level: 'warn', event: 'notFollowed', meeting: id, count, error: describeError(error) })
-    })
+    await doInPortions(watched, look, ({ id }, error) => this.#notFollowed(id, error))
     // Of none of them: which others go on is asked for all the same.
     if (looks.length === 0) await look([])
     return { ...(looks.at(-1) as SiteLook), reports: looks.flatMap(({ reports }) => reports) }
+  }
+
+  /** Screens show a meeting by the key of somebody who need not attend it, so that its row is none of those read above. */
+  async #followScreens(): Promise<void> {
+    const { sql, retry, rooms } = this.#deps
+    const screens = Array.from(rooms(), ([meeting, room]) =>
+      room.screens.map(([client, key]) => ({ meeting, key, client, room })),
+    ).flat()
+    const look = async (part: readonly (typeof screens)[number][]): Promise<void> => {
+      const credentials = await retry(() => findCredentials(sql, part))
+      for (const [n, { room, client }] of part.entries()) room.followScreen(client, credentials[n] ?? null)
+    }
+    await doInPortions(screens, look, ({ meeting }, error) => this.#notFollowed(meeting, error))
+  }
+
+  #notFollowed(meeting: number, error: unknown): void {
+    const count = this.#unfollowed.happened()
+    if (count !== null)
+      this.#deps.log({ level: 'warn', event: 'notFollowed', meeting, count, error: describeError(error) })
   }
 
   /** Once an hour, and at the beginning: of meetings too that nobody reads any more. */

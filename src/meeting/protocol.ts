@@ -175,6 +175,9 @@ export function usersFrame(meeting: Meeting): Buffer {
   return frame('users', { users: Array.from(meeting.attendees.values(), person) })
 }
 
+/** For a screen, which shows how many are in and not who. */
+export const hereFrame = ({ attendees }: Meeting): Buffer => frame('here', { count: attendees.size })
+
 export function statusFrame(meeting: Meeting): Buffer {
   return frame('status', { isopen: meeting.state === 'open', isfinished: meeting.state === 'finished' })
 }
@@ -187,10 +190,10 @@ function meetingData({ id, name, state, attendees }: Meeting): object {
 
 export const meetingFrame = (meeting: Meeting): Buffer => frame('meeting', meetingData(meeting))
 
-/** The first frame of a client of `plenum.v1`; `now` is the wall clock's, in milliseconds. */
+/** The first frame of a client of `plenum.v1`, null for a screen; `now` is the wall clock's, in milliseconds. */
 export function welcomeFrame(
   meeting: Meeting,
-  member: MemberId,
+  member: MemberId | null,
   server: {
     version: string
     now: number
@@ -201,7 +204,7 @@ export function welcomeFrame(
   },
 ): Buffer {
   const { version, now, timezone, utcOffset, graceMs, ratePerSecond } = server
-  const you = meeting.attendees.get(member)
+  const you = member === null ? null : meeting.attendees.get(member)
   return frame('welcome', {
     version,
     now,
@@ -209,7 +212,7 @@ export function welcomeFrame(
     utcOffset,
     you: you && person(you),
     meeting: meetingData(meeting),
-    vote: meeting.poll?.votes.get(member) ?? null,
+    vote: (you && meeting.poll?.votes.get(you.id)) ?? null,
     result: meeting.result,
     graceSeconds: graceMs / 1000,
     rememberedSeconds: rememberedMs / 1000,

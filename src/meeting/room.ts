@@ -16,7 +16,7 @@ import type { Log } from './events.ts'
 import type { Client, ClientRoom } from './client.ts'
 import { closeCodes, type DisconnectText, disconnects } from './disconnects.ts'
 import { messageFrame, messagesFrame } from './protocol.ts'
-import { announcer, type Audience } from './rules/announce.ts'
+import { announcer, type Audience, greetScreen, type Server } from './rules/announce.ts'
 import type { Credential } from './rules/attendance.ts'
 import {
   type Answer,
@@ -25,6 +25,7 @@ import {
   decisionOf,
   type Job,
   type JoinJob,
+  type ScreenJob,
   type Timing,
 } from './rules/batch.ts'
 import type { Command } from './rules/commands.ts'
@@ -33,6 +34,7 @@ import { due, nextDue } from './rules/due.ts'
 import type { Fact, Write } from './rules/facts.ts'
 import type { MemberId } from './rules/poll.ts'
 import { type Meeting, siteFingerprint } from './rules/view.ts'
+import { Screens } from './screens.ts'
 import { type Committed, MeetingStore } from './store/meeting-store.ts'
 import { readPage } from './store/page.ts'
 import type { SiteReport, Zone } from './store/site.ts'
@@ -65,6 +67,7 @@ export type MeetingRoomDeps = Timing & {
 
 const maxQueued = 20_000
 const unavailable = reject('The meeting database is not available, please try again', { again: true })
+const onlyShown = reject('Permission denied')
 const busy = reject('The meeting is very busy, please try again', { again: true })
 
 /** The rules of the owner half, with the settings that they take. */
@@ -81,6 +84,8 @@ function ownerRules(timing: Timing): RoomRules<Meeting, Job, Write, Committed, F
   }
 }
 
+const isEntry = (job: Job): job is JoinJob | ScreenJob => job.type === 'join' || job.type === 'screen'
+
 /** One meeting in this process: its owner half, its listening half, and what both have to do with the world. */
 export class MeetingRoom implements ClientRoom {
   readonly id: number
@@ -88,6 +93,8 @@ export class MeetingRoom implements ClientRoom {
   readonly #store: MeetingStore
   readonly #replica: Replica<Meeting, Fact, Audience, DisconnectText, Client>
   readonly #room: Room<Meeting, Job, Write, Committed, Fact, Answer>
+  readonly #server: Server
+  readonly #screens = new Screens((subscriber, word) => this.#replica.end(subscriber, word))
   readonly #refusals: Seldom
   #readsFail = false
 
@@ -96,29 +103,27 @@ export class MeetingRoom implements ClientRoom {
     this.#deps = deps
     const { sql, epoch, clock, retry } = deps
     this.#refusals = new Seldom(refusalEveryMs, clock)
-    this.#replica = new Replica<Meeting, Fact, Audience, DisconnectText, Client>(
-      announcer({
-        ...deps,
-        // Its zone may change while the server runs.
-        get timezone() {
-          return deps.zone().timezone
-        },
-        get utcOffset() {
-          return deps.zone().utcOffset
-        },
-        wallClock: Date.now,
-      }),
-      {
-        clock,
-        tail: new Tail(clock),
-        fannedOut: (milliseconds, deliveries) => deps.metrics.fannedOut(milliseconds, deliveries),
-        read: (_, after, upTo) => this.#readPage(after, upTo),
-        sendPage: ({ socket }, { frame }) => socket.write([frame]),
-        sendTail: ({ socket }, lines) => socket.write(lines.map(messageFrame)),
-        onFailedRead: (client, error) => this.#readFailed(client, error),
-        onError: (error) => this.#fail(error),
+    this.#server = {
+      ...deps,
+      // Its zone may change while the server runs.
+      get timezone() {
+        return deps.zone().timezone
       },
-    )
+      get utcOffset() {
+        return deps.zone().utcOffset
+      },
+      wallClock: Date.now,
+    }
+    this.#replica = new Replica<Meeting, Fact, Audience, DisconnectText, Client>(announcer(this.#server), {
+      clock,
+      tail: new Tail(clock),
+      fannedOut: (milliseconds, deliveries) => deps.metrics.fannedOut(milliseconds, deliveries),
+      read: (_, after, upTo) => this.#readPage(after, upTo),
+      sendPage: ({ socket }, { frame }) => socket.write([frame]),
+      sendTail: ({ socket }, lines) => socket.write(lines.map(messageFrame)),
+      onFailedRead: (client, error) => this.#readFailed(client, error),
+      onError: (error) => this.#fail(error),
+    })
     this.#store = new MeetingStore({ sql, retry, epoch, meeting: id, clock, graceMs: deps.graceMs }, () =>
       this.#here(),
     )
@@ -159,12 +164,12 @@ export class MeetingRoom implements ClientRoom {
       for (const { client } of joining) client.close()
       return
     }
-    const jobs = joining.map(({ client, credential, first }): JoinJob => {
+    const jobs = joining.map(({ client, credential, first }): JoinJob | ScreenJob => {
       const { id: subscriber, remote } = client.socket
       client.assign(this, { member: credential.id, first })
       this.#replica.expect(client)
       return {
-        type: 'join',
+        type: client.isScreen ? 'screen' : 'join',
         subscriber,
         credential,
         remote,
@@ -181,12 +186,17 @@ export class MeetingRoom implements ClientRoom {
     const subscriber = client.socket.id
     // What the end does may be stored later; that it has come is said now.
     if (this.#replica.subscribers.has(subscriber)) this.#logEnd(client, how)
+    if (client.isScreen) {
+      this.#replica.end(subscriber, null)
+      return this.#room.wake()
+    }
     this.#room.push({ type: 'ended', subscriber, member, how })
   }
 
   command(client: Client, command: Command, id: string | null): void {
     // As if it had come after the end: nobody was told that it was heard.
     if (this.#room.draining) return
+    if (client.isScreen) return client.reply(onlyShown, id)
     if (this.#room.full) return client.reply(busy, id)
     if (this.#room.stalled) return client.reply(unavailable, id)
     this.#room.push({ type: 'command', subscriber: client.socket.id, member: client.member, command, id })
@@ -195,6 +205,16 @@ export class MeetingRoom implements ClientRoom {
   /** Brings the view in line with `report`, which was asked for when the room was at `revision`. */
   followSite({ site, fingerprint }: SiteReport, revision: number): void {
     this.#room.push({ type: 'site', site, fingerprint, revision })
+  }
+
+  /** The screens that show the meeting, each with its key. */
+  get screens(): readonly (readonly [Client, string])[] {
+    return this.#screens.keys
+  }
+
+  /** `credential`: what the database knows of the screen's key by now. */
+  followScreen(client: Client, credential: Credential | null): void {
+    this.#screens.follow(client, credential, this.view)
   }
 
   /** Looks at what is due. */
@@ -223,6 +243,7 @@ export class MeetingRoom implements ClientRoom {
   }
 
   dismissed(client: Client, word: DisconnectText | null): void {
+    this.#screens.ended(client)
     if (client.ending === null) this.#logEnd(client, word ?? 'dismissed')
     if (word) client.disconnect(word, this.#deps.zone().utcOffset)
     else client.close()
@@ -236,7 +257,8 @@ export class MeetingRoom implements ClientRoom {
 
   /** Who is here, and by which connection. */
   #here(): Map<MemberId, number> {
-    return new Map(Array.from(this.#replica.subscribers, ([subscriber, { member }]) => [member, subscriber]))
+    const here = Array.from(this.#replica.subscribers).filter(([, { isScreen }]) => !isScreen)
+    return new Map(here.map(([subscriber, { member }]) => [member, subscriber]))
   }
 
   #hooks(): RoomHooks<Meeting, Job, Write, Committed, Fact, Answer> {
@@ -252,14 +274,16 @@ export class MeetingRoom implements ClientRoom {
       // The page of those who wanted to join comes back by itself and asks again.
       unavailable: (jobs) => this.#giveUp(jobs, unavailable),
       dropped: (jobs) => {
-        for (const job of jobs) if (job.type === 'join') this.#replica.forget(job.subscriber)?.close()
+        for (const job of jobs) if (isEntry(job)) this.#replica.forget(job.subscriber)?.close()
       },
       committed: (milliseconds, write, { lines }) =>
         metrics.committed(milliseconds, { lines: lines.length, votes: write.votes?.cast.length ?? 0 }),
-      published(facts) {
-        for (const fact of facts)
+      published: (facts) => {
+        for (const fact of facts) {
           if (fact.type === 'stateChanged')
             log({ level: 'info', event: 'stateChanged', meeting, state: fact.state })
+          if (fact.type === 'banned') this.#screens.banned(fact.members)
+        }
       },
       databaseFailed: () => metrics.databaseFailed(),
       notStored: (error) => this.#logRefused(error),
@@ -288,6 +312,9 @@ export class MeetingRoom implements ClientRoom {
         case 'rejected':
           this.#replica.subscribers.get(subscriber)?.reply(answer.rejection, answer.job.id)
           break
+        case 'shown':
+          this.#show(answer.job)
+          break
         case 'refused':
           this.#refuseJoins([answer.job], answer.text)
           break
@@ -298,9 +325,19 @@ export class MeetingRoom implements ClientRoom {
     }
   }
 
+  #show({ subscriber, credential }: ScreenJob): void {
+    const client = this.#replica.forget(subscriber)
+    const { view } = this
+    if (!client || !view) return
+    this.#screens.begun(client, credential)
+    this.#replica.subscribe(client, view.lastLine.id)
+    client.socket.write(greetScreen(this.#server, view, client.format, this.#deps.clock()))
+    client.joined('screen')
+  }
+
   #refuseJoins(jobs: readonly Job[], text: DisconnectText): void {
     for (const job of jobs) {
-      const client = job.type === 'join' ? this.#replica.forget(job.subscriber) : undefined
+      const client = isEntry(job) ? this.#replica.forget(job.subscriber) : undefined
       if (client?.open) this.#refuse(client, text)
     }
   }
@@ -314,7 +351,7 @@ export class MeetingRoom implements ClientRoom {
   /** Nothing of these was done. */
   #giveUp(jobs: readonly Job[], rejection: Rejection): void {
     for (const job of jobs) {
-      if (job.type === 'join') this.#replica.forget(job.subscriber)?.close()
+      if (isEntry(job)) this.#replica.forget(job.subscriber)?.close()
       if (job.type === 'ended') this.#replica.end(job.subscriber, null)
       if (job.type !== 'command') continue
       const client = this.#replica.subscribers.get(job.subscriber)

@@ -9,29 +9,30 @@ export type MeetingRouteDeps = UpgradeDeps &
     hub: () => MeetingHub | null
   }
 
-const path = '/ws/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}/:first{[0-9]+}'
+const path = '/ws/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}'
 
-/** The websocket route of the meeting door (meeting door spec, Paths). */
+/** The websocket routes of the meeting door (meeting door spec, Paths): a member's, and a screen's (docs/protocol.md). */
 export function meetingRoutes(deps: MeetingRouteDeps): Hono {
   const { hub } = deps
   const app = new Hono()
-  app.get(
-    path,
-    ...upgradeRoute(deps, {
-      name: 'meeting',
-      closed: () => (hub() ? null : 'the meetings are not served here now'),
-      enter(c) {
-        const { meeting, key, first } = c.req.param() as Record<'meeting' | 'key' | 'first', string>
-        return (socket) => {
-          const client = new Client(socket, deps)
-          const serving = hub()
-          if (serving) serving.join({ client, meeting: toId(meeting), key, first: toId(first) })
-          else client.close()
-          return client
-        }
-      },
-    }),
-  )
+  for (const isScreen of [false, true])
+    app.get(
+      `${path}${isScreen ? '/hall' : ''}/:first{[0-9]+}`,
+      ...upgradeRoute(deps, {
+        name: 'meeting',
+        closed: () => (hub() ? null : 'the meetings are not served here now'),
+        enter(c) {
+          const { meeting, key, first } = c.req.param() as Record<'meeting' | 'key' | 'first', string>
+          return (socket) => {
+            const client = new Client(socket, deps, { isScreen })
+            const serving = hub()
+            if (serving) serving.join({ client, meeting: toId(meeting), key, first: toId(first) })
+            else client.close()
+            return client
+          }
+        },
+      }),
+    )
   return app
 }
 

@@ -10,7 +10,7 @@ import { disconnects } from '../../src/meeting/disconnects.ts'
 import { parseRequest } from '../../src/meeting/protocol.ts'
 import { createAssociation, createDatabase, createMeeting, createRole } from '../support/database.ts'
 import type { Database, Fellow } from '../support/database.ts'
-import { join } from '../support/meeting-client.ts'
+import { connect, join } from '../support/meeting-client.ts'
 import { denoPermissions, runPlenum, startPlenum } from '../support/server.ts'
 
 const read = (path: string): string =>
@@ -260,6 +260,13 @@ test('with the rights that docs/operations.md grants and no other a meeting can 
   const newer = { protocols: ['plenum.v1'] }
   const third = await join(plenum, meeting.id, meeting.keys.get(other.id), newer)
   await third.next('messages')
+  const screen = await connect(
+    plenum,
+    `/ws/meeting/${meeting.id}/${meeting.keys.get(other.id)}/hall/0`,
+    newer,
+  )
+  await screen.next('here')
+  screen.ws.close()
   second.send({ type: 'open' })
   await second.next('error')
   first.send({ type: 'open' })
@@ -285,7 +292,7 @@ test('with the rights that docs/operations.md grants and no other a meeting can 
   await plenum.stop()
 
   const seen = new Set(
-    [...first.frames, ...second.frames, ...third.frames, ...again.frames, status].map((frame) =>
+    [...[first, second, third, again, screen].flatMap(({ frames }) => frames), status].map((frame) =>
       shape(frame as Json),
     ),
   )

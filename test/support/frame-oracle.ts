@@ -197,6 +197,7 @@ function strip(frame: Frame): Record<string, unknown> & { type: string } {
     case 'meeting':
     case 'pollend':
     case 'ack':
+    case 'here':
       return { ...frame }
   }
 }

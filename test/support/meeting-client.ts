@@ -52,7 +52,8 @@ export interface Welcome {
   now: number
   timezone: string
   utcOffset: number
-  you: Person
+  /** Null for a screen. */
+  you: Person | null
   meeting: MeetingFacts
   vote: number | null
   result: PollResult | null
@@ -76,6 +77,7 @@ export type Frame =
   | { type: 'meeting'; data: MeetingFacts }
   | { type: 'pollend'; data: PollResult }
   | { type: 'ack'; data: { id: string; now: number } }
+  | { type: 'here'; data: { count: number } }
 
 export type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 

@@ -127,6 +127,7 @@ export class Resender {
       case 'welcome':
       case 'meeting':
       case 'pollend':
+      case 'here':
     }
   }
 }

@@ -9,7 +9,7 @@ export async function allRoutes(): Promise<{ everyones: Route[]; operators: Rout
   // Nothing is asked of them: the routes are counted, not run.
   const page = { policy: '', tag: '', size: 0, brotli: '', gzip: '' }
   Object.assign(globalThis, {
-    PLENUM_PAGES: { meeting: page, status: page, chat: page, sketch: page },
+    PLENUM_PAGES: { meeting: page, hall: page, status: page, chat: page, sketch: page },
   })
   const { createApps } = await import('../../src/app.ts')
   const { doors } = await import('../../src/doors.ts')

@@ -163,6 +163,7 @@ export class StockPage {
       case 'welcome':
       case 'meeting':
       case 'pollend':
+      case 'here':
       case 'ack':
         break // the stock page knows none of these: see `unknown`
     }

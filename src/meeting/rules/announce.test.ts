@@ -13,19 +13,20 @@ import {
   teaPoll,
   textsOf,
 } from '../../../test/support/view.ts'
-import { announcer, type Member, type Telling } from './announce.ts'
+import { announcer, greetScreen, type Member, type Telling } from './announce.ts'
 import type { Fact, Joined } from './facts.ts'
 import { apply, type Attendee, type Meeting } from './view.ts'
 
 const now = 40_000
-const rules = announcer({
+const server = {
   version: '0.1.0',
   timezone: 'Europe/Paris',
   utcOffset: 3600,
   graceMs: 10_000,
   ratePerSecond: () => 5,
   wallClock: () => 1_773_514_931_123,
-})
+}
+const rules = announcer(server)
 
 /** What is told of a fact: for all, their audience and the text in either format, one where they are the same. */
 function told(meeting: Meeting, fact: Fact): unknown[] {
@@ -53,6 +54,11 @@ function readable(telling: Telling): unknown {
 }
 
 const everyone = (text: string): unknown => ['everyone', text]
+const toAttendees = (text: string): unknown => ['attendees', text]
+const here = (count: number): unknown => [
+  'screens',
+  { stock: null, v1: `{"type":"here","data":{"count":${count}}}` },
+]
 const v1Alone = (text: string): unknown => ['everyone', { stock: null, v1: text }]
 const meetingText = (admins: number[], changes: { name?: string; state?: string } = {}): string => {
   const { name = 'Assembly', state = 'open' } = changes
@@ -90,7 +96,8 @@ test('joined: first ends the connection that counts no more, then those who are 
   ]
   assert.deepEqual(told(meeting, { type: 'joined', people }), [
     ends(103, 'You have connected from a different session. This session is disconnected.'),
-    everyone(adding(4, 'Dan')),
+    toAttendees(adding(4, 'Dan')),
+    here(4),
     joins(41, 'rejoined'),
     joins(42, 'returned'),
     joins(43, 'tookOver'),
@@ -98,7 +105,8 @@ test('joined: first ends the connection that counts no more, then those who are 
   // An admin is known as one to all.
   const boss = { ...dan, admin: true }
   assert.deepEqual(told(meetingOf(), { type: 'joined', people: [joined(boss, 41)] }), [
-    everyone(adding(4, 'Dan')),
+    toAttendees(adding(4, 'Dan')),
+    here(4),
     v1Alone(meetingText([1, 4])),
     joins(41, 'joined'),
   ])
@@ -111,22 +119,22 @@ test('where many come or go, for the size of the meeting, one list tells it', ()
     const people = newcomers.map((one) => joined(one, one.id))
     return told(meetingOf({ attendees }), { type: 'joined', people }).slice(0, -newcomers.length)
   }
-  const [one, two, three] = four.map((who) => everyone(adding(who.id, who.name)))
-  assert.deepEqual(toldOf([bob], four.slice(0, 2)), [one, two])
-  assert.deepEqual(toldOf([bob], four.slice(0, 3)), [everyone(users(bob, ...four.slice(0, 3)))])
+  const [one, two, three] = four.map((who) => toAttendees(adding(who.id, who.name)))
+  assert.deepEqual(toldOf([bob], four.slice(0, 2)), [one, two, here(3)])
+  assert.deepEqual(toldOf([bob], four.slice(0, 3)), [toAttendees(users(bob, ...four.slice(0, 3))), here(4)])
   // Three of 31 are less than a tenth.
-  assert.deepEqual(toldOf(crowd, four.slice(0, 3)), [one, two, three])
-  assert.deepEqual(toldOf(crowd, four), [everyone(users(...crowd, ...four))])
+  assert.deepEqual(toldOf(crowd, four.slice(0, 3)), [one, two, three, here(31)])
+  assert.deepEqual(toldOf(crowd, four), [toAttendees(users(...crowd, ...four)), here(32)])
 
   const goneOf = (attendees: Attendee[], gone: Attendee[]): unknown[] => {
     const people = gone.map(({ id }) => ({ member: id, subscriber: null, told: null, lost: true }))
     return told(meetingOf({ attendees: [...attendees, ...gone] }), { type: 'departed', people })
   }
-  assert.deepEqual(goneOf([bob], four.slice(0, 3)), [everyone(users(bob))])
-  assert.deepEqual(
-    goneOf([bob], four.slice(0, 2)),
-    four.slice(0, 2).map(({ id, name }) => everyone(removing(id, name))),
-  )
+  assert.deepEqual(goneOf([bob], four.slice(0, 3)), [toAttendees(users(bob)), here(1)])
+  assert.deepEqual(goneOf([bob], four.slice(0, 2)), [
+    ...four.slice(0, 2).map(({ id, name }) => toAttendees(removing(id, name))),
+    here(1),
+  ])
 })
 
 test('departed, away: connections end by their word, and who is away is told to nobody', () => {
@@ -137,14 +145,16 @@ test('departed, away: connections end by their word, and who is away is told to 
   ] as const
   assert.deepEqual(told(meetingOf(), { type: 'departed', people: [...people] }), [
     ends(102, kicked),
-    everyone(removing(2, 'Bob')),
-    everyone(removing(3, 'Eve')),
+    toAttendees(removing(2, 'Bob')),
+    toAttendees(removing(3, 'Eve')),
+    here(1),
   ])
   const admin = { member: 1, subscriber: 101, told: null }
   assert.deepEqual(told(meetingOf(), { type: 'departed', people: [{ ...admin, lost: false }] }), [
     ends(101, null),
     v1Alone(meetingText([])),
-    everyone(removing(1, 'Ada')),
+    toAttendees(removing(1, 'Ada')),
+    here(2),
   ])
   assert.deepEqual(told(meetingOf(), { type: 'away', people: [admin, ...people], forMs: 10_000 }), [
     ends(101, null),
@@ -178,7 +188,7 @@ test('attendeesChanged: whose role is another gets the poll as their role sees i
     [101, pollText('null')],
     { type: 'audience', subscriber: 102 },
     [102, pollText('[3]')],
-    everyone(users(ada, robert, eve)),
+    toAttendees(users(ada, robert, eve)),
   ])
   assert.deepEqual(told(meetingOf({ attendees }), { type: 'attendeesChanged', people: people.slice(0, 1) }), [
     v1Alone(meetingText([])),
@@ -189,16 +199,21 @@ test('attendeesChanged: whose role is another gets the poll as their role sees i
 test('new lines are for who has all older ones, what admins see for admins, as the view has them now', () => {
   const meeting = meetingOf()
   const audiencesOf = (member: number, behind: number | null) =>
-    rules.audiences(meeting, { member, format: 'stock', first: 0, behind })
+    rules.audiences(meeting, { member, isScreen: false, format: 'stock', first: 0, behind })
   assert.deepEqual(
     [audiencesOf(1, null), audiencesOf(1, 5), audiencesOf(2, null), audiencesOf(2, 5)],
-    [['admins', 'readers'], ['admins'], ['members', 'readers'], ['members']],
+    [
+      ['attendees', 'admins', 'readers'],
+      ['attendees', 'admins'],
+      ['attendees', 'members', 'readers'],
+      ['attendees', 'members'],
+    ],
   )
   // One and the same list for all: what is told is joined once for each.
   assert.equal(audiencesOf(2, null), audiencesOf(3, null))
   const person = { member: 2, name: 'Bob', admin: true, proxyName: null, isRenamed: false }
   apply(meeting, { type: 'attendeesChanged', people: [person] }, now)
-  assert.deepEqual(audiencesOf(2, null), ['admins', 'readers'])
+  assert.deepEqual(audiencesOf(2, null), ['attendees', 'admins', 'readers'])
 })
 
 test('polls: the sums of a beginning and of an end are told at once, those of votes soon', () => {
@@ -269,16 +284,16 @@ test('a newcomer is greeted by the list, the status, the poll as they may see it
     '{"type":"poll","data":null}',
   ]
   const messages = (...ids: number[]): string => `{"type":"messages","data":[${ids.map(line).join(',')}]}`
-  assert.deepEqual(greeting({ member: 2, format: 'stock', first: 60, behind: null }), {
+  assert.deepEqual(greeting({ member: 2, isScreen: false, format: 'stock', first: 60, behind: null }), {
     texts: [...begin, pollText('null').stock, messages(70, 71)],
     behind: null,
   })
-  assert.deepEqual(greeting({ member: 1, format: 'stock', first: 70, behind: null }), {
+  assert.deepEqual(greeting({ member: 1, isScreen: false, format: 'stock', first: 70, behind: null }), {
     texts: [...begin, pollText('[3]').stock, messages(71)],
     behind: null,
   })
   // The lines before the tail are read from the database.
-  const { texts, behind } = greeting({ member: 1, format: 'v1', first: 59, behind: null })
+  const { texts, behind } = greeting({ member: 1, isScreen: false, format: 'v1', first: 59, behind: null })
   const [welcome, ...rest] = texts
   assert.match(
     welcome ?? '',
@@ -287,13 +302,13 @@ test('a newcomer is greeted by the list, the status, the poll as they may see it
   assert.deepEqual([rest, behind], [[...begin, pollText('[3]').v1], 59])
   // Who names a line that there is not yet lacks none of those that are to come.
   tail.restart(100)
-  assert.equal(greeting({ member: 3, format: 'stock', first: 90, behind: null }).behind, 71)
+  assert.equal(greeting({ member: 3, isScreen: false, format: 'stock', first: 90, behind: null }).behind, 71)
 })
 
 test('after the meeting was loaded anew: who stays, and what is told', () => {
   const meeting = meetingOf({ attendees: [ada, bob], banned: [3] })
   const dismissal = (member: number) =>
-    rules.dismissal(meeting, { member, format: 'stock', first: 0, behind: null })
+    rules.dismissal(meeting, { member, isScreen: false, format: 'stock', first: 0, behind: null })
   assert.deepEqual(
     [dismissal(1), dismissal(3), dismissal(4)],
     [undefined, 'You have been forcibly disconnected from this meeting', null],
@@ -310,7 +325,8 @@ test('after the meeting was loaded anew: who stays, and what is told', () => {
   const result = { id: 4, question: 'Q', answers: ['Yes', 'No'], tally: null, ending: 'aborted' } as const
   const after = meetingOf({ attendees: [ada], result: { ...result, answers: [...result.answers] } })
   const begin = [
-    everyone(users(ada)),
+    toAttendees(users(ada)),
+    here(1),
     everyone('{"type":"status","data":{"isopen":true,"isfinished":false}}'),
     v1Alone(meetingText([1])),
   ]
@@ -329,6 +345,33 @@ test('after the meeting was loaded anew: who stays, and what is told', () => {
     noPoll,
     { type: 'sums', soon: false },
   ])
+})
+
+test('a screen has sums and how many are here, whosever key it has, and nothing with a name; a ban of them ends it', () => {
+  const meeting = meetingOf({ poll: teaPoll([[3, 1]]), banned: [4] })
+  const screen = (member: number): Member => ({
+    member,
+    isScreen: true,
+    format: 'v1',
+    first: 0,
+    behind: null,
+  })
+  for (const member of [1, 2, 9]) {
+    assert.deepEqual(rules.audiences(meeting, screen(member)), ['members', 'screens'])
+    assert.equal(rules.readsRecord?.(screen(member)), false)
+    assert.equal(rules.dismissal(meeting, screen(member)), undefined)
+  }
+  assert.equal(rules.dismissal(meeting, screen(4)), 'You have been forcibly disconnected from this meeting')
+  const greeting = greetScreen(server, meeting, 'v1', now).flatMap(textsOf)
+  assert.match(greeting[0] ?? '', /^\{"type":"welcome",.*"you":null,.*"vote":null,/)
+  assert.deepEqual(greeting.slice(1), [
+    '{"type":"here","data":{"count":3}}',
+    '{"type":"status","data":{"isopen":true,"isfinished":false}}',
+    '{"type":"poll","data":null}',
+    pollText('null').v1,
+    '{"type":"messages","data":[]}',
+  ])
+  for (const { name } of [ada, bob, eve]) assert.ok(!greeting.join('').includes(name))
 })
 
 test('who is here, and in which audience, is changed by some facts alone', () => {

@@ -5,6 +5,7 @@ import { type DisconnectText, disconnects } from '../disconnects.ts'
 import {
   addUserFrame,
   encodeLine,
+  hereFrame,
   meetingFrame,
   messageFrame,
   messagesFrame,
@@ -20,18 +21,29 @@ import type { Fact } from './facts.ts'
 import type { MemberId, Poll } from './poll.ts'
 import { apply, type Meeting, subscriberOf } from './view.ts'
 
-/** `readers`: everyone but those who still lack older lines. */
-export type Audience = 'readers' | 'admins' | 'members'
+/** `attendees`: all but the screens; `readers`: those of them who lack no older lines. */
+export type Audience = 'attendees' | 'readers' | 'admins' | 'members' | 'screens'
 
 export type Telling = HubTelling<Audience, DisconnectText, Member>
 
-/** Somebody in the meeting, as far as it matters for what they are told. `first`: the highest id that they have. */
-export type Member = { member: MemberId; format: 'stock' | 'v1'; first: number; behind: number | null }
+/**
+ * Somebody in the meeting, as far as it matters for what they are told. `first`: the highest id that they have. A screen
+ * shows a meeting by the key of that member, who need not be in it.
+ */
+export type Member = {
+  member: MemberId
+  isScreen: boolean
+  format: 'stock' | 'v1'
+  first: number
+  behind: number | null
+}
 
 const audiences = {
-  admin: { reads: ['admins', 'readers'], lags: ['admins'] },
-  member: { reads: ['members', 'readers'], lags: ['members'] },
+  admin: { reads: ['attendees', 'admins', 'readers'], lags: ['attendees', 'admins'] },
+  member: { reads: ['attendees', 'members', 'readers'], lags: ['attendees', 'members'] },
 } as const satisfies Record<string, Record<string, readonly Audience[]>>
+/** Sums as members see them; no lines, and nobody's name. */
+const screenAudiences = ['members', 'screens'] as const satisfies readonly Audience[]
 
 /** What the first frame of a client says of the server, and the clock of the wall, in milliseconds. */
 export type Server = Omit<Parameters<typeof welcomeFrame>[2], 'now'> & { wallClock: () => number }
@@ -49,32 +61,50 @@ const all = (stock: Buffer | null, v1: Buffer | null = stock): Telling => ({
   v1,
 })
 
+const toAttendees = (frame: Buffer): Telling => ({ type: 'all', to: 'attendees', stock: frame, v1: frame })
+
+const tellHowMany = (meeting: Meeting): Telling => ({
+  type: 'all',
+  to: 'screens',
+  stock: null,
+  v1: hereFrame(meeting),
+  newestOf: 'here',
+})
+
 /** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
 function tellPresence(
   meeting: Meeting,
   changes: readonly Buffer[],
   users = (): Buffer => usersFrame(meeting),
 ): Telling[] {
-  if (changes.length >= Math.max(manyPeople, meeting.attendees.size / 10)) return [all(users())]
-  return changes.map((frame) => all(frame))
+  if (changes.length === 0) return []
+  const isMany = changes.length >= Math.max(manyPeople, meeting.attendees.size / 10)
+  return [...(isMany ? [users()] : changes).map(toAttendees), tellHowMany(meeting)]
 }
 
 /** What a meeting tells its listeners, and by which rules its view changes. */
 export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience, DisconnectText, Member> {
   return {
     apply,
-    audiences: ({ attendees }, { member, behind }) =>
-      audiences[attendees.get(member)?.admin ? 'admin' : 'member'][behind === null ? 'reads' : 'lags'],
+    audiences: ({ attendees }, { member, isScreen, behind }) =>
+      isScreen
+        ? screenAudiences
+        : audiences[attendees.get(member)?.admin ? 'admin' : 'member'][behind === null ? 'reads' : 'lags'],
+    readsRecord: ({ isScreen }) => !isScreen,
     changesAudience: ({ type }) => changesAudience.has(type),
     tell: (meeting, fact, now) => tell(server, meeting, fact, now),
     sums: (meeting, now) => tellPoll(server, meeting, now),
     newest: ({ lastLine }) => lastLine.id,
-    dismissal: ({ attendees, banned }, { member }) =>
-      attendees.has(member) ? undefined : banned.has(member) ? disconnects.kicked : null,
+    dismissal({ attendees, banned }, { member, isScreen }) {
+      if (attendees.has(member)) return undefined
+      if (banned.has(member)) return disconnects.kicked
+      return isScreen ? undefined : null
+    },
     gone: disconnects.deleted,
     looksSame: (before, meeting) => pictureOf(before).equals(pictureOf(meeting)),
     reloaded: (before, meeting) => [
-      all(usersFrame(meeting)),
+      toAttendees(usersFrame(meeting)),
+      tellHowMany(meeting),
       all(statusFrame(meeting)),
       tellMeeting(meeting),
       ...(meeting.result && meeting.result.id !== before.result?.id
@@ -172,7 +202,7 @@ function tellChanged(
   return [
     tellMeeting(meeting),
     ...moved,
-    ...(people.some(({ isRenamed }) => isRenamed) ? [all(usersFrame(meeting))] : []),
+    ...(people.some(({ isRenamed }) => isRenamed) ? [toAttendees(usersFrame(meeting))] : []),
   ]
 }
 
@@ -219,6 +249,25 @@ function greeter(server: Server, meeting: Meeting, users: Buffer, now: Millis) {
       behind: known.isBehind ? Math.min(first, meeting.lastLine.id) : null,
     }
   }
+}
+
+/** What a screen is told first. */
+export function greetScreen(
+  server: Server,
+  meeting: Meeting,
+  format: Member['format'],
+  now: Millis,
+): Buffer[] {
+  const { poll } = meeting
+  const hello = { ...server, now: server.wallClock() }
+  return [
+    ...(format === 'v1' ? [welcomeFrame(meeting, null, hello), hereFrame(meeting)] : []),
+    statusFrame(meeting),
+    noPollFrame,
+    ...(poll ? [framesOf(server, poll, 'members', now)[format]] : []),
+    // Ends an entry.
+    messagesFrame(''),
+  ]
 }
 
 const changesAudience = new Set<Fact['type']>(['joined', 'away', 'departed', 'attendeesChanged', 'vanished'])

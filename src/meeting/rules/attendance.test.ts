@@ -13,7 +13,7 @@ import {
   outcomeOf,
   system,
 } from '../../../test/support/view.ts'
-import { type Credential, endConnections, join, refusal, regardless } from './attendance.ts'
+import { type Credential, endConnections, join, refusal, screenRefusal, regardless } from './attendance.ts'
 import type { Arrival, Fact } from './facts.ts'
 import type { Attendee, Meeting, MeetingState } from './view.ts'
 
@@ -55,6 +55,22 @@ test('who may enter, by what the database knows of them: pending, open, finished
     // The same where the meeting is open in this process already, and they are not in it.
     assert.deepEqual(inEachState(credential, meetingOf()), expected, why)
   }
+})
+
+test('a screen may show a meeting until that is closed, whether its member may enter or not; not for who is banned', () => {
+  const judge = (credential: Credential | null, view: Meeting | null = null): (string | null)[] =>
+    states.map((state) => screenRefusal(credential && { ...credential, state }, view))
+  const never = [notAllowed, notAllowed, notAllowed, notAllowed]
+  assert.deepEqual(judge(credentialOf(dan, { allowRejoin: false, startsInMs: 86_400_000 })), [
+    null,
+    null,
+    null,
+    over,
+  ])
+  assert.deepEqual(judge(null), never)
+  assert.deepEqual(judge(credentialOf(ada, { banned: true })), never)
+  assert.deepEqual(judge(credentialOf(dan), meetingOf({ banned: [4] })), never)
+  assert.deepEqual(judge(credentialOf(dan), meetingOf({ state: 'closed' })), [over, over, over, over])
 })
 
 test('whose key is not known may not enter, in one word for all that may be wrong', () => {

@@ -35,6 +35,18 @@ export function refusal(
   return null
 }
 
+/**
+ * Why a screen may not show the meeting by the key of somebody, or null if it may. Nobody attends by it, so that neither the
+ * opening nor the time keeps it out: it may have lost its connection, or be set up before.
+ */
+export function screenRefusal(
+  credential: Pick<Credential, 'id' | 'banned' | 'state'> | null,
+  meeting: Meeting | null,
+): DisconnectText | null {
+  if (!credential || credential.banned || meeting?.banned.has(credential.id)) return disconnects.notAllowed
+  return [credential.state, meeting?.state].includes('closed') ? disconnects.finished : null
+}
+
 /** Somebody who may join, and the id of their connection. */
 export type Joining = { credential: Credential; subscriber: number; remote: string }
 

@@ -15,7 +15,15 @@ import {
   teaPoll,
 } from '../../../test/support/view.ts'
 import type { Credential } from './attendance.ts'
-import { batch, type CommandJob, decideRun, type Job, type JoinJob, type MeetingDecision } from './batch.ts'
+import {
+  batch,
+  type CommandJob,
+  decideRun,
+  type Job,
+  type JoinJob,
+  type MeetingDecision,
+  type ScreenJob,
+} from './batch.ts'
 import type { Command } from './commands.ts'
 import type { SiteState } from './site.ts'
 import type { Attendee, Meeting } from './view.ts'
@@ -43,6 +51,10 @@ const join = (who: Attendee, changes: Partial<Credential> = {}, gone = false): J
   credential: credentialOf(who, changes),
   remote: '198.51.100.9',
   gone,
+})
+const screen = (who: Attendee, changes: Partial<Credential> = {}, gone = false): ScreenJob => ({
+  ...join(who, changes, gone),
+  type: 'screen',
 })
 const ended = (member: number, how: 'left' | 'lost', subscriber = 100 + member): Job => ({
   type: 'ended',
@@ -362,4 +374,20 @@ test('a meeting that the site has deleted is no more, and so it is if that canno
   const { write, facts, regardless } = decideAbout(meetingOf(), report(null, 9))
   assert.deepEqual(write, { lines: [], depart: [1, 2, 3] })
   assert.deepEqual([facts, regardless], [[{ type: 'vanished' }], [{ type: 'vanished' }]])
+})
+
+test('a screen is shown the meeting and changes nothing of it, or is told why not', () => {
+  const meeting = meetingOf({ banned: [5] })
+  const shown = screen(bob)
+  assert.equal(batch([shown, screen(ada)]), 1)
+  assert.deepEqual(decideAbout(meeting, shown), {
+    ...nothing,
+    taken: 1,
+    answers: [{ type: 'shown', job: shown }],
+  })
+  const banned = screen(attendeeOf(5))
+  const text = 'You are not allowed to enter this meeting'
+  assert.deepEqual(decideAbout(meeting, banned).answers, [{ type: 'refused', job: banned, text }])
+  const gone = screen(bob, {}, true)
+  assert.deepEqual(decideAbout(meeting, gone).answers, [{ type: 'dropped', job: gone }])
 })

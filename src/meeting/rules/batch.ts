@@ -2,7 +2,15 @@ import type { Decision } from '../../hub/room-rules.ts'
 import { isRejection, type Rejection } from '../../hub/rejection.ts'
 import type { Millis } from '../../hub/telling.ts'
 import type { DisconnectText } from '../disconnects.ts'
-import { type Credential, type Ended, endConnections, join, refusal, regardless } from './attendance.ts'
+import {
+  type Credential,
+  type Ended,
+  endConnections,
+  join,
+  refusal,
+  regardless,
+  screenRefusal,
+} from './attendance.ts'
 import { authorise, type Command, decide, remember, say, vote } from './commands.ts'
 import { type Change, change, type DoneCommand, type Fact, type Write } from './facts.ts'
 import type { MemberId } from './poll.ts'
@@ -18,19 +26,22 @@ export type CommandJob = {
   id: string | null
 }
 
-/** Somebody who may join, as far as the database knows. */
-export type JoinJob = {
-  type: 'join'
+/** Somebody who may join, or whose screen may show the meeting, as far as the database knows. */
+type EntryJob<Type> = {
+  type: Type
   subscriber: number
   credential: Credential
   remote: string
   /** Whether the connection has ended, or been told to. */
   readonly gone: boolean
 }
+export type JoinJob = EntryJob<'join'>
+export type ScreenJob = EntryJob<'screen'>
 
 /** What a meeting is asked to do. */
 export type Job =
   | JoinJob
+  | ScreenJob
   | { type: 'ended'; subscriber: number; member: MemberId; how: 'left' | 'lost' }
   | CommandJob
   /** What the site's tables said after the view was at `revision`; undefined where nothing had changed. */
@@ -40,9 +51,11 @@ export type Job =
 export type Answer =
   | { type: 'done'; job: CommandJob; id: string }
   | { type: 'rejected'; job: CommandJob; rejection: Rejection }
-  | { type: 'refused'; job: JoinJob; text: DisconnectText }
+  | { type: 'refused'; job: JoinJob | ScreenJob; text: DisconnectText }
+  /** The screen is shown the meeting from now on. */
+  | { type: 'shown'; job: ScreenJob }
   /** Who is gone has asked for nothing any more. */
-  | { type: 'dropped'; job: JoinJob }
+  | { type: 'dropped'; job: JoinJob | ScreenJob }
 
 export type MeetingDecision = Decision<Write, Fact, Answer>
 
@@ -87,6 +100,8 @@ export function decideRun(
       return nothing(0)
     case 'join':
       return decideJoins(meeting, run as readonly JoinJob[], joinWindowMs)
+    case 'screen':
+      return { ...nothing(1), answers: [answerScreen(meeting, first)] }
     case 'ended': {
       const ended = (run as (Job & { type: 'ended' })[]).flatMap(({ member, subscriber, how }): Ended[] => {
         const attendee = attendeeBy(meeting, member, subscriber)
@@ -129,6 +144,12 @@ const anyway = (made: Change, taken: number): MeetingDecision => ({
   ...decisionOf(made, taken),
   regardless: regardless(made.facts),
 })
+
+function answerScreen(meeting: Meeting, job: ScreenJob): Answer {
+  if (job.gone) return { type: 'dropped', job }
+  const text = screenRefusal(job.credential, meeting)
+  return text ? { type: 'refused', job, text } : { type: 'shown', job }
+}
 
 function decideJoins(
   meeting: Meeting,

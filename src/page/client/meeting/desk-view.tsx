@@ -27,6 +27,8 @@ type DeskProps = {
 }
 
 /** The chair's desk. */
+const hallAddress = `${location.pathname.replace(/\/+$/, '')}/hall`
+
 export function DeskView({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
   const { texts } = useTools()
   const { meeting, poll } = state
@@ -39,6 +41,11 @@ export function DeskView({ state, onAsk, refused, onTaken }: DeskProps): JSX.Ele
     <div class="desk">
       <section aria-labelledby="desk-meeting">
         <h3 id="desk-meeting">{texts.theMeeting}</h3>
+        <p>
+          <a class="link" href={hallAddress} target="_blank" rel="noopener">
+            {texts.bigScreen}
+          </a>
+        </p>
         {meetingState === 'open' ? (
           <>
             <p class="hint">{texts.openMore}</p>

@@ -48,7 +48,8 @@ export type Welcome = {
   now: number
   timezone: string
   utcOffset: number
-  you: Person
+  /** Null for a screen. */
+  you: Person | null
   meeting: Meeting
   vote: number | null
   result: Result | null
@@ -61,6 +62,8 @@ export type Frame =
   | { type: 'users'; data: { users: Person[] } }
   | { type: 'adduser'; data: Person }
   | { type: 'removeuser'; data: Person }
+  /** For a screen, in place of who is here. */
+  | { type: 'here'; data: { count: number } }
   | { type: 'meeting'; data: Meeting }
   | { type: 'poll'; data: Poll | null }
   | { type: 'pollend'; data: Result }

@@ -26,6 +26,8 @@ export type State = {
   /** The poll as the frames of an entry tell it, until they are complete. */
   entering: { poll: Poll | null; vote: number | null } | null
   people: ReadonlyMap<number, Person>
+  /** How many people are here, where a screen is not told who. */
+  here: number
   log: Log
   clock: WallClock
   poll: Poll | null
@@ -69,6 +71,7 @@ export function firstState({ outbox, refusals, seen, looking }: Given): State {
     wasIn: false,
     entering: null,
     people: new Map(),
+    here: 0,
     log: emptyLog,
     clock: new WallClock(zoneOf('UTC', 0)),
     poll: null,
@@ -126,6 +129,8 @@ export function receive(state: State, frame: Frame, now: number, dayOf: DayOf): 
       people.delete(frame.data.id)
       return { ...state, people }
     }
+    case 'here':
+      return { ...state, here: frame.data.count }
     case 'meeting':
       return { ...state, meeting: frame.data }
     case 'poll':

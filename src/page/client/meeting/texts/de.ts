@@ -165,6 +165,7 @@ export const de: Texts = {
   hasVoted: 'hat abgestimmt',
   removePerson: (name) => `${name} entfernen …`,
   theMeeting: 'Die Versammlung',
+  bigScreen: 'Auf einer Leinwand zeigen',
   pendingMore: 'Die Mitglieder treten ein. Was jetzt gesagt wird, gehört nicht zum offiziellen Protokoll.',
   openMore: 'Alles, was gesagt wird, gehört zum Protokoll.',
   finishedMore: 'Abstimmungen sind erst wieder möglich, wenn sie eröffnet ist.',

@@ -162,6 +162,7 @@ export const en = {
   hasVoted: 'has voted',
   removePerson: (name: string) => `Remove ${name} …`,
   theMeeting: 'The meeting',
+  bigScreen: 'Show it on a big screen',
   pendingMore: 'Members come in. What is said now is not part of the official record.',
   openMore: 'All that is said is part of the record.',
   finishedMore: 'Polls can be held again once it is open.',

@@ -161,6 +161,7 @@ export const fr: Texts = {
   hasVoted: 'a voté',
   removePerson: (name) => `Exclure ${name}…`,
   theMeeting: 'La réunion',
+  bigScreen: 'Montrer sur un grand écran',
   pendingMore: 'Les membres entrent. Ce qui est dit maintenant ne fait pas partie du procès-verbal officiel.',
   openMore: 'Tout ce qui est dit fait partie du procès-verbal.',
   finishedMore: 'Pour voter de nouveau, il faut la rouvrir.',

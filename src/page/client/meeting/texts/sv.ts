@@ -156,6 +156,7 @@ export const sv: Texts = {
   hasVoted: 'har röstat',
   removePerson: (name) => `Avlägsna ${name} …`,
   theMeeting: 'Mötet',
+  bigScreen: 'Visa på storbild',
   pendingMore: 'Medlemmarna kommer in. Det som sägs nu ingår inte i det officiella protokollet.',
   openMore: 'Allt som sägs protokollförs.',
   finishedMore: 'Omröstningar kan hållas igen när det är öppet.',

@@ -3,6 +3,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
 import type { UpgradeDeps } from './edge/upgrade.ts'
+import { type Brand, setBrand } from './edge/brand.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import type { MetricsRegistry } from './edge/metrics.ts'
@@ -24,6 +25,8 @@ export type AppDeps = Omit<UpgradeDeps, 'callerOf' | 'upgradeWebSocket'> & {
   /** Null where it does, else why not. */
   databaseAnswers: () => Promise<string | null>
   report: () => unknown
+  /** Whose name, logo and color pages show, as of now. */
+  brand: () => Brand | null
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
   /** Refuses there who does not mean it. */
@@ -60,7 +63,7 @@ export function createApps(deps: AppDeps): {
 }
 
 /** What is done with every request: an id, a line of the log, and words where nothing or something else is found. */
-function answerInOrder(app: Hono, callerOf: CallerOf, { log, clock, proxy }: AppDeps): void {
+function answerInOrder(app: Hono, callerOf: CallerOf, { log, clock, proxy, brand }: AppDeps): void {
   // A proxy that gives its requests an id finds them here under the same.
   app.use(
     requestId({
@@ -69,6 +72,10 @@ function answerInOrder(app: Hono, callerOf: CallerOf, { log, clock, proxy }: App
       generator: () => randomBytes(6).toString('base64url'),
     }),
   )
+  app.use(async function branded(c, next) {
+    setBrand(c, brand())
+    await next()
+  })
   app.use(async function logged(c, next) {
     const begun = clock()
     await next()

@@ -11,6 +11,7 @@ import { refuseSharedSessions } from './db/pooler.ts'
 import { checkWritable } from './db/trial.ts'
 import type { ListenAddress } from './edge/address.ts'
 import { describeAddress, obstacle } from './edge/listen.ts'
+import { type Brand, describeBrand } from './edge/brand.ts'
 import type { Certificate } from './edge/tls.ts'
 import type { Outcome } from './hub/door.ts'
 import { checkDoors, checkTables, makeTables, migrateDoors, tryDoors } from './setup.ts'
@@ -43,10 +44,13 @@ export async function runMigrate(config: Config): Promise<Outcome> {
 }
 
 /**
- * `plenum check`: the configuration has been read, the certificate too; sockets can be made; the database answers, is
+ * `plenum check`: the configuration has been read, the certificate and the brand too; sockets can be made; the database answers, is
  * migrated, grants what is needed, and takes what is to be written.
  */
-export async function runCheck(config: Config, certificate: Certificate | null): Promise<Outcome> {
+export async function runCheck(
+  config: Config,
+  { certificate, brand }: { certificate: Certificate | null; brand: Brand | null },
+): Promise<Outcome> {
   const seen = await checkPlaces(config)
   if (seen.failures.length > 0) return { text: seen.failures.join('\n'), ok: false }
   const advice = await withDatabase(config, async (sql) => {
@@ -62,7 +66,10 @@ export async function runCheck(config: Config, certificate: Certificate | null):
   if (certificate && certificate.validTo.getTime() < Date.now())
     return { text: `-tlscert: the certificate has expired, ${certificate.validTo.toISOString()}`, ok: false }
   const advised = advice.map((statement) => `\nnot needed, but faster: ${statement}`).join('')
-  const notes = [...seen.notes, ...noteOrigins(config, certificate)].map((note) => `\n${note}`).join('')
+  const shown = brand ? [describeBrand(brand)] : []
+  const notes = [...shown, ...seen.notes, ...noteOrigins(config, certificate)]
+    .map((note) => `\n${note}`)
+    .join('')
   const warned = [
     publicStatus({ ...config, adminApart: config.adminListen !== null }),
     ...servedDoors(config).map(({ door, config: own }) => door.exposure?.(own)?.reason ?? null),

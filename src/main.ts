@@ -1,4 +1,5 @@
-import { fstatSync, readFileSync } from 'node:fs'
+import { Buffer } from 'node:buffer'
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import process from 'node:process'
 import { isatty } from 'node:tty'
@@ -9,6 +10,7 @@ import type { Settings } from './config/settings.ts'
 import { cannotRead } from './db/place.ts'
 import { describeError } from './db/pool.ts'
 import { SetupError } from './db/schema.ts'
+import { type Brand, BrandError, readBrand } from './edge/brand.ts'
 import { ListenError } from './edge/listen.ts'
 import { createLog, type Log, type LogEntry, type LogFormat, stackOf } from './edge/log.ts'
 import { LogSink, print } from './edge/log-sink.ts'
@@ -18,7 +20,7 @@ import { leaveLostTerminals, terminals } from './edge/terminal.ts'
 import { type Certificate, CertificateError, readCertificate } from './edge/tls.ts'
 import { createReload } from './reload.ts'
 import type { Outcome } from './hub/door.ts'
-import { startNode } from './node.ts'
+import { type RunningNode, startNode } from './node.ts'
 import { Signals } from './signals.ts'
 
 /** Set by the build. */
@@ -38,7 +40,24 @@ function readFile(path: string): string | null {
   }
 }
 
-/** Asked after `readFile` has given null. */
+/** At most so many bytes of a file from its beginning. */
+function readBytes(path: string, most: number): Uint8Array | null {
+  let descriptor: number | null = null
+  try {
+    descriptor = openSync(path, 'r')
+    const bytes = Buffer.alloc(most)
+    let length = 0
+    for (let got = -1; got !== 0; length += got)
+      got = readSync(descriptor, bytes, length, most - length, null)
+    return bytes.subarray(0, length)
+  } catch {
+    return null
+  } finally {
+    if (descriptor !== null) closeSync(descriptor)
+  }
+}
+
+/** Asked after `readFile` or `readBytes` has given null. */
 function whyUnreadable(path: string): string {
   try {
     readFileSync(path)
@@ -63,6 +82,8 @@ function whyUnreadable(path: string): string {
 }
 
 const sayCannotRead = (path: string): string => cannotRead(path, { whyUnreadable })
+
+const readOwnBrand = (path: string): Brand => readBrand(path, { read: readBytes, cannotRead: sayCannotRead })
 
 function supervisorOptions(): SupervisorOptions {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = process.env
@@ -95,7 +116,11 @@ function fail(error: unknown): never {
   process.exit(1)
 }
 
-async function serve(config: Config, settings: Settings, { certificate, passed }: Prepared): Promise<void> {
+async function serve(
+  config: Config,
+  settings: Settings,
+  { certificate, brand, passed }: Prepared,
+): Promise<void> {
   let tell: Log<LogEntry> = () => undefined
   const sink = new LogSink(stderrFd, (gap) => tell({ level: 'warn', event: 'logIncomplete', ...gap }))
   const write = createLog((line) => sink.write(line), {
@@ -123,13 +148,28 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
     runtime: runtimeName(),
     passed,
     certificate,
+    brand,
     log,
     logLost: () => sink.lost,
     onFatal: fail,
   })
   tell = running.log
   report = standingReporter(supervisor, running)
-  const reload = createReload(settings, {
+  supervisor.ready()
+  report()
+  signals.handle({
+    reload: reloader(settings, running),
+    stop(signal) {
+      log({ level: 'info', event: 'stopping', signal })
+      supervisor.stopping()
+      const stopped = running.stop().then(() => sink.flushed(flushMs))
+      void stopped.then(() => process.exit(0), fail)
+    },
+  })
+}
+
+function reloader(settings: Settings, running: RunningNode): () => void {
+  return createReload(settings, {
     read() {
       const invocation = parse()
       // The command line is what it was.
@@ -137,19 +177,9 @@ async function serve(config: Config, settings: Settings, { certificate, passed }
       return invocation
     },
     readCertificate: (files) => readCertificate(files, readFile, sayCannotRead),
+    readBrand: readOwnBrand,
     running,
     log: running.log,
-  })
-  supervisor.ready()
-  report()
-  signals.handle({
-    reload,
-    stop(signal) {
-      log({ level: 'info', event: 'stopping', signal })
-      supervisor.stopping()
-      const stopped = running.stop().then(() => sink.flushed(flushMs))
-      void stopped.then(() => process.exit(0), fail)
-    },
   })
 }
 
@@ -179,14 +209,14 @@ function say(text: string): void {
 }
 
 async function run(prepared: Prepared): Promise<void> {
-  const { invocation, certificate } = prepared
+  const { invocation, certificate, brand } = prepared
   switch (invocation.command) {
     case 'serve':
       return await serve(invocation.config, invocation.settings, prepared)
     case 'migrate':
       return await finish(runMigrate(invocation.config))
     case 'check':
-      return await finish(runCheck(invocation.config, certificate))
+      return await finish(runCheck(invocation.config, { certificate, brand }))
     case 'health':
       return await finish(runHealth(invocation.config))
     case 'version':
@@ -215,20 +245,29 @@ function attempt<T>(read: () => T): T | null {
   }
 }
 
-type Prepared = { invocation: Invocation; certificate: Certificate | null; passed: PassedSockets }
+type Prepared = {
+  invocation: Invocation
+  certificate: Certificate | null
+  brand: Brand | null
+  passed: PassedSockets
+}
 
 function parse(): Invocation {
   return parseInvocation(process.argv.slice(2), process.env, { ...account(), readFile, whyUnreadable })
 }
 
-function prepareCertificate(invocation: Invocation): Certificate | null {
-  if (invocation.command !== 'serve' && invocation.command !== 'check') return null
-  const { tls } = invocation.config
-  if (!tls) return null
+/** The files that the settings name, of commands that serve what is in them, or check it. */
+function prepareFiles(invocation: Invocation): Pick<Prepared, 'certificate' | 'brand'> {
+  if (invocation.command !== 'serve' && invocation.command !== 'check')
+    return { certificate: null, brand: null }
+  const { tls, brand } = invocation.config
   try {
-    return readCertificate(tls, readFile, sayCannotRead)
+    return {
+      certificate: tls && readCertificate(tls, readFile, sayCannotRead),
+      brand: brand === null ? null : readOwnBrand(brand),
+    }
   } catch (error) {
-    if (!(error instanceof CertificateError)) throw error
+    if (!(error instanceof CertificateError || error instanceof BrandError)) throw error
     throw new UsageError(error.message, { cause: error })
   }
 }
@@ -237,7 +276,7 @@ function prepare(): Prepared {
   try {
     const invocation = parse()
     const passed = takePassedSockets(process.env, process.pid)
-    return { invocation, certificate: prepareCertificate(invocation), passed }
+    return { invocation, ...prepareFiles(invocation), passed }
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof PassedSocketError)) throw error
     complain(error.message)

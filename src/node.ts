@@ -19,6 +19,7 @@ import { profileRoutes } from './edge/profile.ts'
 import { StatsSampler } from './edge/stats-sampler.ts'
 import { RecentEntries } from './edge/recent.ts'
 import { type ListenerName, Refusals } from './edge/refusals.ts'
+import type { Brand } from './edge/brand.ts'
 import type { Certificate } from './edge/tls.ts'
 import type { About, Door } from './hub/door.ts'
 import { Listeners } from './listeners.ts'
@@ -47,6 +48,8 @@ export type NodeDeps = {
   runtime: string
   passed: PassedSockets
   certificate: Certificate | null
+  /** Whose name, logo and color the pages show. */
+  brand: Brand | null
   log: Log<LogEntry>
   /** How many entries the log could not be told. */
   logLost: () => number
@@ -70,6 +73,7 @@ export class RunningNode {
   readonly #deps: NodeDeps
   /** Origins and limits as they are now. */
   #adjusted: Pick<Config, AdjustableName>
+  #brand: Brand | null
   readonly #about: About
   readonly #clock = (): number => performance.now()
   readonly #control: Sql
@@ -93,6 +97,7 @@ export class RunningNode {
     this.#config = config
     this.#deps = deps
     this.#adjusted = config
+    this.#brand = deps.brand
     this.#about = { version, runtime, upSince: new Date() }
     this.#adminApart = config.adminListen !== null || passed.admin.length > 0
     // It does not connect before it is used; no pool does.
@@ -167,6 +172,11 @@ export class RunningNode {
     this.#listeners.certify(certificate)
   }
 
+  /** Pages that are loaded from now on show this. */
+  show(brand: Brand | null): void {
+    this.#brand = brand
+  }
+
   /** Commits and sends what is under way, ends all connections and gives everything back. */
   async stop(): Promise<void> {
     this.#stopping = true
@@ -236,6 +246,7 @@ export class RunningNode {
       proxy: this.#config,
       registry: this.#registry,
       origins: () => this.#adjusted.origins,
+      brand: () => this.#brand,
       clock: this.#clock,
       log,
       keepalive: this.#keepalive,

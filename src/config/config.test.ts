@@ -57,6 +57,7 @@ test('what is not given has the documented defaults', () => {
     maxPending: 5000,
     requestTimeoutMs: 10_000,
     timezone: null,
+    brand: null,
     logLevel: 'info',
     logFormat: 'auto',
     doors: {
@@ -410,6 +411,7 @@ test('of two readings only what a running server can take is taken', () => {
         'maxpending',
         'requesttimeout',
         'adminhosts',
+        'brand',
         'tlscert',
         'tlskey',
       ].includes(name),

@@ -41,6 +41,8 @@ export type ServerConfig = Readonly<{
   requestTimeoutMs: number
   /** IANA name; null leaves it to the database's session. */
   timezone: string | null
+  /** The file that says whose pages these are; null where nobody's name is shown. */
+  brand: string | null
   logLevel: LogLevel
   /** `auto`: what suits where the log goes. */
   logFormat: LogFormat | 'auto'
@@ -216,6 +218,14 @@ export const serverFlags = {
     takes: 'the name of a time zone, for example Europe/Prague',
     parse: parseTimezone,
   }),
+  brand: flag({
+    ...file,
+    live: true,
+    help: 'JSON file with the name, the logo and the accent color that the pages show; SIGHUP reads it again',
+    meaning:
+      'A JSON file with the name, the logo and the accent color that the pages show ([how](operations.md#name-logo-and-color)). Read again at SIGHUP, the logo too',
+    takes: 'a JSON file with the name of your association',
+  }),
 } as const
 
 /** Those that are shown behind the doors' flags. */
@@ -271,6 +281,7 @@ export function toServerConfig(
     maxPending: values.maxpending,
     requestTimeoutMs: values.requesttimeout,
     timezone: values.timezone,
+    brand: values.brand,
     logLevel: values.loglevel,
     logFormat: values.logformat,
   }

@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
+import { brandOf } from './brand.ts'
+import { branding } from './branding.ts'
 import { documentHeaders } from './document.ts'
 import { preferredLanguage } from './language.ts'
 import { beginning, ending, saying } from './html.ts'
@@ -150,15 +153,24 @@ export function refuseRequest(
   if (c.req.method !== 'GET' || !(c.req.header('accept') ?? '').includes('text/html'))
     return c.text(`${text}\n`, status, { ...headers, ...vary })
   const language = preferredLanguage(c.req.header('accept-language') ?? '', ['en', 'de', 'fr', 'sv'])
-  return c.body(documentOf(language, notices[status][language]), status, {
+  const { header, style } = branding(brandOf(c))
+  const [title, words] = notices[status][language]
+  const whose = style === '' ? null : markup`<header>\n${header}</header>\n`
+  const body = markup`${whose}<main>\n${saying(title, words)}</main>\n`
+  return c.body(beginning(language, title, style) + body.text + ending, status, {
     ...headers,
-    ...documentHeaders(
-      "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+    ...documentHeaders(policyFor(style)),
     'content-language': language,
     ...vary,
   })
 }
 
-const documentOf = (language: string, [title, text]: Told): string =>
-  beginning(language, title) + markup`<main>\n${saying(title, text)}</main>\n`.text + ending
+const policyFor = (style: string): string =>
+  [
+    "default-src 'none'",
+    ...(style === '' ? [] : [`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`]),
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')

@@ -69,7 +69,7 @@ export type Edge = Node &
     prepared: () => boolean
     databaseAnswers: () => Promise<boolean>
     /** The built page of this name (src/page/client). */
-    page: (name: string) => (context: Context) => Response
+    page: (name: string) => (context: Context) => Response | Promise<Response>
   }>
 
 /** That this process is the one that serves rooms of one owner: writes name `epoch`, so that they fail once another is. */

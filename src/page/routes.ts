@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer'
-import { gunzipSync } from 'node:zlib'
+import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { brotliCompress, gunzipSync, gzip } from 'node:zlib'
 import { type Context, Hono } from 'hono'
+import { type Brand, brandOf, brandStyle } from '../edge/brand.ts'
 import { documentHeaders } from '../edge/document.ts'
 
 /** What build-pages.js makes of each page of `client/`. */
@@ -25,20 +28,32 @@ export function statusPageRoutes(): Hono {
 
 type Encoding = 'br' | 'gzip' | 'identity'
 
-/** Serves a built page, of which there is one document for everyone, by the name of its folder. */
-export function servePage(name: string): (c: Context) => Response {
-  const built = PLENUM_PAGES[name]
-  if (!built) throw new Error(`there is no page ${name}`)
-  const { policy, tag, size, brotli, gzip } = built
-  const bodies: { [E in Exclude<Encoding, 'identity'>]: Uint8Array<ArrayBuffer> } = {
-    br: Uint8Array.from(Buffer.from(brotli, 'base64')),
-    gzip: Uint8Array.from(Buffer.from(gzip, 'base64')),
-  }
-  // Nearly nobody asks for it. Once somebody has it is kept: to make it anew costs more than the request.
-  let kept: Uint8Array<ArrayBuffer> | null = null
-  const plain = (): Uint8Array<ArrayBuffer> => (kept ??= Uint8Array.from(gunzipSync(bodies.gzip)))
+/** A page with its bodies. */
+type Page = {
+  policy: string
+  tag: string
+  size: number
+  bodies: { [E in Exclude<Encoding, 'identity'>]: Uint8Array<ArrayBuffer> }
+  plain: () => Uint8Array<ArrayBuffer>
+}
 
-  return function page(c) {
+/** Serves a built page, of which there is one document for everyone, by the name of its folder. */
+export function servePage(name: string): (c: Context) => Promise<Response> {
+  const own = builtPage(name)
+  const branded = new WeakMap<Brand, Promise<Page>>()
+  const pageFor = (brand: Brand | null): Page | Promise<Page> => {
+    if (!brand) return own
+    const found = branded.get(brand)
+    if (found) return found
+    const made = brandPage(own, brand)
+    branded.set(brand, made)
+    // Whoever asks next tries again; this one is told by the promise itself.
+    made.catch(() => branded.delete(brand))
+    return made
+  }
+
+  return async function page(c) {
+    const { policy, tag, size, bodies, plain } = await pageFor(brandOf(c))
     const encoding = chooseEncoding(c.req.header('accept-encoding') ?? '')
     const headers = {
       ...documentHeaders(policy),
@@ -55,6 +70,50 @@ export function servePage(name: string): (c: Context) => Response {
       ...(encoding === 'identity' ? {} : { 'content-encoding': encoding }),
       'content-length': String(encoding === 'identity' ? size : body.length),
     })
+  }
+}
+
+function builtPage(name: string): Page {
+  const built = PLENUM_PAGES[name]
+  if (!built) throw new Error(`there is no page ${name}`)
+  const { policy, tag, size, brotli, gzip } = built
+  const bodies = {
+    br: Uint8Array.from(Buffer.from(brotli, 'base64')),
+    gzip: Uint8Array.from(Buffer.from(gzip, 'base64')),
+  }
+  // Nearly nobody asks for it. Once somebody has it is kept: to make it anew costs more than the request.
+  let kept: Uint8Array<ArrayBuffer> | null = null
+  return { policy, tag, size, bodies, plain: () => (kept ??= Uint8Array.from(gunzipSync(bodies.gzip))) }
+}
+
+const compress = { br: promisify(brotliCompress), gzip: promisify(gzip) }
+
+/**
+ * The page with a brand: its colors as a style element more, its name and logo as data for the page's script
+ * (client/kit/brand.tsx). It is compressed once, beside the event loop.
+ */
+async function brandPage(own: Page, brand: Brand): Promise<Page> {
+  const style = brandStyle(brand)
+  const data = JSON.stringify({ name: brand.name, logo: brand.logo?.url ?? null })
+  const head = [
+    style === '' ? '' : `<style>${style}</style>\n`,
+    `<script type="application/json" id="brand">${data.replaceAll('<', '\\u003c')}</script>\n`,
+  ].join('')
+  const html = Buffer.from(
+    Buffer.from(own.plain())
+      .toString('utf8')
+      .replace('</head>\n<body>', () => `${head}</head>\n<body>`),
+  )
+  const hash = (text: string | Buffer): string => createHash('sha256').update(text).digest('base64')
+  const [br, gzipped] = await Promise.all([compress.br(html), compress.gzip(html)])
+  return {
+    policy: own.policy.replace(/style-src [^;]*/, (sources) =>
+      style === '' ? sources : `${sources} 'sha256-${hash(style)}'`,
+    ),
+    tag: hash(html).slice(0, 22).replaceAll('+', '-').replaceAll('/', '_'),
+    size: html.length,
+    bodies: { br: Uint8Array.from(br), gzip: Uint8Array.from(gzipped) },
+    plain: () => Uint8Array.from(html),
   }
 }
 

@@ -1,5 +1,6 @@
 import { type JSX, render } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Branded } from '../kit/brand.tsx'
 import { useKept } from '../kit/kept.ts'
 import { sends } from '../kit/keys.ts'
 import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
@@ -39,7 +40,9 @@ function App({ talk, session, vault }: AppProps): JSX.Element {
   return (
     <div class="page">
       <header>
-        <h1>{texts.title}</h1>
+        <Branded>
+          <h1>{texts.title}</h1>
+        </Branded>
         {user !== null && <p class="self">{texts.speakingAs(user)}</p>}
         <div class="state">
           <p role="status">

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { useCallback, useEffect, useState } from 'preact/hooks'
+import { AssociationName, Logo } from '../kit/brand.tsx'
 import { Bell, BellOff, Door, Mark } from '../kit/icons.tsx'
 import { Announcer } from './announcer.tsx'
 import { Asking } from './asking.tsx'
@@ -107,8 +108,9 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
         </a>
       )}
       <header class="top">
-        <Mark />
+        <Logo otherwise={<Mark />} />
         <div class="title">
+          <AssociationName />
           <h1 dir="auto">{meeting?.name ?? texts.meeting}</h1>
           <p class="standing">
             {meeting && <span class={`state ${meeting.state}`}>{texts.states[meeting.state]}</span>}

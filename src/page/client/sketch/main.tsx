@@ -1,5 +1,6 @@
 import { type JSX, render } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
+import { Branded } from '../kit/brand.tsx'
 import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
 import { createAnnouncer } from './announcer.ts'
 import { Board, type Pen } from './board.tsx'
@@ -121,7 +122,9 @@ function App({ sketch, session }: { sketch: Sketch; session: SketchSession }): J
   return (
     <div class="page">
       <header>
-        <h1>{texts.title}</h1>
+        <Branded>
+          <h1>{texts.title}</h1>
+        </Branded>
         <State sketch={sketch} session={session} />
       </header>
       <main>

@@ -1,5 +1,6 @@
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { Branded } from '../kit/brand.tsx'
 import { steadyNow } from '../kit/clock.ts'
 import { Figures } from './figures.tsx'
 import { ago, duration } from './format.ts'
@@ -62,7 +63,9 @@ function Page() {
   return (
     <>
       <header>
-        <h1>Plenum</h1>
+        <Branded>
+          <h1>Plenum</h1>
+        </Branded>
         <p class={`state ${report || silent ? state : ''}`} role="status">
           {silent
             ? 'The server does not answer'

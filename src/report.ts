@@ -25,6 +25,7 @@ export function report(deps: ReportDeps): Readonly<Record<string, unknown>> {
     waitsFor: serving.waiting(),
     version: about.version,
     runtime: about.runtime,
+    pid: process.pid,
     upSince: about.upSince.getTime(),
     now: Date.now(),
     maxDatabaseConnections,

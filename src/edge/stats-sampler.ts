@@ -109,6 +109,7 @@ export class StatsSampler {
       commitP99: round(this.#commits.quantile(0.99)),
       fanOutP50: round(this.#fanOuts.quantile(0.5)),
       fanOutP99: round(this.#fanOuts.quantile(0.99)),
+      loopP50: round(this.#delays.quantile(0.5)),
       loopP99: round(this.#delays.quantile(0.99)),
       cpuPercent: round((user + system) / 1e4 / seconds),
       connections,

@@ -47,6 +47,8 @@ export type MeetingOverview = {
   away: number
   pollUnderWay: boolean
   queuedCommands: number
+  /** The ids of those who were removed without return, as `plenum unban` takes them. */
+  banned: number[]
 }
 
 /** The meetings of this process by id, while it is the one that serves them. */
@@ -123,10 +125,20 @@ export class MeetingHub {
   overview(): MeetingOverview[] {
     return Array.from(this.#rooms.values()).flatMap(({ view, queued }) => {
       if (!view) return []
-      const { id, name, state, poll, attendees } = view
+      const { id, name, state, poll, attendees, banned } = view
       const people = { here: 0, away: 0 }
       for (const { presence } of attendees.values()) people[presence.type]++
-      return [{ id, name, state, ...people, pollUnderWay: poll !== null, queuedCommands: queued }]
+      return [
+        {
+          id,
+          name,
+          state,
+          ...people,
+          pollUnderWay: poll !== null,
+          queuedCommands: queued,
+          banned: [...banned],
+        },
+      ]
     })
   }
 

@@ -4,10 +4,10 @@ import { freePort } from '../../demo/port.ts'
 import { newKey } from '../../demo/association.ts'
 import type { StatusReport } from '../../src/page/client/status/report.ts'
 import { assertAccessible, desktop, launchChromium, noChromium, phone } from '../support/browser.ts'
-import { gather, settle } from '../support/meeting-fixture.ts'
+import { farewell, gather, settle } from '../support/meeting-fixture.ts'
 import { openServerFixture } from '../support/server-fixture.ts'
 import { join } from '../support/meeting-client.ts'
-import { currentRuntime, fetchFrom } from '../support/server.ts'
+import { currentRuntime, fetchFrom, runPlenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
 async function report(listen: string): Promise<StatusReport> {
@@ -23,10 +23,13 @@ suite('what the status page is told', { concurrency: 3 }, () => {
     const first = await report(plenum.listen)
     assert.deepEqual([first.waitsFor, first.meetings, first.recent], [null, [], []])
     assert.deepEqual([first.figures.here, first.figures.connections], [0, 0])
+    assert.equal(first.pid, plenum.pid)
     assert.ok(first.version && first.runtime.startsWith(currentRuntime()) && first.upSince <= first.now)
 
-    const meeting = await gather(fixture.db.sql, plenum, 3, { name: 'Assembly <i>' })
-    const [chair, ann, bob] = await meeting.enterAll(0, 1, 2)
+    const meeting = await gather(fixture.db.sql, plenum, 4, { name: 'Assembly <i>' })
+    const [chair, ann, bob, eve] = await meeting.enterAll(0, 1, 2, 3)
+    chair.send({ type: 'kick', user: meeting.user(3), canrejoin: false })
+    await farewell(eve)
     chair.send({ type: 'open' })
     await bob.reset()
     chair.send({ type: 'newpoll', question: 'Well?', answers: ['Yes', 'No'], minutes: 5 })
@@ -48,6 +51,7 @@ suite('what the status page is told', { concurrency: 3 }, () => {
         away: 1,
         pollUnderWay: true,
         queuedCommands: 0,
+        banned: [meeting.user(3)],
       },
     ])
     assert.deepEqual([figures.here, figures.away, figures.connections], [2, 1, 2])
@@ -77,7 +81,9 @@ suite('what the status page is told', { concurrency: 3 }, () => {
       'deliveriesPerSecond',
       'commitP50',
       'commitP99',
+      'fanOutP50',
       'fanOutP99',
+      'loopP50',
       'loopP99',
       'connections',
       'people',
@@ -151,7 +157,7 @@ suite('the status page in Chromium', { skip }, () => {
     await page.goto(plenum.url('/status'))
     await page.getByText('Serving the meetings').waitFor()
     const row = page.getByRole('row', { name: /Assembly <i>/ })
-    assert.match(await row.innerText(), /pending\s+1\s+0/)
+    assert.match(await row.innerText(), new RegExp(`${meeting.id}\\s+pending\\s+1\\s+0`))
     await meeting.enter(1)
     await page.getByRole('row', { name: /pending 2 0/ }).waitFor()
     assert.deepEqual(said, [])
@@ -174,5 +180,96 @@ suite('the status page in Chromium', { skip }, () => {
     const again = await fixture.restart(plenum)
     await page.getByText('Serving the meetings').waitFor()
     await again.stop()
+  })
+
+  test('an operator finds in it what they know: throughput, delays, the process, and the ids that commands take', async (t) => {
+    const fixture = await openServerFixture(t)
+    const plenum = await fixture.start()
+    const { sql } = fixture.db
+    const meeting = await gather(sql, plenum, 4)
+    const [chair, ann, bob] = await meeting.enterAll(0, 1, 2)
+    // One who was in, and one who never was.
+    chair.send({ type: 'kick', user: meeting.user(2), canrejoin: false })
+    await farewell(bob)
+    await sql`insert into plenum.ban (meeting_id, member_id, banned_by) values (${meeting.id}, ${meeting.user(3)}, 0)`
+    chair.send({ type: 'open' })
+    await ann.line('This meeting is now open')
+    for (let n = 0; n < 60; n++) chair.say(`line ${n}`)
+    await settle(chair, ann)
+    await until(
+      'they are in the figures',
+      async () =>
+        (await report(plenum.listen)).history.series.linesPerSecond?.some((value) => (value ?? 0) > 5) ??
+        false,
+      12_000,
+    )
+    chair.send({ type: 'finish' })
+    await ann.line('This meeting is now finished')
+
+    const browser = await launchChromium()
+    t.after(() => browser.close())
+    const page = await browser.newPage({ viewport: desktop })
+    await page.goto(plenum.url('/status'))
+    for (const name of ['Throughput', 'Delay p50 / p99', 'Process', 'Meetings', 'Warnings and errors'])
+      await page.getByRole('heading', { name, exact: true }).waitFor()
+    const card = (name: string) =>
+      page.locator('.plot', { has: page.getByRole('heading', { name, exact: true }) })
+    assert.match(await card('Database commit').innerText(), /\n[\d.,]+ \/ [\d.,]+ (ms|µs|s)\n/)
+    assert.ok((await page.getByText(`pid ${plenum.pid}`).count()) === 1)
+
+    // The scale has round ends, and its bars the heights that it says.
+    const lines = card('Lines stored')
+    const [top = NaN, half, zero] = (await lines.locator('.ends span').allInnerTexts()).map(Number)
+    assert.ok([10, 20, 50].includes(top), `${top}`)
+    assert.deepEqual([half, zero], [top / 2, 0])
+    const { series } = (await report(plenum.listen)).history
+    const most = Math.max(...(series.linesPerSecond ?? []).map((value) => value ?? 0))
+    const height = Number(await page.evaluate("document.querySelector('path.bars').getBBox().height"))
+    assert.ok(Math.abs(height - (64 * most) / top) < 0.2, `${height} for ${most} of ${top}`)
+    // Each measured delay has a bar of a width that can be seen: none is a crumb.
+    const delays = card('Database commit').locator('path.bars.pale')
+    const drawn = ((await delays.getAttribute('d')) ?? '').split('Z').filter((bar) => bar !== '')
+    const measured = (series.commitP99 ?? []).filter((value) => value !== null)
+    assert.ok(drawn.length >= 1 && drawn.length <= measured.length, `${drawn.length} of ${measured.length}`)
+    assert.ok(
+      drawn.every((bar) => bar.includes('h2.2V64')),
+      drawn[0],
+    )
+    assert.deepEqual(await lines.locator('.times span').allInnerTexts(), ['−10 min', '−5 min', 'now'])
+
+    // A meeting that is over is nothing to worry about.
+    const state = page.getByText('finished', { exact: true })
+    await state.waitFor()
+    const colors = (await page.evaluate(`['.meeting-state.finished', '.state.serving'].map((selector) => {
+      const { color, backgroundColor } = getComputedStyle(document.querySelector(selector))
+      return [color, backgroundColor]
+    })`)) as [string, string][]
+    const [red = 0, green = 0, blue = 0] = (/\d+, \d+, \d+/.exec(colors[0]?.[0] ?? '')?.[0] ?? '')
+      .split(', ')
+      .map(Number)
+    assert.ok(Math.max(red, green, blue) - Math.min(red, green, blue) < 16, `${colors[0]?.[0]} is a colour`)
+    assert.notDeepEqual(colors[0], colors[1])
+
+    await page.getByRole('button', { name: /^People/ }).click()
+    const people = page.locator('tr.people')
+    await people.getByText(`ID ${meeting.user(1)}`).waitFor()
+    for (const index of [2, 3])
+      await people.getByText(`plenum unban ${meeting.id} ${meeting.user(index)}`, { exact: true }).waitFor()
+    const unbanned = await runPlenum([
+      'unban',
+      '-dburl',
+      fixture.db.url,
+      String(meeting.id),
+      String(meeting.user(3)),
+    ])
+    assert.equal(unbanned.code, 0)
+    await people.getByText(`plenum unban ${meeting.id} ${meeting.user(3)}`).waitFor({ state: 'detached' })
+    await assertAccessible(page, 'the status page')
+    // As wide as a tablet is, where the table is one still.
+    await page.setViewportSize({ width: 768, height: 1024 })
+    assert.equal(
+      await page.evaluate('document.documentElement.scrollWidth <= document.documentElement.clientWidth'),
+      true,
+    )
   })
 })

@@ -4,10 +4,16 @@ const wholes = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 /** A number for people: three digits that count, and no fraction of large ones. */
 export const number = (value: number): string => (Math.abs(value) >= 100 ? wholes : numbers).format(value)
 
-/** Milliseconds as a latency. */
-export function latency(milliseconds: number): string {
-  if (milliseconds >= 1000) return `${number(milliseconds / 1000)} s`
-  return milliseconds >= 0.1 ? `${number(milliseconds)} ms` : `${number(milliseconds * 1000)} µs`
+/** The unit of a latency, and how many milliseconds it is. */
+function unitOf(milliseconds: number): [unit: string, size: number] {
+  if (milliseconds >= 1000) return ['s', 1000]
+  return milliseconds >= 0.1 ? ['ms', 1] : ['µs', 0.001]
+}
+
+/** Milliseconds as a latency; several have the unit of the largest, said once. */
+export function latency(...milliseconds: number[]): string {
+  const [unit, size] = unitOf(Math.max(...milliseconds))
+  return `${milliseconds.map((one) => number(one / size)).join(' / ')} ${unit}`
 }
 
 /** A number of bytes. */

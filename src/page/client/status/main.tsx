@@ -1,9 +1,10 @@
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { Branded } from '../kit/brand.tsx'
+import { AssociationName, Logo } from '../kit/brand.tsx'
 import { steadyNow } from '../kit/clock.ts'
+import { Mark } from '../kit/icons.tsx'
 import { Figures } from './figures.tsx'
-import { ago, duration } from './format.ts'
+import { ago } from './format.ts'
 import { Meetings } from './meetings.tsx'
 import { Recent } from './recent.tsx'
 import type { StatusReport } from './report.ts'
@@ -63,9 +64,11 @@ function Page() {
   return (
     <>
       <header>
-        <Branded>
+        <Logo otherwise={<Mark />} />
+        <div>
+          <AssociationName />
           <h1>Plenum</h1>
-        </Branded>
+        </div>
         <p class={`state ${report || silent ? state : ''}`} role="status">
           {silent
             ? 'The server does not answer'
@@ -80,11 +83,6 @@ function Page() {
             {report
               ? `What is shown is ${ago(clock - at)} old. The page goes on asking.`
               : 'Nothing has come yet. The page goes on asking.'}
-          </p>
-        )}
-        {report && (
-          <p class="node">
-            Version {report.version} on {report.runtime}, up for {duration(report.now - report.upSince)}
           </p>
         )}
       </header>

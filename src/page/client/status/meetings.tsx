@@ -5,7 +5,7 @@ import type { MeetingReport } from './report.ts'
 type Person = { uid: number; name: string; admin: boolean; remote: string }
 type People = { here: Person[]; gone: Person[] }
 
-const order = { open: 0, finished: 1, pending: 2, closed: 3 }
+const order = { open: 0, pending: 1, finished: 2, closed: 3 }
 
 /** The meetings of this process; who is in one is asked for when it is unfolded. */
 export function Meetings({ meetings, serving }: { meetings: MeetingReport[]; serving: boolean }) {
@@ -21,16 +21,19 @@ export function Meetings({ meetings, serving }: { meetings: MeetingReport[]; ser
           <thead>
             <tr>
               <th scope="col">Meeting</th>
+              <th scope="col" class="count">
+                ID
+              </th>
               <th scope="col">State</th>
               <th scope="col" class="count">
-                Here
+                Connected
               </th>
               <th scope="col" class="count">
                 Away
               </th>
               <th scope="col">Poll</th>
               <th scope="col" class="count">
-                Waiting
+                Queued
               </th>
               <th scope="col">
                 <span class="unseen">People</span>
@@ -62,24 +65,27 @@ function Meeting({
   shown: boolean
   onToggle: () => void
 }) {
-  const { id, name, state, here, away, pollUnderWay, queuedCommands } = meeting
+  const { id, name, state, here, away, pollUnderWay, queuedCommands, banned } = meeting
   return (
     <>
       <tr>
         <th scope="row">
-          <bdi>{name}</bdi> <span class="id">{id}</span>
+          <bdi>{name}</bdi>
         </th>
+        <td data-name="ID" class="count">
+          {id}
+        </td>
         <td data-name="State">
           <span class={`meeting-state ${state}`}>{state}</span>
         </td>
-        <td data-name="Here" class="count">
+        <td data-name="Connected" class="count">
           {number(here)}
         </td>
         <td data-name="Away" class="count">
           {number(away)}
         </td>
         <td data-name="Poll">{pollUnderWay ? 'under way' : '–'}</td>
-        <td data-name="Waiting" class="count">
+        <td data-name="Queued" class="count">
           {number(queuedCommands)}
         </td>
         <td class="act">
@@ -90,9 +96,9 @@ function Meeting({
       </tr>
       {shown && (
         <tr class="people">
-          <td colSpan={7}>
+          <td colSpan={8}>
             {/* Asked for anew whenever the numbers change. */}
-            <PeopleOf id={id} version={`${here} ${away}`} />
+            <PeopleOf id={id} banned={banned} version={`${here} ${away} ${banned.join()}`} />
           </td>
         </tr>
       )}
@@ -100,7 +106,7 @@ function Meeting({
   )
 }
 
-function PeopleOf({ id, version }: { id: number; version: string }) {
+function PeopleOf({ id, banned, version }: { id: number; banned: readonly number[]; version: string }) {
   const [people, setPeople] = useState<People | 'asked' | 'failed'>('asked')
   useEffect(() => {
     const gone = new AbortController()
@@ -114,7 +120,40 @@ function PeopleOf({ id, version }: { id: number; version: string }) {
   return (
     <>
       <PersonList title="Connected" people={people.here} />
-      <PersonList title="Away, or has left" people={people.gone} />
+      <PersonList title="Away, or has left" people={people.gone.filter(({ uid }) => !banned.includes(uid))} />
+      <Banned meeting={id} banned={banned} people={[...people.gone, ...people.here]} />
+    </>
+  )
+}
+
+/** Those who were removed without return, with what lets them in again. Who was never in has no name here. */
+function Banned({
+  meeting,
+  banned,
+  people,
+}: {
+  meeting: number
+  banned: readonly number[]
+  people: readonly Person[]
+}) {
+  if (banned.length === 0) return null
+  return (
+    <>
+      <h3>Removed, may not return</h3>
+      <ul class="banned">
+        {banned.map((uid) => {
+          const name = people.find((person) => person.uid === uid)?.name
+          return (
+            <li key={uid}>
+              {name === undefined ? 'A member who was not in' : <bdi>{name}</bdi>}{' '}
+              <span class="id">ID {uid}</span>
+              <code>
+                plenum unban {meeting} {uid}
+              </code>
+            </li>
+          )
+        })}
+      </ul>
     </>
   )
 }
@@ -128,7 +167,8 @@ function PersonList({ title, people }: { title: string; people: Person[] }) {
         {people.map(({ uid, name, admin, remote }) => (
           <li key={uid}>
             <bdi>{name}</bdi>
-            {admin && <span class="admin">admin</span>} <span class="remote">{remote}</span>
+            {admin && <span class="admin">admin</span>} <span class="id">ID {uid}</span>{' '}
+            <span class="remote">{remote}</span>
           </li>
         ))}
       </ul>

@@ -34,7 +34,7 @@ export function Recent({ entries, now }: { entries: StatusReport['recent']; now:
                   <span class={`level ${level}`}>{level === 'warn' ? 'warning' : level}</span>
                 </td>
                 <td class="what">
-                  <strong>{inWords(event)}</strong>
+                  <strong>{inWords(event)}</strong> <code>{event}</code>
                   {Object.entries(values).map(([name, value]) => (
                     <span key={name} class="value">
                       <span class="name">{name}</span> {String(value)}

@@ -4,6 +4,7 @@ export type StatusReport = {
   waitsFor: string | null
   version: string
   runtime: string
+  pid: number
   /** Times are milliseconds since 1970. */
   upSince: number
   now: number
@@ -34,6 +35,8 @@ export type MeetingReport = {
   away: number
   pollUnderWay: boolean
   queuedCommands: number
+  /** The ids of members. */
+  banned: number[]
 }
 
 export type SeriesName =
@@ -44,6 +47,7 @@ export type SeriesName =
   | 'commitP99'
   | 'fanOutP50'
   | 'fanOutP99'
+  | 'loopP50'
   | 'loopP99'
   | 'cpuPercent'
   | 'connections'

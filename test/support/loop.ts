@@ -8,7 +8,7 @@ import type { Plenum, PlenumOptions } from './server.ts'
 /** What the main thread of a program has done since it was asked last. */
 export interface LoopReport {
   /** Processor time of the longest turn of its event loop, in milliseconds. */
-  maxMs: number
+  longestMs: number
   turns: number
   /** Processor time in all, in milliseconds. */
   cpuMs: number

@@ -32,6 +32,9 @@ suite('the page of a record in Chromium', { skip }, () => {
         case n when 0 then 'This meeting is now open' when 1 then ${hostile} when 2 then repeat('x', 3000)
           else 'line ' || n end, ${meeting.id}, case when n > 0 then ${meeting.user(1)}::int end
       from generate_series(0, 150) n`
+    // More than a screen has room for.
+    await db.sql`
+      insert into plenum.attendance (meeting_id, member_id) select ${meeting.id}, n from generate_series(1, 70) n`
     for (const [question, ending] of [
       ['Accept the report?', 'voted'],
       [hostile, 'aborted'],
@@ -119,11 +122,19 @@ suite('the page of a record in Chromium', { skip }, () => {
     assert.equal(await page.locator('nav').isVisible(), false)
     assert.equal(await page.locator('footer').isVisible(), false)
     assert.equal(await page.getByRole('button').count(), 0)
+    assert.ok((await page.locator('.people > li').count()) >= 70)
+    const rolled = `(() => {
+      const { scrollHeight, clientHeight } = document.querySelector('.long')
+      return scrollHeight > clientHeight + 1
+    })()`
+    assert.equal(await page.evaluate(rolled), false)
     assert.deepEqual(
       await page.evaluate(
         '[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]',
       ),
       ['rgb(0, 0, 0)', 'rgb(255, 255, 255)'],
     )
+    await page.emulateMedia({ media: 'screen' })
+    assert.equal(await page.evaluate(rolled), true)
   })
 })

@@ -97,7 +97,7 @@ async function* attendeeSection(record: MeetingRecord, words: Words): AsyncGener
   const { present } = record.head
   if (present === 0) return
   const scrolls = new Markup(
-    present > longList ? ' class="long" role="region" tabindex="0" aria-labelledby="present"' : '',
+    present > longList ? ' class="long" role="group" tabindex="0" aria-labelledby="present"' : '',
   )
   yield markup`<section aria-labelledby="present">\n<h2 id="present">${words.presentTitle}</h2>\n<div${scrolls}><ul class="people">\n`
     .text

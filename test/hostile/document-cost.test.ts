@@ -62,7 +62,9 @@ function measure(name: string, play: () => Promise<void>): void {
     await loop()
     await play()
     const { longestMs, cpuMs, turns } = await loop()
-    t.diagnostic(`${name}: longest turn ${longestMs.toFixed(1)} ms of ${cpuMs.toFixed(0)} ms in ${turns} turns`)
+    t.diagnostic(
+      `${name}: longest turn ${longestMs.toFixed(1)} ms of ${cpuMs.toFixed(0)} ms in ${turns} turns`,
+    )
     // On a busy machine the same work takes longer, as its caches are shared.
     assert.ok(longestMs < longestTurn * Math.min(2, slowness()), `a turn took ${longestMs} ms`)
   })

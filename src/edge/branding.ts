@@ -13,7 +13,7 @@ export function branding(brand: Brand | null): { header: Markup; style: string }
 
 /** Logos are made for paper: on a dark screen they have some. */
 const look = `
-.association { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .75rem; font-weight: 600; }
+.association { display: flex; flex-wrap: wrap; align-items: center; gap: .3rem .75rem; font-weight: 650; }
 .logo { flex: none; max-width: min(12rem, 50vw); height: 2.75rem; object-fit: contain; }
 @media screen and (prefers-color-scheme: dark) {
   .logo { color-scheme: light; padding: .25rem .35rem; border-radius: .4rem; background: #fff; }

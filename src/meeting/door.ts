@@ -48,7 +48,7 @@ export const meetingDoor = {
   routes(edge, _config, hub) {
     const app = new Hono()
     app.route('/', meetingRoutes({ ...edge, hub: () => hub()?.meetings ?? null }))
-    app.route('/', recordRoutes({ ...edge, association: null }))
+    app.route('/', recordRoutes(edge))
     // One document for everyone: whose key the address holds is found out when its websocket joins, so that nothing is
     // looked up here and no address tells more than another.
     // (With a slash behind it, that is how the record's page leads back without having the key in it.)

@@ -39,6 +39,9 @@ suite('the brand', { skip }, async () => {
   const meeting = await gather(db.sql, plenum, 2)
   const pages: readonly [what: string, path: string, complaint?: RegExp][] = [
     ['meeting', `/meeting/${meeting.id}/${meeting.key(0)}`],
+    ['hall', `/meeting/${meeting.id}/${meeting.key(0)}/hall`],
+    ['record', `/meeting/${meeting.id}/${meeting.key(0)}/record`],
+    ['no record', `/meeting/${meeting.id}/${'x'.repeat(54)}/record`, /404/],
     ['chat', `/chat?session_key=${await invite(db.sql, 'Alice', 1)}`],
     ['sketch', '/document/demo#brand'],
     ['status', '/status'],
@@ -63,7 +66,7 @@ suite('the brand', { skip }, async () => {
         page.evaluate<boolean>("document.querySelector('img.logo').naturalWidth > 0"),
       )
       const box = await image.boundingBox()
-      assert.ok(box && box.y < 120 && box.height >= 30 && box.width >= 60, JSON.stringify(box))
+      assert.ok(box && box.y < 120 && box.height >= 20 && box.width >= 40, JSON.stringify(box))
       assert.ok(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'))
       for (const [colorScheme, isGiven] of [
         ['light', false],

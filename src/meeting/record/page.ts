@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { Brand } from '../../edge/brand.ts'
+import { branding } from '../../edge/branding.ts'
 import { beginning, ending, saying } from '../../edge/html.ts'
 import { Markup, markup } from '../../edge/markup.ts'
 import { baseName } from './file-name.ts'
@@ -14,30 +16,33 @@ print.onclick = () => window.print()`
 
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
-/** Its own style, the few lines that print, and nothing else: nothing from anywhere. */
-export const recordPolicy = [
-  "default-src 'none'",
-  `script-src ${hashOf(script)}`,
-  `style-src ${hashOf(style)}`,
-  'img-src data:',
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join('; ')
+const styleFor = (brand: Brand | null): string => style + branding(brand).style
 
-/** A record as an HTML document, in pieces. `association`: the name of whose meeting it was, where that is known. */
+/** Its own style, the few lines that print, and nothing else: nothing from anywhere. */
+export const recordPolicy = (brand: Brand | null): string =>
+  [
+    "default-src 'none'",
+    `script-src ${hashOf(script)}`,
+    `style-src ${hashOf(styleFor(brand))}`,
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; ')
+
+/** A record as an HTML document, in pieces. `brand`: whose meeting it was, where that is known. */
 export async function* recordPage(
   record: MeetingRecord,
   words: Words,
-  association: string | null,
+  brand: Brand | null,
 ): AsyncGenerator<string> {
   const { head } = record
   const formats = formatsOf(words)
   // A browser calls the file that it prints to by the title.
-  yield beginning(words.language, `${baseName(head)} – ${words.record}`, style)
-  yield facts(head, words, formats, association).text
+  yield beginning(words.language, `${baseName(head)} – ${words.record}`, styleFor(brand))
+  yield facts(head, words, formats, brand).text
   yield '<main>\n'
   if (head.opened === null) {
     yield markup`<p class="none">${head.state === 'pending' ? words.notOpened : words.neverOpened}</p>\n`.text
@@ -52,12 +57,17 @@ export async function* recordPage(
 }
 
 /** A document that says one thing, in place of a record. */
-export function notice({ language }: Words, title: string, text: string): string {
-  const main = markup`<main class="notice">\n${saying(title, text)}</main>\n`
-  return beginning(language, title, style) + main.text + ending
+export function notice(
+  { language }: Words,
+  [title, text]: readonly [string, string],
+  brand: Brand | null,
+): string {
+  const whose = brand && markup`<header>\n${branding(brand).header}</header>\n`
+  const body = markup`${whose}<main class="notice">\n${saying(title, text)}</main>\n`
+  return beginning(language, title, styleFor(brand)) + body.text + ending
 }
 
-function facts(head: RecordHead, words: Words, formats: Formats, association: string | null): Markup {
+function facts(head: RecordHead, words: Words, formats: Formats, brand: Brand | null): Markup {
   const { name, scheduled, opened, finished, final, asOf, timezone, lines, speakers } = head
   const fact = (
     term: string,
@@ -68,7 +78,7 @@ function facts(head: RecordHead, words: Words, formats: Formats, association: st
   const contents = markup`${words.lines(formats.number(lines), formats.one(lines))}<br>${words.speakers(formats.number(speakers), formats.one(speakers))}`
   return markup`<header>
 <div class="bar"><a href="./">${words.back}</a>${opened === null ? null : markup`<button type="button" id="print" hidden>${words.print}</button>`}</div>
-${opened === null ? null : markup`<script>${new Markup(script)}</script>\n`}${association === null ? null : markup`<p class="association" lang="" dir="auto">${association}</p>\n`}<p class="kind">${words.record}</p>
+${opened === null ? null : markup`<script>${new Markup(script)}</script>\n`}${branding(brand).header}<p class="kind">${words.record}</p>
 <h1 lang="" dir="auto">${name}</h1>
 ${opened === null || final ? null : markup`<p class="provisional">${words.notFinal(formats.moment(asOf))}</p>\n`}<dl>
 ${opened === null ? null : fact(words.opened, at(opened))}${finished === null ? null : fact(words.finished, at(finished))}${

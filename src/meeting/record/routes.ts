@@ -7,6 +7,7 @@ import type { Retry } from '../../db/contention.ts'
 import { isRefused, isUnavailable } from '../../db/failure.ts'
 import { describeError } from '../../db/pool.ts'
 import type { ConnectionLimits } from '../../edge/connection-limits.ts'
+import { type Brand, brandOf } from '../../edge/brand.ts'
 import { streamOf } from '../../edge/body.ts'
 import { documentHeaders, privateHeaders } from '../../edge/document.ts'
 import type { AuthThrottle } from '../../edge/auth-throttle.ts'
@@ -30,8 +31,6 @@ export type RecordRouteDeps = {
   callerOf: (context: Context) => Caller
   /** Whether the database has answered, and has the tables. */
   prepared: () => boolean
-  /** The name of the association whose meetings these are; null where nobody has said it: the site's tables do not have it. */
-  association: string | null
 }
 
 const address = '/meeting/:meeting{[0-9]+}/:key{[A-Za-z0-9_-]{54}}'
@@ -44,7 +43,7 @@ type Form = {
   /** How its name ends, after that of the meeting and the day; null for the page, which is shown and not saved. */
   file: string | null
   type: string
-  write: (record: MeetingRecord, words: Words, association: string | null) => AsyncGenerator<string>
+  write: (record: MeetingRecord, words: Words, brand: Brand | null) => AsyncGenerator<string>
 }
 
 const forms: readonly Form[] = [
@@ -69,7 +68,7 @@ const forms: readonly Form[] = [
  * the database alone, so that a process which does not serve the meetings gives it out as well.
  */
 export function recordRoutes(deps: RecordRouteDeps): Hono {
-  const { sql, retrier, log, authThrottle, connectionLimits, callerOf, prepared, association } = deps
+  const { sql, retrier, log, authThrottle, connectionLimits, callerOf, prepared } = deps
   const retry = retrier()
   const keys = pLimit(lookUps)
   const pages = pLimit(readings)
@@ -86,9 +85,10 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
       const { meeting: digits, key } = c.req.param() as Record<'meeting' | 'key', string>
       const meeting = Math.min(Number(digits), Number.MAX_SAFE_INTEGER)
       const words = chooseWords(c.req.header('accept-language') ?? '')
+      const brand = brandOf(c)
       const refuse = (status: 404 | 500 | 503, title: string, text: string): Response =>
         file === null
-          ? c.body(notice(words, title, text), status, pageHeaders(words))
+          ? c.body(notice(words, [title, text], brand), status, pageHeaders(words, brand))
           : c.text(`${text}\n`, status, fileHeaders)
       const unavailable = (): Response => {
         c.header('retry-after', '5')
@@ -113,7 +113,7 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
         return refuseRequest(c, 429, 'too many wrong keys come from this address: wait a minute', fileHeaders)
       }
       const { socket, httpVersion } = (c.env as HttpBindings).incoming
-      const body = streamOf(write(found, words, association), {
+      const body = streamOf(write(found, words, brand), {
         // Who goes on reading is not taken for one who has nothing more to ask for.
         onRead: () => connectionLimits.requested(socket),
         // Cut off, so that nobody takes a part for the whole.
@@ -123,15 +123,22 @@ export function recordRoutes(deps: RecordRouteDeps): Hono {
         },
       })
       const isChunked = httpVersion !== '1.0'
-      return c.body(body, 200, headersOf({ head: found.head, words, file, type, isChunked }))
+      return c.body(body, 200, headersOf({ head: found.head, words, brand, file, type, isChunked }))
     })
   return app
 }
 
-type Given = { head: RecordHead; words: Words; file: string | null; type: string; isChunked: boolean }
+type Given = {
+  head: RecordHead
+  words: Words
+  brand: Brand | null
+  file: string | null
+  type: string
+  isChunked: boolean
+}
 
-const headersOf = ({ head, words, file, type, isChunked }: Given): Record<string, string> => ({
-  ...(file === null ? pageHeaders(words) : fileHeaders),
+const headersOf = ({ head, words, brand, file, type, isChunked }: Given): Record<string, string> => ({
+  ...(file === null ? pageHeaders(words, brand) : fileHeaders),
   'content-type': type,
   // Without it the adapter reads ahead. HTTP/1.0 knows no chunks: there the end of the connection is the end.
   ...(isChunked ? { 'transfer-encoding': 'chunked' } : {}),
@@ -141,8 +148,8 @@ const headersOf = ({ head, words, file, type, isChunked }: Given): Record<string
 /** A record is for one reader, and another one the next minute. */
 const fileHeaders = { ...privateHeaders, 'cache-control': 'no-store', vary: 'accept-language' }
 
-const pageHeaders = ({ language }: Words): Record<string, string> => ({
+const pageHeaders = ({ language }: Words, brand: Brand | null): Record<string, string> => ({
   ...fileHeaders,
-  ...documentHeaders(recordPolicy),
+  ...documentHeaders(recordPolicy(brand)),
   'content-language': language,
 })

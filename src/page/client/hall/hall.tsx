@@ -1,5 +1,6 @@
 import type { JSX, RefObject } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { AssociationName, Logo } from '../kit/brand.tsx'
 import { wallNow } from '../kit/clock.ts'
 import { Mark } from '../kit/icons.tsx'
 import { Announcer } from '../meeting/announcer.tsx'
@@ -29,8 +30,11 @@ export function Hall({ words }: { words: HallTexts }): JSX.Element {
   return (
     <div class="hall">
       <header>
-        <Mark />
-        <h1 dir="auto">{meeting?.name ?? texts.meeting}</h1>
+        <Logo otherwise={<Mark />} />
+        <div class="title">
+          <AssociationName />
+          <h1 dir="auto">{meeting?.name ?? texts.meeting}</h1>
+        </div>
         <FullScreen label={words.fullScreen} />
         <TimeOfDay />
       </header>

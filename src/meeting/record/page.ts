@@ -6,7 +6,7 @@ import { Markup, markup } from '../../edge/markup.ts'
 import { baseName } from './file-name.ts'
 import type { MeetingRecord, Moment, RecordAttendee, RecordHead, RecordLine, RecordPoll } from './record.ts'
 import { style } from './style.ts'
-import { findLine } from './system-lines.ts'
+import { translate } from './system-lines.ts'
 import type { Words } from './words.ts'
 
 /** Without it there is no button: it would do nothing. */
@@ -217,14 +217,11 @@ function lineItem({ id, time, member, text }: RecordLine, words: Words): Markup 
 }
 
 /** What the system said, for a reader of another language; in the record itself it is English. */
-function systemLine(text: string, { language, systemLines }: Words): Markup {
-  const known = systemLines && findLine(text)
-  if (!known) return markup`<p dir="ltr" lang="en">${text}</p>`
-  const pieces = systemLines[known.line].split('{}')
-  return markup`<p dir="ltr" lang="${language}">${pieces.map((piece, index) => {
-    const value = known.values[index]
-    return value === undefined ? piece : markup`${piece}<bdi lang="">${value}</bdi>`
-  })}</p>`
+function systemLine(text: string, { language }: Words): Markup {
+  const pieces = translate(text, language)
+  if (!pieces) return markup`<p dir="ltr" lang="en">${text}</p>`
+  const shown = pieces.map((piece, index) => (index % 2 === 0 ? piece : markup`<bdi lang="">${piece}</bdi>`))
+  return markup`<p dir="ltr" lang="${language}">${shown}</p>`
 }
 
 const dayOf = (moment: Moment): string => moment.slice(0, 10)

@@ -4,7 +4,7 @@ import { ada, bob, credentialOf, eve, meetingOf, outcomeOf, teaPoll } from '../.
 import { join, leftLine } from '../rules/attendance.ts'
 import { decide, endPoll, kickLine, vote } from '../rules/commands.ts'
 import type { LineDraft } from '../rules/facts.ts'
-import { findLine, frenchLines, germanLines, swedishLines } from './system-lines.ts'
+import { findLine, translate, translations } from './system-lines.ts'
 
 /** Each line that the rules can make. */
 function allLines(): LineDraft[] {
@@ -50,12 +50,12 @@ test('whatever the system says is known, and is put together again as it was', (
       text,
     )
   }
-  assert.deepEqual([...found].sort(), Object.keys(germanLines).sort())
+  assert.deepEqual([...found].sort(), Object.keys(translations['de'] ?? {}).sort())
 })
 
 test('a translation has the same values in the same order', () => {
-  for (const lines of [germanLines, frenchLines, swedishLines])
-    for (const [line, translated] of Object.entries(lines))
+  for (const lines of Object.values(translations))
+    for (const [line, translated] of Object.entries(lines ?? {}))
       assert.equal(translated.split('{}').length, line.split('{}').length, translated)
 })
 
@@ -71,4 +71,12 @@ test('what could be read in several ways, or is not known, is left as it is', ()
     '',
   ])
     assert.equal(findLine(text), null, text)
+})
+
+test('a line comes in pieces, of which every second one is somebody’s', () => {
+  assert.deepEqual(translate('Answer "Yes": 2 votes', 'de'), ['Antwort „', 'Yes', '“: ', '2', ' Stimmen'])
+  assert.deepEqual(translate('Member Ada left the meeting', 'fr'), ['', 'Ada', ' a quitté la réunion'])
+  assert.deepEqual(translate('This meeting is now open', 'sv'), ['Mötet är öppnat'])
+  for (const language of ['en', 'fi', '']) assert.equal(translate('This meeting is now open', language), null)
+  assert.equal(translate('The server is moved', 'de'), null)
 })

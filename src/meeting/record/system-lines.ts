@@ -1,3 +1,5 @@
+// Of the record's page and of the meeting page: it imports nothing of the server.
+
 /** What the system says in a record, in English; `{}` stands for what others have put into it. */
 const known = [
   'This meeting is now open',
@@ -24,7 +26,7 @@ const known = [
 export type KnownLine = (typeof known)[number]
 
 /** Those lines in another language, with as many `{}` in the same order. */
-export type SystemLines = Readonly<Record<KnownLine, string>>
+type SystemLines = Readonly<Record<KnownLine, string>>
 
 type Found = { line: KnownLine; values: string[] }
 
@@ -54,7 +56,7 @@ function valuesIn(line: string, text: string): string[] | null {
   return values.length === 2 ? values : ['']
 }
 
-export const germanLines: SystemLines = {
+const german: SystemLines = {
   'This meeting is now open': 'Die Versammlung ist eröffnet',
   'Anything sent from now on will be part of the permanent record':
     'Alles, was ab jetzt gesagt wird, kommt in das Protokoll',
@@ -78,7 +80,7 @@ export const germanLines: SystemLines = {
   '{} voted {}': '{} hat abgestimmt: {}',
 }
 
-export const frenchLines: SystemLines = {
+const french: SystemLines = {
   'This meeting is now open': 'La réunion est ouverte',
   'Anything sent from now on will be part of the permanent record':
     'Tout ce qui est dit à partir de maintenant figure au procès-verbal',
@@ -103,7 +105,7 @@ export const frenchLines: SystemLines = {
   '{} voted {}': '{} a voté : {}',
 }
 
-export const swedishLines: SystemLines = {
+const swedish: SystemLines = {
   'This meeting is now open': 'Mötet är öppnat',
   'Anything sent from now on will be part of the permanent record':
     'Allt som sägs från och med nu protokollförs',
@@ -124,4 +126,25 @@ export const swedishLines: SystemLines = {
   'Answer "{}": {} vote': 'Svar ”{}”: {} röst',
   '{} changed their vote to {}': '{} ändrade sin röst: {}',
   '{} voted {}': '{} röstade: {}',
+}
+
+/** By the language's tag. */
+export const translations: Readonly<Partial<Record<string, SystemLines>>> = {
+  de: german,
+  fr: french,
+  sv: swedish,
+}
+
+/**
+ * What the system said, for a reader of another language: in pieces, every second of which is what others have put into it.
+ * Null where it is to be shown as it is, which is in English: for those who read that, and where the line is not known.
+ */
+export function translate(text: string, language: string): string[] | null {
+  const lines = translations[language]
+  const found = lines ? findLine(text) : null
+  if (!lines || !found) return null
+  return lines[found.line].split('{}').flatMap((piece, index) => {
+    const value = found.values[index]
+    return value === undefined ? [piece] : [piece, value]
+  })
 }

@@ -1,12 +1,9 @@
 import { preferredLanguage } from '../../edge/language.ts'
 import type { PollEnding } from '../rules/poll.ts'
-import { frenchLines, germanLines, swedishLines, type SystemLines } from './system-lines.ts'
 
 /** The page's words in one language; what members have said stays as it was said. */
 export type Words = {
   language: string
-  /** What the system said, in this language; null: as the record has it. */
-  systemLines: SystemLines | null
   back: string
   print: string
   record: string
@@ -58,7 +55,6 @@ export type Words = {
 
 const english: Words = {
   language: 'en',
-  systemLines: null,
   back: 'To the meeting',
   print: 'Print',
   record: 'Record of the meeting',
@@ -115,7 +111,6 @@ const english: Words = {
 
 const german: Words = {
   language: 'de',
-  systemLines: germanLines,
   back: 'Zur Versammlung',
   print: 'Drucken',
   record: 'Protokoll der Versammlung',
@@ -177,7 +172,6 @@ const german: Words = {
 
 const french: Words = {
   language: 'fr',
-  systemLines: frenchLines,
   back: 'Vers la réunion',
   print: 'Imprimer',
   record: 'Procès-verbal de la réunion',
@@ -239,7 +233,6 @@ const french: Words = {
 
 const swedish: Words = {
   language: 'sv',
-  systemLines: swedishLines,
   back: 'Till mötet',
   print: 'Skriv ut',
   record: 'Mötesprotokoll',

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { translate } from '../../../meeting/record/system-lines.ts'
 import { steadyNow } from '../kit/clock.ts'
 import { useTools } from './hooks.ts'
 import { noticesOf } from './notices.ts'
@@ -13,6 +14,9 @@ const pauseMs = 1000
 const maxLines = 3
 const maxCharacters = 300
 const keptMs = 8000
+
+/** What the system said, as the log shows it. */
+const inWords = (text: string): string => translate(text, document.documentElement.lang)?.join('') ?? text
 
 type Said = { key: number; text: string }
 
@@ -39,7 +43,7 @@ export function Announcer(): JSX.Element {
       if (lines.length > maxLines) tell(setCalm, texts.tell.lines(lines.length))
       else
         for (const { name, text } of lines)
-          tell(setCalm, (name === '' ? text : `${name}: ${text}`).slice(0, maxCharacters))
+          tell(setCalm, (name === '' ? inWords(text) : `${name}: ${text}`).slice(0, maxCharacters))
       lines = []
     }
     session.watch((state, before) => {

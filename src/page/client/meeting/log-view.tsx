@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { translate } from '../../../meeting/record/system-lines.ts'
 import { wallNow } from '../kit/clock.ts'
 import { findLinks } from '../kit/links.ts'
 import { memo } from '../kit/memo.ts'
@@ -185,14 +186,40 @@ const LineView = memo(function LineView({
               {isNamed ? '' : ': '}
             </p>
           )}
-          <p class="text" dir={kind === 'said' ? 'auto' : 'ltr'}>
-            <Linked text={text} />
-          </p>
+          {kind === 'said' ? (
+            <p class="text" dir="auto">
+              <Linked text={text} />
+            </p>
+          ) : (
+            <SystemText text={text} />
+          )}
         </div>
       </div>
     </>
   )
 })
+
+/** What the system said, in the reader's language where it is known there; in the record it is English. */
+function SystemText({ text }: { text: string }): JSX.Element {
+  const pieces = translate(text, document.documentElement.lang)
+  return (
+    <p class="text" dir="ltr" lang={pieces ? undefined : 'en'}>
+      {pieces ? (
+        pieces.map((piece, index) =>
+          index % 2 === 0 ? (
+            piece
+          ) : (
+            <bdi key={index} lang="">
+              <Linked text={piece} />
+            </bdi>
+          ),
+        )
+      ) : (
+        <Linked text={text} />
+      )}
+    </p>
+  )
+}
 
 /** A text of somebody: nothing of it is ever markup, and only addresses of the web become links. */
 export function Linked({ text }: { text: string }): JSX.Element {

@@ -3,13 +3,13 @@ export const style = `
 :root {
   color-scheme: light dark;
   --paper: #f6f4ef; --card: #fffefb; --ink: #1c2320; --soft: #59625d; --line: #d9d5ca; --edge: #7f877f; --track: #e6e3d9;
-  --accent: #175c4c; --accent-soft: #e2ede8; --on-accent: #fff; --bar: #a9b8b0; --call: #7a2e05; --call-soft: #fdf0e2;
+  --accent: #175c4c; --accent-soft: #e2ede8; --on-accent: #fff; --bar: color-mix(in srgb, var(--accent) 38%, var(--track)); --call: #7a2e05; --call-soft: #fdf0e2;
   --sans: system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #121614; --card: #1a201d; --ink: #e9ebe5; --soft: #a4aea7; --line: #313a35; --edge: #78847c; --track: #262e2a;
-    --accent: #86d3bb; --accent-soft: #1f332c; --on-accent: #0c1a15; --bar: #4c5c55; --call: #f5b27a; --call-soft: #33241a;
+    --accent: #86d3bb; --accent-soft: #1f332c; --on-accent: #0c1a15; --call: #f5b27a; --call-soft: #33241a;
   }
 }
 * { box-sizing: border-box; }
@@ -35,7 +35,7 @@ button:hover { border-color: var(--ink); }
 button:focus-visible { border-radius: .6rem; }
 .association { margin-top: 1.6rem; font-size: 1.125rem; font-weight: 650; line-height: 1.3; }
 .kind { margin-top: 1.6rem; color: var(--soft); font-size: .875rem; font-weight: 600; }
-.association + .kind { margin-top: .15rem; }
+.association + .kind { margin-top: .9rem; }
 h1 { margin-top: .2rem; font-size: clamp(1.6rem, 5.5vw, 2.25rem); font-weight: 700; line-height: 1.16; letter-spacing: -.018em; text-wrap: balance; }
 .provisional {
   margin-top: 1.2rem; padding: .7rem 1rem; border-radius: .6rem; background: var(--call-soft); color: var(--call);
@@ -111,6 +111,7 @@ footer { margin-top: 3.5rem; padding-top: 1.2rem; border-top: 1px solid var(--li
   .bar, nav, footer { display: none; }
   .association, .kind { margin-top: 0; }
   .association { font-size: 13pt; }
+  .association + .kind { margin-top: 8pt; }
   h1 { font-size: 22pt; }
   .provisional { padding: 6pt 9pt; border: 1pt solid #000; border-radius: 0; }
   dl { grid-template-columns: repeat(3, 1fr); margin-top: 14pt; padding: 9pt 0; gap: 8pt 16pt; }

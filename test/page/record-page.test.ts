@@ -3,17 +3,20 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import type { IncomingMessage } from 'node:http'
-import { suite, test } from 'node:test'
+import { after, before, suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { newKey } from '../../demo/association.ts'
+import { createDatabase } from '../support/database.ts'
+import type { Database } from '../support/database.ts'
 import { openTcpProxy } from '../support/tcp-proxy.ts'
 import { elsewhere, farewell, gather, settle } from '../support/meeting-fixture.ts'
 import type { MeetingFixture } from '../support/meeting-fixture.ts'
 import { openServerFixture } from '../support/server-fixture.ts'
 import type { ServerFixture } from '../support/server-fixture.ts'
 import { rawConnection } from '../support/raw-request.ts'
+import { startPlenum } from '../support/server.ts'
 import type { Answer, Plenum } from '../support/server.ts'
 import { until } from '../support/until.ts'
 import { patience, slowness } from '../support/patience.ts'
@@ -298,100 +301,6 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
     assert.ok(!none.includes('id="present"') && !none.includes('>Present<'))
   })
 
-  test('a thousand who were present: all their names, in the order of names', async (t) => {
-    const fixture = await openServerFixture(t)
-    const plenum = await fixture.start()
-    const { sql } = fixture.db
-    const meeting = await gather(sql, plenum, 1, { state: 1 })
-    await write(meeting, fixture.db, [{ text: 'This meeting is now open', after: 0 }])
-    await sql`
-      insert into auth_user (id, username) select 100000 + n, 'many ' || n from generate_series(1, 1201) n`
-    await sql`
-      insert into membership_member (user_id, fullname, country_id)
-      select 100000 + n, 'Name ' || n % 600, (select iso from country limit 1) from generate_series(1, 1201) n`
-    await sql`
-      insert into plenum.attendance (meeting_id, member_id) select ${meeting.id}, 100000 + n from generate_series(1, 1201) n`
-    // One of them is deleted on the site.
-    await sql`delete from membership_member where user_id = 100600`
-    const { attendees } = await json(plenum, meeting)
-    assert.equal(new Set(attendees.map(({ id }) => id)).size, 1201)
-    const [sorted] = await sql<{ names: (string | null)[] }[]>`
-      select json_agg(p.fullname order by coalesce(p.fullname, ''), n) names
-      from generate_series(100001, 101201) n left join membership_member p on p.user_id = n`
-    assert.deepEqual(
-      attendees.map(({ name }) => name),
-      sorted?.names,
-    )
-    const people = shownPeople((await plenum.get(pathOf(meeting, 'record'))).body)
-    assert.deepEqual([people.length, people[0]], [1201, 'somebody who is no longer a member'])
-  })
-
-  test('what the system said is shown in the language of the reader, and stays English in the files', async (t) => {
-    const fixture = await openServerFixture(t)
-    const plenum = await fixture.start()
-    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 2 })
-    const said = [
-      'This meeting is now open',
-      'Member Ada <b> joined the meeting (through proxy Ivan)',
-      'A new poll has been posted for Tea?',
-      'Ada <b> voted Yes',
-      'Answer "Yes": 1 vote',
-      'The server will move tonight',
-      'Eve voted No voted Yes',
-      'This meeting is now finished',
-    ]
-    await write(meeting, fixture.db, [
-      ...said.map((text, after) => ({ text, after })),
-      { text: 'Member Ada left the meeting', by: meeting.user(0), after: 3.5 },
-    ])
-    const page = async (language: string): Promise<string> =>
-      (await plenum.get(pathOf(meeting, 'record'), { 'accept-language': language })).body
-    const german = await page('de')
-    assert.deepEqual(shownLines(german), [
-      'Die Versammlung ist eröffnet',
-      'Ada <b> ist eingetreten (vertreten durch Ivan)',
-      'Neue Abstimmung: Tea?',
-      'Ada <b> hat abgestimmt: Yes',
-      'Member Ada left the meeting',
-      'Antwort „Yes“: 1 Stimme',
-      'The server will move tonight',
-      'Eve voted No voted Yes',
-      'Die Versammlung ist beendet',
-    ])
-    const spoken = (page: string): string[] =>
-      Array.from(page.matchAll(/<p dir="ltr" lang="(\w*)">/g), ([, language = '']) => language)
-    assert.deepEqual(spoken(german), ['de', 'de', 'de', 'de', 'de', 'en', 'en', 'de'])
-    assert.ok(spoken(await page('en')).every((language) => language === 'en'))
-    for (const form of ['record.csv', 'record.json']) {
-      const { body } = await plenum.get(pathOf(meeting, form), { 'accept-language': 'de' })
-      assert.ok(body.includes('This meeting is now finished') && !body.includes('eröffnet'))
-    }
-  })
-
-  test('minutes are shown, and seconds where a poll took less', async (t) => {
-    const fixture = await openServerFixture(t)
-    const plenum = await fixture.start()
-    const meeting = await gather(fixture.db.sql, plenum, 1, { state: 2 })
-    await write(meeting, fixture.db, [
-      { text: 'This meeting is now open', after: 11 },
-      { text: 'This meeting is now finished', after: 75 },
-    ])
-    for (const [from, to] of [
-      ['19:00:11', '19:00:40'],
-      ['19:00:50', '19:01:10'],
-    ])
-      await fixture.db.sql`
-        insert into plenum.poll (meeting_id, question, answers, opened_by, opened_at, closes_at, ended_at, ending)
-        select ${meeting.id}, 'Well?', array['Yes'], ${meeting.user(0)}, f, f, u, 'voted'
-        from (select ${`2026-03-14 ${from}+01`}::text::timestamptz f, ${`2026-03-14 ${to}+01`}::text::timestamptz u) at`
-    const page = (await plenum.get(pathOf(meeting, 'record'))).body
-    const text = readable(page)
-    assert.match(text, /Opened\s*14 March 2026, 19:00\s/)
-    assert.match(text, /From 14 March 2026, 19:00:11 to 19:00:40\./)
-    assert.match(text, /From 14 March 2026, 19:00 to 19:01\./)
-    assert.match(page, /<time datetime="2026-03-14T19:01:15\+01:00">19:01<\/time>/)
-  })
-
   test('a meeting that was opened again: from the first opening to the last end, in order of time', async (t) => {
     const fixture = await openServerFixture(t)
     const plenum = await fixture.start()
@@ -597,6 +506,108 @@ suite('the record of a meeting', { concurrency: 3 }, () => {
         text.replaceAll(/"asOf":"[^"]*"|<p class="provisional">.*?<\/p>/g, '')
       assert.equal(plain(old.slice(old.indexOf('\r\n\r\n') + 4)), plain(body))
     }
+  })
+})
+
+suite('what is shown of a record', () => {
+  let db: Database
+  let plenum: Plenum
+
+  before(async () => {
+    db = await createDatabase()
+    plenum = await startPlenum({ database: db.url })
+  })
+  after(async () => {
+    await plenum.kill()
+    await db.drop()
+  })
+
+  test('a thousand who were present: all their names, in the order of names', async () => {
+    const { sql } = db
+    const meeting = await gather(sql, plenum, 1, { state: 1 })
+    await write(meeting, db, [{ text: 'This meeting is now open', after: 0 }])
+    await sql`
+      insert into auth_user (id, username) select 100000 + n, 'many ' || n from generate_series(1, 1201) n`
+    await sql`
+      insert into membership_member (user_id, fullname, country_id)
+      select 100000 + n, 'Name ' || n % 600, (select iso from country limit 1) from generate_series(1, 1201) n`
+    await sql`
+      insert into plenum.attendance (meeting_id, member_id) select ${meeting.id}, 100000 + n from generate_series(1, 1201) n`
+    // One of them is deleted on the site.
+    await sql`delete from membership_member where user_id = 100600`
+    const { attendees } = await json(plenum, meeting)
+    assert.equal(new Set(attendees.map(({ id }) => id)).size, 1201)
+    const [sorted] = await sql<{ names: (string | null)[] }[]>`
+      select json_agg(p.fullname order by coalesce(p.fullname, ''), n) names
+      from generate_series(100001, 101201) n left join membership_member p on p.user_id = n`
+    assert.deepEqual(
+      attendees.map(({ name }) => name),
+      sorted?.names,
+    )
+    const people = shownPeople((await plenum.get(pathOf(meeting, 'record'))).body)
+    assert.deepEqual([people.length, people[0]], [1201, 'somebody who is no longer a member'])
+  })
+
+  test('what the system said is shown in the language of the reader, and stays English in the files', async () => {
+    const meeting = await gather(db.sql, plenum, 1, { state: 2 })
+    const said = [
+      'This meeting is now open',
+      'Member Ada <b> joined the meeting (through proxy Ivan)',
+      'A new poll has been posted for Tea?',
+      'Ada <b> voted Yes',
+      'Answer "Yes": 1 vote',
+      'The server will move tonight',
+      'Eve voted No voted Yes',
+      'This meeting is now finished',
+    ]
+    await write(meeting, db, [
+      ...said.map((text, after) => ({ text, after })),
+      { text: 'Member Ada left the meeting', by: meeting.user(0), after: 3.5 },
+    ])
+    const page = async (language: string): Promise<string> =>
+      (await plenum.get(pathOf(meeting, 'record'), { 'accept-language': language })).body
+    const german = await page('de')
+    assert.deepEqual(shownLines(german), [
+      'Die Versammlung ist eröffnet',
+      'Ada <b> ist eingetreten (vertreten durch Ivan)',
+      'Neue Abstimmung: Tea?',
+      'Ada <b> hat abgestimmt: Yes',
+      'Member Ada left the meeting',
+      'Antwort „Yes“: 1 Stimme',
+      'The server will move tonight',
+      'Eve voted No voted Yes',
+      'Die Versammlung ist beendet',
+    ])
+    const spoken = (page: string): string[] =>
+      Array.from(page.matchAll(/<p dir="ltr" lang="(\w*)">/g), ([, language = '']) => language)
+    assert.deepEqual(spoken(german), ['de', 'de', 'de', 'de', 'de', 'en', 'en', 'de'])
+    assert.ok(spoken(await page('en')).every((language) => language === 'en'))
+    for (const form of ['record.csv', 'record.json']) {
+      const { body } = await plenum.get(pathOf(meeting, form), { 'accept-language': 'de' })
+      assert.ok(body.includes('This meeting is now finished') && !body.includes('eröffnet'))
+    }
+  })
+
+  test('minutes are shown, and seconds where a poll took less', async () => {
+    const meeting = await gather(db.sql, plenum, 1, { state: 2 })
+    await write(meeting, db, [
+      { text: 'This meeting is now open', after: 11 },
+      { text: 'This meeting is now finished', after: 75 },
+    ])
+    for (const [from, to] of [
+      ['19:00:11', '19:00:40'],
+      ['19:00:50', '19:01:10'],
+    ])
+      await db.sql`
+        insert into plenum.poll (meeting_id, question, answers, opened_by, opened_at, closes_at, ended_at, ending)
+        select ${meeting.id}, 'Well?', array['Yes'], ${meeting.user(0)}, f, f, u, 'voted'
+        from (select ${`2026-03-14 ${from}+01`}::text::timestamptz f, ${`2026-03-14 ${to}+01`}::text::timestamptz u) at`
+    const page = (await plenum.get(pathOf(meeting, 'record'))).body
+    const text = readable(page)
+    assert.match(text, /Opened\s*14 March 2026, 19:00\s/)
+    assert.match(text, /From 14 March 2026, 19:00:11 to 19:00:40\./)
+    assert.match(text, /From 14 March 2026, 19:00 to 19:01\./)
+    assert.match(page, /<time datetime="2026-03-14T19:01:15\+01:00">19:01<\/time>/)
   })
 })
 

@@ -29,6 +29,8 @@ export type UpgradeOptions = {
   enter: (context: Context) => (socket: Socket) => SocketHandlers
 }
 
+const originRefused = 'origin not allowed'
+
 /**
  * The handlers of a door's websocket route: who asks for no upgrade gets 426, a page of a foreign origin 403, one too many
  * 503, as does everyone while the door is closed.
@@ -47,12 +49,18 @@ export function upgradeRoute(
       log({ level: 'error', event: 'unexpected', where: `${door.name} socket`, error: stackOf(error) }),
   }
   const check: MiddlewareHandler = async function checkUpgrade(c, next) {
-    if (!isUpgrade(c)) return refuseRequest(c, 426, 'a websocket is served here', { upgrade: 'websocket' })
+    if (!isUpgrade(c)) {
+      // A page that gets no websocket asks whether that is for its own origin: its browser does not tell it.
+      const asked = c.req.header('x-page-origin')
+      if (!isAllowedOrigin(deps.origins(), asked)) return refuseRequest(c, 403, originRefused)
+      if (asked !== undefined) return c.body(null, 204)
+      return refuseRequest(c, 426, 'a websocket is served here', { upgrade: 'websocket' })
+    }
     // Not from the adapter's copy, in which an empty header is none.
     const { origin } = (c.env as HttpBindings).incoming.headers
     if (!isAllowedOrigin(deps.origins(), origin)) {
       log({ level: 'warn', event: 'originRefused', origin: shortHeader(origin ?? ''), ...callerOf(c) })
-      return refuseRequest(c, 403, 'origin not allowed')
+      return refuseRequest(c, 403, originRefused)
     }
     const closed = door.closed()
     if (closed !== null) return refuseRequest(c, 503, closed)

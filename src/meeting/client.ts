@@ -5,7 +5,7 @@ import { burst, RateLimit } from '../hub/rate.ts'
 import { isRejection, reject, type Rejection } from '../hub/rejection.ts'
 import type { Listening } from '../hub/telling.ts'
 import type { Format } from '../hub/subscriber.ts'
-import { closeCodeOf, closeCodes, type DisconnectText } from './disconnects.ts'
+import { closeCodeOf, closeCodes, type DisconnectWord, toldText } from './disconnects.ts'
 import { ackFrame, disconnectFrame, errorFrame, parseRequest, subprotocol } from './protocol.ts'
 import type { Audience } from './rules/announce.ts'
 import type { Command } from './rules/commands.ts'
@@ -20,7 +20,7 @@ export type ClientRoom = {
   ended: (client: Client, how: Ending) => void
   joined: (client: Client, arrival: string) => void
   /** The room has let go of it: by a word, or without one. */
-  dismissed: (client: Client, word: DisconnectText | null) => void
+  dismissed: (client: Client, word: DisconnectWord | null) => void
 }
 
 const maxEarly = 16
@@ -32,7 +32,7 @@ const notText = reject('Only text frames of UTF-8 are understood')
  * One connection at the meeting door, from the upgrade to its end. What it sends before it has joined waits, and is not
  * looked at if it never does.
  */
-export class Client implements SocketHandlers, Listening<Audience, DisconnectText> {
+export class Client implements SocketHandlers, Listening<Audience, DisconnectWord> {
   readonly socket: Socket
   /** Whether it only shows the meeting, and nobody attends by it. */
   readonly isScreen: boolean
@@ -120,14 +120,14 @@ export class Client implements SocketHandlers, Listening<Audience, DisconnectTex
   }
 
   /** Ends the connection for good, with a word. `utcOffset` (seconds) is that of the record's times. */
-  disconnect(text: DisconnectText, utcOffset: number): void {
+  disconnect(word: DisconnectWord, utcOffset: number): void {
     const [date = '', time = ''] = new Date(Date.now() + utcOffset * 1000).toISOString().split(/[T.]/)
-    this.socket.write([disconnectFrame(text, { date, time })])
-    this.close(closeCodeOf(text))
+    this.socket.write([disconnectFrame(toldText(word), { date, time })])
+    this.close(closeCodeOf(word))
   }
 
   /** The room lets go of it. */
-  end(word: DisconnectText | null): void {
+  end(word: DisconnectWord | null): void {
     if (this.#room) this.#room.dismissed(this, word)
     else this.close()
   }

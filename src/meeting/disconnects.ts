@@ -12,13 +12,23 @@ export const disconnects = {
 
 export type DisconnectText = (typeof disconnects)[keyof typeof disconnects]
 
+/** Who is kicked without return is told the same text as others who are kicked, but by a close code of their own. */
+export const kickedForGood = 'kicked without return' as const
+
+/** Why a connection ends for good. */
+export type DisconnectWord = DisconnectText | typeof kickedForGood
+
+/** What is told of it, to old clients too. */
+export const toldText = (word: DisconnectWord): DisconnectText =>
+  word === kickedForGood ? disconnects.kicked : word
+
 /**
  * How connections that speak `plenum.v1` end (docs/protocol.md, Close codes): up to 4499 they come back. 1012 is that of
  * RFC 6455's registry for a restart.
  */
 export const closeCodes = { stopping: 1012, forNow: 4000, notLookedUp: 4001 } as const
 
-const closeCodesOf: Record<DisconnectText, number> = {
+const closeCodesOf: Record<DisconnectWord, number> = {
   [disconnects.notAllowed]: 4500,
   [disconnects.finished]: 4501,
   [disconnects.inProgress]: 4502,
@@ -27,6 +37,7 @@ const closeCodesOf: Record<DisconnectText, number> = {
   [disconnects.kicked]: 4505,
   [disconnects.deleted]: 4506,
   [disconnects.refused]: 4507,
+  [kickedForGood]: 4508,
 }
 
-export const closeCodeOf = (text: DisconnectText): number => closeCodesOf[text]
+export const closeCodeOf = (word: DisconnectWord): number => closeCodesOf[word]

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ada, away, bob, eve, meetingOf, teaPoll } from '../../test/support/view.ts'
 import { isRejection, reject } from '../hub/rejection.ts'
-import { closeCodeOf, closeCodes, disconnects } from './disconnects.ts'
+import { closeCodeOf, closeCodes, disconnects, kickedForGood, toldText } from './disconnects.ts'
 import {
   ackFrame,
   addUserFrame,
@@ -40,10 +40,29 @@ const told = (frame: Buffer, text: string): void => {
 }
 
 test('adduser, removeuser: name, color and id of a member, and nothing else', () => {
-  told(addUserFrame(ada), '{"type":"adduser","data":{"name":"Ada","color":"1","id":1}}')
-  told(removeUserFrame(ada), '{"type":"removeuser","data":{"name":"Ada","color":"1","id":1}}')
-  const odd = { id: 12, name: 'Zoë "Zed" 😀\n', color: '0' }
-  told(addUserFrame(odd), '{"type":"adduser","data":{"name":"Zoë \\"Zed\\" 😀\\n","color":"0","id":12}}')
+  told(addUserFrame(ada).stock, '{"type":"adduser","data":{"name":"Ada","color":"1","id":1}}')
+  told(removeUserFrame(ada).stock, '{"type":"removeuser","data":{"name":"Ada","color":"1","id":1}}')
+  const odd = { id: 12, name: 'Zoë "Zed" 😀\n', color: '0', proxyName: null }
+  told(
+    addUserFrame(odd).stock,
+    '{"type":"adduser","data":{"name":"Zoë \\"Zed\\" 😀\\n","color":"0","id":12}}',
+  )
+})
+
+test('who is represented by a proxy is told in the newer format, and only there', () => {
+  const zoe = { id: 12, name: 'Zoë', color: '0', proxyName: 'Ivan' }
+  const { stock, v1 } = addUserFrame(zoe)
+  told(stock, '{"type":"adduser","data":{"name":"Zoë","color":"0","id":12}}')
+  told(v1, '{"type":"adduser","data":{"name":"Zoë","color":"0","id":12,"proxy":"Ivan"}}')
+  const users = usersFrame(meetingOf({ attendees: [{ ...ada, proxyName: 'Ivan' }, bob] }))
+  const others = '{"name":"Bob","color":"2","id":2}]}}'
+  told(users.stock, `{"type":"users","data":{"users":[{"name":"Ada","color":"1","id":1},${others}`)
+  told(
+    users.v1,
+    `{"type":"users","data":{"users":[{"name":"Ada","color":"1","id":1,"proxy":"Ivan"},${others}`,
+  )
+  const alone = usersFrame(meetingOf({ attendees: [ada] }))
+  assert.equal(alone.stock, alone.v1)
 })
 
 test('the bytes of a frame are those of an unmasked text frame', () => {
@@ -56,11 +75,11 @@ test('the bytes of a frame are those of an unmasked text frame', () => {
 
 test('users: those who are in, away or not, in the order in which they came', () => {
   told(
-    usersFrame(meetingOf({ attendees: [eve, away(ada, 1), bob] })),
+    usersFrame(meetingOf({ attendees: [eve, away(ada, 1), bob] })).stock,
     '{"type":"users","data":{"users":[{"name":"Eve","color":"3","id":3},' +
       '{"name":"Ada","color":"1","id":1},{"name":"Bob","color":"2","id":2}]}}',
   )
-  told(usersFrame(meetingOf({ attendees: [] })), '{"type":"users","data":{"users":[]}}')
+  told(usersFrame(meetingOf({ attendees: [] })).stock, '{"type":"users","data":{"users":[]}}')
 })
 
 test('status: a pending meeting has neither, nor has a closed one', () => {
@@ -233,6 +252,7 @@ test('how connections end: each text for good has a close code from 4500 on, tho
     Object.fromEntries(Object.entries(disconnects).map(([name, text]) => [name, [text, closeCodeOf(text)]])),
     expected,
   )
+  assert.deepEqual([toldText(kickedForGood), closeCodeOf(kickedForGood)], [disconnects.kicked, 4508])
   assert.deepEqual(closeCodes, { stopping: 1012, forNow: 4000, notLookedUp: 4001 })
 })
 

@@ -155,8 +155,24 @@ function parseCommand(json: object, newer: boolean): Command | Rejection | null 
 const frame = (type: string, data: unknown): Buffer => textFrame(JSON.stringify({ type, data }))
 const person = ({ id, name, color }: Person): Person => ({ name, color, id })
 
-export const addUserFrame = (one: Person): Buffer => frame('adduser', person(one))
-export const removeUserFrame = (one: Person): Buffer => frame('removeuser', person(one))
+/** Somebody who is here, with whom they speak for. */
+type Represented = Person & { proxyName: string | null }
+
+/** For `plenum.v1`: `proxy` is by whom a member is represented, and is left out where they are here by themselves. */
+const represented = (one: Represented): Person & { proxy?: string } =>
+  one.proxyName === null ? person(one) : { ...person(one), proxy: one.proxyName }
+
+/** A frame in both formats, which is one and the same where nobody is represented. */
+export type BothFormats = Readonly<{ stock: Buffer; v1: Buffer }>
+
+export function addUserFrame(one: Represented): BothFormats {
+  const stock = frame('adduser', person(one))
+  return { stock, v1: one.proxyName === null ? stock : frame('adduser', represented(one)) }
+}
+export function removeUserFrame(one: Person): BothFormats {
+  const both = frame('removeuser', person(one))
+  return { stock: both, v1: both }
+}
 /** `id`: that of the command which is answered. */
 export const errorFrame = ({ text, again }: Rejection, id: string | null): Buffer =>
   textFrame(JSON.stringify({ type: 'error', msg: text, ...(id !== null && { id, ...(again && { again }) }) }))
@@ -171,8 +187,11 @@ export const messageFrame = (line: string): Buffer => textFrame(`{"type":"messag
 /** `lines`: encoded, with commas between them. */
 export const messagesFrame = (lines: string): Buffer => textFrame(`{"type":"messages","data":[${lines}]}`)
 
-export function usersFrame(meeting: Meeting): Buffer {
-  return frame('users', { users: Array.from(meeting.attendees.values(), person) })
+export function usersFrame({ attendees }: Meeting): BothFormats {
+  const people = Array.from(attendees.values())
+  const stock = frame('users', { users: people.map(person) })
+  const isAlone = people.every(({ proxyName }) => proxyName === null)
+  return { stock, v1: isAlone ? stock : frame('users', { users: people.map(represented) }) }
 }
 
 /** For a screen, which shows how many are in and not who. */

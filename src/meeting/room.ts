@@ -14,7 +14,7 @@ import { Conflict, type RoomHooks, type RoomRules } from '../hub/room-rules.ts'
 import { Tail } from '../hub/tail.ts'
 import type { Log } from './events.ts'
 import type { Client, ClientRoom } from './client.ts'
-import { closeCodes, type DisconnectText, disconnects } from './disconnects.ts'
+import { closeCodes, type DisconnectWord, disconnects } from './disconnects.ts'
 import { messageFrame, messagesFrame } from './protocol.ts'
 import { announcer, type Audience, greetScreen, type Server } from './rules/announce.ts'
 import type { Credential } from './rules/attendance.ts'
@@ -91,7 +91,7 @@ export class MeetingRoom implements ClientRoom {
   readonly id: number
   readonly #deps: MeetingRoomDeps
   readonly #store: MeetingStore
-  readonly #replica: Replica<Meeting, Fact, Audience, DisconnectText, Client>
+  readonly #replica: Replica<Meeting, Fact, Audience, DisconnectWord, Client>
   readonly #room: Room<Meeting, Job, Write, Committed, Fact, Answer>
   readonly #server: Server
   readonly #screens = new Screens((subscriber, word) => this.#replica.end(subscriber, word))
@@ -114,7 +114,7 @@ export class MeetingRoom implements ClientRoom {
       },
       wallClock: Date.now,
     }
-    this.#replica = new Replica<Meeting, Fact, Audience, DisconnectText, Client>(announcer(this.#server), {
+    this.#replica = new Replica<Meeting, Fact, Audience, DisconnectWord, Client>(announcer(this.#server), {
       clock,
       tail: new Tail(clock),
       fannedOut: (milliseconds, deliveries) => deps.metrics.fannedOut(milliseconds, deliveries),
@@ -242,7 +242,7 @@ export class MeetingRoom implements ClientRoom {
     if (ending !== null) this.#logEnd(client, ending)
   }
 
-  dismissed(client: Client, word: DisconnectText | null): void {
+  dismissed(client: Client, word: DisconnectWord | null): void {
     this.#screens.ended(client)
     if (client.ending === null) this.#logEnd(client, word ?? 'dismissed')
     if (word) client.disconnect(word, this.#deps.zone().utcOffset)
@@ -335,14 +335,14 @@ export class MeetingRoom implements ClientRoom {
     client.joined('screen')
   }
 
-  #refuseJoins(jobs: readonly Job[], text: DisconnectText): void {
+  #refuseJoins(jobs: readonly Job[], text: DisconnectWord): void {
     for (const job of jobs) {
       const client = isEntry(job) ? this.#replica.forget(job.subscriber) : undefined
       if (client?.open) this.#refuse(client, text)
     }
   }
 
-  #refuse(client: Client, reason: DisconnectText): void {
+  #refuse(client: Client, reason: DisconnectWord): void {
     const { remote: address, request } = client.socket
     this.#deps.log({ level: 'info', event: 'refused', meeting: this.id, address, request, reason })
     client.disconnect(reason, this.#deps.zone().utcOffset)

@@ -1,5 +1,5 @@
 import type { Client } from './client.ts'
-import { type DisconnectText, disconnects } from './disconnects.ts'
+import { type DisconnectWord, disconnects } from './disconnects.ts'
 import { type Credential, screenRefusal } from './rules/attendance.ts'
 import type { MemberId } from './rules/poll.ts'
 import type { Meeting } from './rules/view.ts'
@@ -10,10 +10,10 @@ const maxScreens = 4
 /** The screens that show a meeting by the key of somebody, who need not be in it. */
 export class Screens {
   readonly #credentials = new Map<Client, Credential>()
-  readonly #end: (subscriber: number, word: DisconnectText) => void
+  readonly #end: (subscriber: number, word: DisconnectWord) => void
 
   /** `end` takes a connection out of the room, which calls `ended` in turn. */
-  constructor(end: (subscriber: number, word: DisconnectText) => void) {
+  constructor(end: (subscriber: number, word: DisconnectWord) => void) {
     this.#end = end
   }
 

@@ -122,6 +122,7 @@ test('what the site said is followed by the room that asked, and by no other tha
   const roomOf = (name: string) => ({
     revision: 5,
     siteFingerprint: '',
+    screens: [],
     followSite: () => followed.push(name),
     wake: () => undefined,
   })

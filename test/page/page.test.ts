@@ -57,7 +57,9 @@ async function insist(page: Page, button: string | RegExp, yes: string | RegExp)
 
 async function preparePoll(page: Page, question: string, answers: string[]): Promise<void> {
   await page.getByLabel('Question').fill(question)
-  for (let n = 0; n < 5; n++) await page.getByLabel(`Answer ${n + 1}`).fill(answers[n] ?? '')
+  for (let n = 3; n < answers.length; n++) await page.getByRole('button', { name: 'Add an answer' }).click()
+  for (let n = 0; n < Math.max(3, answers.length); n++)
+    await page.getByLabel(`Answer ${n + 1}`).fill(answers[n] ?? '')
   await page.getByRole('button', { name: 'Keep for later' }).click()
 }
 
@@ -131,6 +133,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     await ben.reload()
     await ben.getByText('You have voted “Yes”.').waitFor()
     assert.equal(await ben.getByLabel('Your message').inputValue(), 'a draft')
+    await ben.getByRole('button', { name: 'Show the whole poll' }).click()
     await ben.getByRole('radio', { name: /^No/ }).check()
     await ben.getByRole('button', { name: 'Change to “No”' }).click()
     await ben.getByText('You have voted “No”.').waitFor()
@@ -163,8 +166,7 @@ suite('the meeting page', { skip: noChromium }, () => {
     await chair.getByRole('button', { name: 'Vote “Abstain”' }).click()
     for (const page of [chair, ben, cleo]) {
       await page
-        .getByText('3 votes: 1 Yes, 1 No, and 1 Abstain. Everyone present has voted.')
-        .first()
+        .getByText('“Yes”, “No”, and “Abstain” have the most votes, 1 each. 3 of 3 present voted.')
         .waitFor()
       assert.equal(await page.title(), 'Annual General Meeting 2026')
     }
@@ -205,7 +207,8 @@ suite('the meeting page', { skip: noChromium }, () => {
     await insist(chair, `Remove ${meeting.name(1)} …`, /^Remove/)
     await ben.getByRole('heading', { name: 'You have been removed from this meeting' }).waitFor()
     await picture(ben, 'removed-phone')
-    await ben.getByRole('button', { name: 'Try again' }).click()
+    await ben.getByText('You may enter it again.').waitFor()
+    await ben.getByRole('button', { name: 'Enter again' }).click()
     await connected(ben)
     await chair.getByRole('button', { name: `Remove ${meeting.name(2)} …` }).click()
     await chair.getByRole('radio', { name: 'Stays out for good' }).check()
@@ -215,7 +218,10 @@ suite('the meeting page', { skip: noChromium }, () => {
       .getByRole('button', { name: /^Remove/, disabled: false })
       .click()
     await cleo.getByRole('heading', { name: 'You have been removed from this meeting' }).waitFor()
-    await cleo.getByRole('button', { name: 'Try again' }).click()
+    await cleo.getByText('For good: only the operator can let you in again.').waitFor()
+    assert.equal(await cleo.locator('.gone button').count(), 0)
+    assert.equal(await cleo.locator('.person').getByText(meeting.name(2)).count(), 0)
+    await cleo.reload()
     await cleo.getByRole('heading', { name: 'You are not allowed to enter this meeting' }).waitFor()
 
     await chair.getByRole('tab', { name: 'Chair’s desk' }).click()
@@ -423,7 +429,11 @@ suite('the meeting page', { skip: noChromium }, () => {
     await tabTo(ben, 'Vote “No”')
     await ben.keyboard.press('Enter')
     await ben.getByText('You have voted “No”').waitFor()
-    assert.equal(await focused(ben), 'Voted “No”')
+    // What had the focus is folded.
+    await until('the focus is kept', async () => (await focused(ben)) === 'Show the whole poll')
+    await ben.keyboard.press('Tab')
+    await ben.keyboard.press('F8')
+    await until('a key leads to the ballot', async () => (await focused(ben)).startsWith('No'))
 
     await tabTo(chair, 'Abort the poll …', 'Shift+Tab')
     await keyboard.press('Enter')
@@ -431,6 +441,8 @@ suite('the meeting page', { skip: noChromium }, () => {
     await chair.getByRole('dialog').getByRole('button', { name: 'Abort the poll', disabled: false }).waitFor()
     await keyboard.press('Space')
     await ben.getByText('The poll was aborted').first().waitFor()
+    await until('the focus is on the result', async () => (await focused(ben)) === 'By keyboard?')
+    await until('the focus is at the desk', async () => (await focused(chair)) === 'Prepared polls')
 
     // The log can be scrolled, and is left and entered.
     await tabTo(ben, 'What was said')
@@ -627,9 +639,9 @@ suite('the meeting page', { skip: noChromium }, () => {
       assert.deepEqual(small, [], 'too small for a finger')
 
       // The sound can be turned off, for good.
-      await de.getByRole('button', { name: 'Ton bei Abstimmungen: an' }).click()
+      await de.getByRole('button', { name: 'Ton bei Abstimmungen', pressed: true }).click()
       await de.reload()
-      await de.getByRole('button', { name: 'Ton bei Abstimmungen: aus' }).waitFor()
+      await de.getByRole('button', { name: 'Ton bei Abstimmungen', pressed: false }).waitFor()
       await de.getByText('Sie haben „Ja“ gestimmt.').waitFor()
     },
   )

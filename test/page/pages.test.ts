@@ -145,9 +145,11 @@ suite('the meeting page is served', () => {
       `/meeting/11/${key}x`,
       `/meeting/11/${key.slice(1)}.`,
       `/meeting/x1/${key}`,
-      `/meeting/11/${key}/`,
+      `/meeting/11/${key}//`,
     ])
       assert.equal((await ask(wrong)).status, 404, wrong)
+    // By this one the record leads back.
+    assert.ok(one.body.equals((await ask(`${path}/`)).body))
     assert.equal((await ask(path, {}, 'POST')).status, 404)
     assert.ok(!plenum.stderr.join('').includes(key))
   })

@@ -309,10 +309,7 @@ test('after the meeting was loaded anew: who stays, and what is told', () => {
   const meeting = meetingOf({ attendees: [ada, bob], banned: [3] })
   const dismissal = (member: number) =>
     rules.dismissal(meeting, { member, isScreen: false, format: 'stock', first: 0, behind: null })
-  assert.deepEqual(
-    [dismissal(1), dismissal(3), dismissal(4)],
-    [undefined, 'You have been forcibly disconnected from this meeting', null],
-  )
+  assert.deepEqual([dismissal(1), dismissal(3), dismissal(4)], [undefined, 'kicked without return', null])
   assert.ok(rules.looksSame(meeting, meetingOf({ attendees: [ada, away(bob, 1)] })))
   for (const other of [
     meetingOf({ attendees: [bob, ada] }),
@@ -361,7 +358,7 @@ test('a screen has sums and how many are here, whosever key it has, and nothing 
     assert.equal(rules.readsRecord?.(screen(member)), false)
     assert.equal(rules.dismissal(meeting, screen(member)), undefined)
   }
-  assert.equal(rules.dismissal(meeting, screen(4)), 'You have been forcibly disconnected from this meeting')
+  assert.equal(rules.dismissal(meeting, screen(4)), 'kicked without return')
   const greeting = greetScreen(server, meeting, 'v1', now).flatMap(textsOf)
   assert.match(greeting[0] ?? '', /^\{"type":"welcome",.*"you":null,.*"vote":null,/)
   assert.deepEqual(greeting.slice(1), [

@@ -1,9 +1,10 @@
 import type { ReplicaRules } from '../../hub/replica.ts'
 import type { Millis, Telling as HubTelling } from '../../hub/telling.ts'
 import type { Tail } from '../../hub/tail.ts'
-import { type DisconnectText, disconnects } from '../disconnects.ts'
+import { type DisconnectWord, disconnects, kickedForGood } from '../disconnects.ts'
 import {
   addUserFrame,
+  type BothFormats,
   encodeLine,
   hereFrame,
   meetingFrame,
@@ -24,7 +25,7 @@ import { apply, type Meeting, subscriberOf } from './view.ts'
 /** `attendees`: all but the screens; `readers`: those of them who lack no older lines. */
 export type Audience = 'attendees' | 'readers' | 'admins' | 'members' | 'screens'
 
-export type Telling = HubTelling<Audience, DisconnectText, Member>
+export type Telling = HubTelling<Audience, DisconnectWord, Member>
 
 /**
  * Somebody in the meeting, as far as it matters for what they are told. `first`: the highest id that they have. A screen
@@ -61,7 +62,7 @@ const all = (stock: Buffer | null, v1: Buffer | null = stock): Telling => ({
   v1,
 })
 
-const toAttendees = (frame: Buffer): Telling => ({ type: 'all', to: 'attendees', stock: frame, v1: frame })
+const toAttendees = ({ stock, v1 }: BothFormats): Telling => ({ type: 'all', to: 'attendees', stock, v1 })
 
 const tellHowMany = (meeting: Meeting): Telling => ({
   type: 'all',
@@ -74,8 +75,8 @@ const tellHowMany = (meeting: Meeting): Telling => ({
 /** Tells who came or went, by a frame for each; by `users` where these would be many for the size of the meeting. */
 function tellPresence(
   meeting: Meeting,
-  changes: readonly Buffer[],
-  users = (): Buffer => usersFrame(meeting),
+  changes: readonly BothFormats[],
+  users = (): BothFormats => usersFrame(meeting),
 ): Telling[] {
   if (changes.length === 0) return []
   const isMany = changes.length >= Math.max(manyPeople, meeting.attendees.size / 10)
@@ -83,7 +84,7 @@ function tellPresence(
 }
 
 /** What a meeting tells its listeners, and by which rules its view changes. */
-export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience, DisconnectText, Member> {
+export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience, DisconnectWord, Member> {
   return {
     apply,
     audiences: ({ attendees }, { member, isScreen, behind }) =>
@@ -97,7 +98,7 @@ export function announcer(server: Server): ReplicaRules<Meeting, Fact, Audience,
     newest: ({ lastLine }) => lastLine.id,
     dismissal({ attendees, banned }, { member, isScreen }) {
       if (attendees.has(member)) return undefined
-      if (banned.has(member)) return disconnects.kicked
+      if (banned.has(member)) return kickedForGood
       return isScreen ? undefined : null
     },
     gone: disconnects.deleted,
@@ -199,10 +200,16 @@ function tellChanged(
       ...(frames ? [{ type: 'one', subscriber, ...frames } as const] : []),
     ]
   })
+  const isRenamed = people.some((one) => one.isRenamed)
+  // By whom somebody is represented is told in the newer format alone.
+  const isAnotherProxy = people.some(({ proxyName }) => proxyName !== null)
+  const users = isRenamed || isAnotherProxy ? usersFrame(meeting) : null
   return [
     tellMeeting(meeting),
     ...moved,
-    ...(people.some(({ isRenamed }) => isRenamed) ? [toAttendees(usersFrame(meeting))] : []),
+    ...(users
+      ? [{ type: 'all', to: 'attendees', stock: isRenamed ? users.stock : null, v1: users.v1 } as const]
+      : []),
   ]
 }
 
@@ -222,7 +229,7 @@ function framesOf({ wallClock }: Server, poll: Poll, audience: 'admins' | 'membe
 }
 
 /** Greets those who join by one fact; those of the same kind get the same bytes. */
-function greeter(server: Server, meeting: Meeting, users: Buffer, now: Millis) {
+function greeter(server: Server, meeting: Meeting, users: BothFormats, now: Millis) {
   const rests = new Map<string, { rest: Buffer; isBehind: boolean }>()
   const restOf = (
     { first, format }: Member,
@@ -245,7 +252,7 @@ function greeter(server: Server, meeting: Meeting, users: Buffer, now: Millis) {
     const hello = { ...server, now: server.wallClock() }
     const welcome = format === 'v1' ? [welcomeFrame(meeting, member, hello)] : []
     return {
-      frames: [...welcome, users, known.rest],
+      frames: [...welcome, users[format], known.rest],
       behind: known.isBehind ? Math.min(first, meeting.lastLine.id) : null,
     }
   }
@@ -272,7 +279,7 @@ export function greetScreen(
 
 const changesAudience = new Set<Fact['type']>(['joined', 'away', 'departed', 'attendeesChanged', 'vanished'])
 
-const ends = (people: readonly { subscriber: number | null; told: DisconnectText | null }[]): Telling[] =>
+const ends = (people: readonly { subscriber: number | null; told: DisconnectWord | null }[]): Telling[] =>
   people.flatMap(({ subscriber, told }) =>
     subscriber === null ? [] : [{ type: 'end', subscriber, word: told }],
   )
@@ -281,7 +288,7 @@ const ends = (people: readonly { subscriber: number | null; told: DisconnectText
 function pictureOf(meeting: Meeting): Buffer {
   const admins = Array.from(meeting.attendees.values(), ({ admin }) => Number(admin))
   return Buffer.concat([
-    usersFrame(meeting),
+    usersFrame(meeting).v1,
     statusFrame(meeting),
     pollFrame(meeting.poll, 'admins'),
     Buffer.from(admins),

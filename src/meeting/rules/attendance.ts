@@ -1,4 +1,4 @@
-import { type DisconnectText, disconnects } from '../disconnects.ts'
+import { type DisconnectWord, disconnects } from '../disconnects.ts'
 import { type Change, change, type Fact, type Joined, type LineDraft, systemLine } from './facts.ts'
 import { type Attendee, type Meeting, type MeetingState, type Person, subscriberOf } from './view.ts'
 
@@ -20,7 +20,7 @@ export function refusal(
   credential: Credential | null,
   meeting: Meeting | null,
   joinWindowMs: number | null,
-): DisconnectText | null {
+): DisconnectWord | null {
   if (!credential) return disconnects.notAllowed
   if (credential.banned || meeting?.banned.has(credential.id)) return disconnects.notAllowed
   // The row may be older or newer than the view; either may already know of an end.
@@ -42,7 +42,7 @@ export function refusal(
 export function screenRefusal(
   credential: Pick<Credential, 'id' | 'banned' | 'state'> | null,
   meeting: Meeting | null,
-): DisconnectText | null {
+): DisconnectWord | null {
   if (!credential || credential.banned || meeting?.banned.has(credential.id)) return disconnects.notAllowed
   return [credential.state, meeting?.state].includes('closed') ? disconnects.finished : null
 }
@@ -100,7 +100,7 @@ export function endConnections(ended: readonly Ended[], graceMs: number): Change
 export const leftLine = ({ name }: Person): LineDraft => systemLine(`Member ${name} left the meeting`)
 
 /** Somebody who is in the meeting no more, and by which word their connection ends. */
-export type Departing = { attendee: Attendee; told: DisconnectText | null; lost: boolean }
+export type Departing = { attendee: Attendee; told: DisconnectWord | null; lost: boolean }
 
 /** What it does that these depart, with the lines that the record has of it. */
 export function depart(departing: readonly Departing[], lines: LineDraft[]): Change {

@@ -352,7 +352,7 @@ test('what the site says is followed, and remains true if it cannot be written; 
   // Nothing has changed since the last look.
   assert.deepEqual(decideAbout(meetingOf(), report(undefined, 10)), { taken: 1, ...nothing })
 
-  const told = 'You have been forcibly disconnected from this meeting'
+  const told = 'kicked without return'
   const banned = { type: 'banned', members: [2] } as const
   const { regardless, ...decision } = decideAbout(meetingOf(), report({ ...site, banned: new Set([2]) }, 10))
   assert.deepEqual(decision, {

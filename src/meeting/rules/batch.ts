@@ -1,7 +1,7 @@
 import type { Decision } from '../../hub/room-rules.ts'
 import { isRejection, type Rejection } from '../../hub/rejection.ts'
 import type { Millis } from '../../hub/telling.ts'
-import type { DisconnectText } from '../disconnects.ts'
+import type { DisconnectWord } from '../disconnects.ts'
 import {
   type Credential,
   type Ended,
@@ -51,7 +51,7 @@ export type Job =
 export type Answer =
   | { type: 'done'; job: CommandJob; id: string }
   | { type: 'rejected'; job: CommandJob; rejection: Rejection }
-  | { type: 'refused'; job: JoinJob | ScreenJob; text: DisconnectText }
+  | { type: 'refused'; job: JoinJob | ScreenJob; text: DisconnectWord }
   /** The screen is shown the meeting from now on. */
   | { type: 'shown'; job: ScreenJob }
   /** Who is gone has asked for nothing any more. */

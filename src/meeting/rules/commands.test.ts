@@ -136,7 +136,7 @@ const kicked: Change = {
         {
           member: 3,
           subscriber: 103,
-          told: 'You have been forcibly disconnected from this meeting',
+          told: 'kicked without return',
           lost: false,
         },
       ],

@@ -1,4 +1,4 @@
-import { disconnects } from '../disconnects.ts'
+import { disconnects, kickedForGood } from '../disconnects.ts'
 import { isRejection, reject, type Rejection } from '../../hub/rejection.ts'
 import type { Millis } from '../../hub/telling.ts'
 import { depart } from './attendance.ts'
@@ -169,7 +169,7 @@ function kick(
   if (attendee.id === by.id) return reject('You cannot disconnect yourself')
   const { id, name } = attendee
   const { write, facts } = depart(
-    [{ attendee, told: disconnects.kicked, lost: false }],
+    [{ attendee, told: target.canRejoin ? disconnects.kicked : kickedForGood, lost: false }],
     [kickLine(name, by.name)],
   )
   if (target.canRejoin) return { write, facts }

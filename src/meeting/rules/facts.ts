@@ -1,4 +1,4 @@
-import type { DisconnectText } from '../disconnects.ts'
+import type { DisconnectWord } from '../disconnects.ts'
 import type { MemberId, PollDraft, PollEnding } from './poll.ts'
 import type { MeetingState, Person } from './view.ts'
 
@@ -32,7 +32,7 @@ export type Joined = Person & {
 export type DoneCommand = { member: MemberId; id: string }
 
 /** Somebody whose connection `subscriber` is in the meeting no more; null where they had none. */
-type Gone = { member: MemberId; subscriber: number | null; told: DisconnectText | null }
+type Gone = { member: MemberId; subscriber: number | null; told: DisconnectWord | null }
 
 /** An attendee as the site has them now. */
 type Changed = {

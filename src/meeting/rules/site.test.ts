@@ -48,7 +48,7 @@ const follow = (meeting: Meeting, site: SiteState, asOf = meeting.revision) =>
   onlyLooking(meeting, (meeting) => followSite(meeting, site, asOf))
 
 const notAllowed = 'You are not allowed to enter this meeting'
-const kicked = 'You have been forcibly disconnected from this meeting'
+const kicked = 'kicked without return'
 
 /** Bob is shown out because of their key; `subscriber` is the connection that ends. */
 const bobExpelled = (subscriber: number | null = 102): Change => ({

@@ -1,4 +1,4 @@
-import { disconnects } from '../disconnects.ts'
+import { disconnects, kickedForGood } from '../disconnects.ts'
 import { type Departing, depart, leftLine } from './attendance.ts'
 import { kickLine } from './commands.ts'
 import { type Change, change, type Fact } from './facts.ts'
@@ -28,7 +28,7 @@ export function followSite(meeting: Meeting, site: SiteState, asOf: number): Cha
   const facts = [...followMeeting(meeting, site, asOf), ...changes]
   if (facts.length === 0 && expelled.length === 0 && kicked.length === 0) return null
   const departing: Departing[] = [
-    ...kicked.map((attendee) => ({ attendee, told: disconnects.kicked, lost: false })),
+    ...kicked.map((attendee) => ({ attendee, told: kickedForGood, lost: false })),
     ...expelled.map((attendee) => ({ attendee, told: disconnects.notAllowed, lost: false })),
   ]
   const departure = depart(departing, [

@@ -66,7 +66,7 @@ export function Hall({ words }: { words: HallTexts }): JSX.Element {
           {words.lost}
         </p>
       )}
-      <Announcer />
+      <Announcer readsLines={false} />
     </div>
   )
 }

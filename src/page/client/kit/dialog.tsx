@@ -6,6 +6,8 @@ export type Question = {
   children: ComponentChildren
   yes: string
   no: string
+  /** Whether it takes nothing away: then the answer is not red. */
+  isHarmless?: boolean
   onYes: () => void
   onClose: () => void
 }
@@ -17,7 +19,7 @@ const armMs = 500
  * Asks before what cannot be undone. The way back has the focus, and the other one is not there yet for a hand that has
  * clicked twice.
  */
-export function AskDialog({ title, children, yes, no, onYes, onClose }: Question): JSX.Element {
+export function AskDialog({ title, children, yes, no, isHarmless, onYes, onClose }: Question): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const back = useRef<HTMLButtonElement>(null)
   const [isArmed, arm] = useState(false)
@@ -42,7 +44,7 @@ export function AskDialog({ title, children, yes, no, onYes, onClose }: Question
         </button>
         <button
           type="button"
-          class="danger"
+          class={isHarmless ? 'main' : 'danger'}
           aria-disabled={!isArmed}
           onClick={() => {
             if (!isArmed) return

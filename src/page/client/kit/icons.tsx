@@ -12,6 +12,8 @@ export const Bell = icon(<path d="M6 16.5V11a6 6 0 0 1 12 0v5.5l1.5 1.5h-15zM10 
 export const BellOff = icon(
   <path d="M8 6.6A6 6 0 0 1 18 11v4M6 9.8v6.7L4.5 18H17M10 20.5a2.2 2.2 0 0 0 4 0M4 4l16 16" />,
 )
+export const Speech = icon(<path d="M4 5h16v11h-9l-4.5 4v-4H4zM8 9h8M8 12h5" />)
+export const SpeechOff = icon(<path d="M9 5h11v11h-2M15 16h-4l-4.5 4v-4H4V5h1M4 4l16 16" />)
 export const Door = icon(<path d="M13 4H5v16h8M10 12h10M16.5 8.5 20 12l-3.5 3.5" />)
 export const Up = icon(<path d="m6 14.5 6-6 6 6" />)
 export const Down = icon(<path d="m6 9.5 6 6 6-6" />)

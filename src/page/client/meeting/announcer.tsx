@@ -5,7 +5,7 @@ import { steadyNow } from '../kit/clock.ts'
 import { useTools } from './hooks.ts'
 import { noticesOf } from './notices.ts'
 import type { LogLine } from './log.ts'
-import { resultSentence } from './poll-view.tsx'
+import { ballotKey, resultSentence } from './poll-view.tsx'
 import { secondsLeft } from './results.ts'
 import { wordsOf } from './words.ts'
 
@@ -24,13 +24,16 @@ type Said = { key: number; text: string }
  * Tells a screen reader what others see: polls at once, everything else when it has finished its sentence. The log itself
  * is silent, as its history would be read out line by line.
  */
-export function Announcer(): JSX.Element {
+export function Announcer({ readsLines }: { readsLines: boolean }): JSX.Element {
   const { texts, session } = useTools()
   const [urgent, setUrgent] = useState<Said[]>([])
   const [calm, setCalm] = useState<Said[]>([])
   const count = useRef(0)
+  const reads = useRef(readsLines)
+  reads.current = readsLines
   useEffect(() => {
     let lines: LogLine[] = []
+    let isKeyTold = false
     let timer: ReturnType<typeof setTimeout> | undefined
     let warned = { poll: 0, at: Infinity }
     const tell = (set: typeof setCalm, text: string): void => {
@@ -51,6 +54,8 @@ export function Announcer(): JSX.Element {
         switch (notice.type) {
           case 'pollBegan':
             tell(setUrgent, texts.tell.poll(notice.poll.question, notice.poll.answers))
+            if (!isKeyTold) tell(setCalm, texts.ballotKey(ballotKey))
+            isKeyTold = true
             break
           case 'pollEnded':
             tell(setCalm, texts.tell.result(notice.result.question, resultSentence(notice.result, texts)))
@@ -59,6 +64,7 @@ export function Announcer(): JSX.Element {
             tell(setCalm, `${texts.notSaidYet}: ${wordsOf(notice.entry.command, state, texts)}`)
             break
           case 'lines':
+            if (!reads.current) break
             lines.push(...notice.lines)
             timer ??= setTimeout(tellLines, pauseMs)
             break

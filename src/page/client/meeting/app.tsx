@@ -1,7 +1,7 @@
 import type { JSX } from 'preact'
 import { useCallback, useEffect, useState } from 'preact/hooks'
 import { AssociationName, Logo } from '../kit/brand.tsx'
-import { Bell, BellOff, Door, Mark } from '../kit/icons.tsx'
+import { Bell, BellOff, Door, Mark, Speech, SpeechOff } from '../kit/icons.tsx'
 import { Announcer } from './announcer.tsx'
 import { Asking } from './asking.tsx'
 import { DeskView } from './desk-view.tsx'
@@ -9,7 +9,8 @@ import type { Ask } from './desk-view.tsx'
 import { useKept, useMedia, useNow, useTools } from './hooks.ts'
 import { PeopleView } from './people-view.tsx'
 import { PollView, ResultView } from './poll-view.tsx'
-import { elsewhereCode } from './protocol.ts'
+import { lastSaid } from './log.ts'
+import { elsewhereCode, isForGood, kickedCode } from './protocol.ts'
 import type { Draft, Person } from './protocol.ts'
 import { isStuck } from './outbox.ts'
 import { isChair, ownVote, pendingVote } from './state.ts'
@@ -31,6 +32,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
   const [refused, setRefused] = useState<Draft | null>(null)
   const [hiddenResult, hideResult] = useKept('closedResult', 0)
   const [isSoundOn, setSound] = useState(sound)
+  const [readsLines, setReadsLines] = useKept('readsLines', true)
   const isWide = useMedia('(min-width: 60rem)')
   useEffect(() => {
     session.watch(set)
@@ -126,9 +128,19 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
           <button
             type="button"
             class="bare"
+            aria-pressed={readsLines}
+            aria-label={texts.readLines}
+            title={texts.readLines}
+            onClick={() => setReadsLines(!readsLines)}
+          >
+            {readsLines ? <Speech /> : <SpeechOff />}
+          </button>
+          <button
+            type="button"
+            class="bare"
             aria-pressed={isSoundOn}
-            aria-label={isSoundOn ? texts.soundOn : texts.soundOff}
-            title={isSoundOn ? texts.soundOn : texts.soundOff}
+            aria-label={texts.sound}
+            title={texts.sound}
             onClick={() => {
               setSound(!isSoundOn)
               onSound(!isSoundOn)
@@ -152,7 +164,13 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
       <main>
         {isGone && <Gone phase={phase} />}
         {!isGone && !state.wasIn && (
-          <p class="empty">{phase.type === 'waiting' ? texts.unreached : texts.connecting}</p>
+          <p class="empty">
+            {state.isOriginRefused
+              ? texts.originRefused(location.origin)
+              : phase.type === 'waiting'
+                ? texts.unreached
+                : texts.connecting}
+          </p>
         )}
         {!isGone && poll && (
           <PollView
@@ -161,12 +179,18 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
             endsAt={state.pollEndsAt}
             own={ownVote(state)}
             pending={pendingVote(state)}
+            showsSums={chair}
             isConnected={phase.type === 'in'}
             isStuck={state.outbox.some((entry) => entry.command.type === 'vote' && isStuck(entry))}
           />
         )}
         {!isGone && !poll && result && result.id !== hiddenResult && (
-          <ResultView key={result.id} result={result} onClose={() => hideResult(result.id)} />
+          <ResultView
+            key={result.id}
+            result={result}
+            spoken={lastSaid(state.log)}
+            onClose={() => hideResult(result.id)}
+          />
         )}
         {state.wasIn && (
           <div class="parts">
@@ -178,21 +202,25 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
               {...(views.length > 1 ? { role: 'tabpanel', 'aria-labelledby': `tab-${shown}` } : {})}
             >
               {shown === 'desk' ? (
-                <DeskView state={state} onAsk={setAsk} refused={refused} onTaken={() => setRefused(null)} />
+                <section aria-label={texts.desk}>
+                  <DeskView state={state} onAsk={setAsk} refused={refused} onTaken={() => setRefused(null)} />
+                </section>
               ) : (
-                <PeopleView
-                  people={people}
-                  admins={admins}
-                  you={you?.id ?? null}
-                  voted={poll?.voted ?? null}
-                  onRemove={chair && phase.type === 'in' ? askKick : null}
-                />
+                <section aria-label={texts.present}>
+                  <PeopleView
+                    people={people}
+                    admins={admins}
+                    you={you?.id ?? null}
+                    voted={poll?.voted ?? null}
+                    onRemove={chair && phase.type === 'in' ? askKick : null}
+                  />
+                </section>
               )}
             </div>
           </div>
         )}
       </main>
-      <Announcer />
+      <Announcer readsLines={readsLines} />
       {ask && !isGone && <Asking ask={ask} state={state} onClose={() => setAsk(null)} />}
     </div>
   )
@@ -291,9 +319,15 @@ function Gone({ phase }: { phase: State['phase'] }): JSX.Element {
     <section class="gone" role="alert">
       <h2>{words}</h2>
       {more !== '' && <p>{more}</p>}
-      <button type="button" class="main" onClick={() => session.comeBack()}>
-        {code === 0 ? gone.comeBack : code === elsewhereCode ? gone.useThis : gone.tryAgain}
-      </button>
+      {!isForGood(code) && (
+        <button type="button" class="main" onClick={() => session.comeBack()}>
+          {code === 0 || code === kickedCode
+            ? gone.comeBack
+            : code === elsewhereCode
+              ? gone.useThis
+              : gone.tryAgain}
+        </button>
+      )}
     </section>
   )
 }

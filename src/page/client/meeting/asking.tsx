@@ -19,10 +19,12 @@ export function Asking({ ask, state, onClose }: AskingProps): JSX.Element {
           title={words.open}
           yes={words.openYes}
           no={texts.cancel}
+          isHarmless
           onYes={() => session.give({ type: 'open' })}
           onClose={onClose}
         >
           <p>{words.openMore}</p>
+          <p>{words.openHere(state.people.size)}</p>
         </AskDialog>
       )
     case 'finish':

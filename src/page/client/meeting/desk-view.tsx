@@ -1,8 +1,8 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Bin, Down, Pen, Up } from '../kit/icons.tsx'
-import { useKept, useTools } from './hooks.ts'
-import { excess, faultOf, keep, move, remove, tidy } from './prepared.ts'
+import { useFocusAfter, useKept, useTools } from './hooks.ts'
+import { excess, faultOf, holdOf, isSame, keep, move, remove, tidy } from './prepared.ts'
 import type { Fault, Prepared, PreparedPolls } from './prepared.ts'
 import type { Draft, Limits } from './protocol.ts'
 import { randomId } from '../kit/id.ts'
@@ -34,7 +34,6 @@ export function DeskView({ state, onAsk, refused, onTaken }: DeskProps): JSX.Ele
   const { meeting, poll } = state
   const isConnected = state.phase.type === 'in'
   const meetingState = meeting?.state ?? 'pending'
-  const missing = missingVoters(state)
   const canOpen = isConnected && !isUnderWay(state, 'open')
   const canFinish = isConnected && !isUnderWay(state, 'finish')
   return (
@@ -73,39 +72,48 @@ export function DeskView({ state, onAsk, refused, onTaken }: DeskProps): JSX.Ele
           </>
         )}
       </section>
-      {poll && (
-        <section aria-labelledby="desk-poll">
-          <h3 id="desk-poll">{texts.pollUnderWay}</h3>
-          {missing && (
-            <>
-              <p>{texts.turnout(state.people.size - missing.length, state.people.size)}</p>
-              {missing.length === 0 ? (
-                <p class="hint">{texts.nobodyMissing}</p>
-              ) : (
-                <details open={missing.length <= 12}>
-                  <summary>{texts.missing(missing.length)}</summary>
-                  <ul class="missing">
-                    {missing.map(({ id, name }) => (
-                      <li key={id}>
-                        <bdi>{name}</bdi>
-                      </li>
-                    ))}
-                  </ul>
-                </details>
-              )}
-            </>
-          )}
-          <button
-            type="button"
-            aria-disabled={!isConnected}
-            onClick={() => isConnected && onAsk({ type: 'abort' })}
-          >
-            {texts.abortIt}
-          </button>
-        </section>
-      )}
+      {poll && <PollUnderWay state={state} onAsk={onAsk} />}
       <PollDesk state={state} onAsk={onAsk} refused={refused} onTaken={onTaken} />
     </div>
+  )
+}
+
+function PollUnderWay({ state, onAsk }: Pick<DeskProps, 'state' | 'onAsk'>): JSX.Element {
+  const { texts } = useTools()
+  const section = useRef<HTMLElement>(null)
+  useFocusAfter(section, () => document.getElementById('desk-prepared'))
+  const isConnected = state.phase.type === 'in'
+  const missing = missingVoters(state)
+  return (
+    <section aria-labelledby="desk-poll" ref={section}>
+      <h3 id="desk-poll">{texts.pollUnderWay}</h3>
+      {missing && (
+        <>
+          <p>{texts.turnout(state.people.size - missing.length, state.people.size)}</p>
+          {missing.length === 0 ? (
+            <p class="hint">{texts.nobodyMissing}</p>
+          ) : (
+            <details open={missing.length <= 12}>
+              <summary>{texts.missing(missing.length)}</summary>
+              <ul class="missing">
+                {missing.map(({ id, name }) => (
+                  <li key={id}>
+                    <bdi>{name}</bdi>
+                  </li>
+                ))}
+              </ul>
+            </details>
+          )}
+        </>
+      )}
+      <button
+        type="button"
+        aria-disabled={!isConnected}
+        onClick={() => isConnected && onAsk({ type: 'abort' })}
+      >
+        {texts.abortIt}
+      </button>
+    </section>
   )
 }
 
@@ -117,14 +125,17 @@ function PollDesk({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
   useEffect(() => {
     if (!refused) return
     const { question, answers, minutes } = refused
-    const isSame = (poll: Prepared): boolean =>
-      poll.question === question && poll.answers.join('\n') === answers.join('\n')
-    const poll = { question, answers, minutes, id: polls.find(isSame)?.id ?? randomId(), held: false }
+    const known = polls.find((poll) => isSame(poll, refused))
+    const poll = { question, answers, minutes, id: known?.id ?? randomId(), held: false }
     keepPolls(keep(polls, poll))
     edit(poll)
     onTaken()
     requestAnimationFrame(() => document.getElementById('poll-form-question')?.focus())
   }, [refused])
+  // What was aborted is still to be held.
+  useEffect(() => {
+    if (state.result?.tally) keepPolls(holdOf(polls, state.result))
+  }, [state.result?.id])
   const canStart =
     state.phase.type === 'in' &&
     state.meeting?.state === 'open' &&
@@ -158,7 +169,6 @@ function PollDesk({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
                   onClick={() => {
                     if (!canStart) return
                     start(poll)
-                    keepPolls(keep(polls, { ...poll, held: true }))
                   }}
                 >
                   {texts.start}
@@ -230,13 +240,18 @@ function PollDesk({ state, onAsk, refused, onTaken }: DeskProps): JSX.Element {
   )
 }
 
-/** Says at its field that a text is too long, which is never cut: part of a question would be another question. */
-function TooLong({ id, text, limit }: { id: string; text: string; limit: number }): JSX.Element {
+type FieldFaultProps = { id: string; text: string; limit: number; fault: string | null }
+
+/**
+ * Says at its field what is wrong with it. A text that is too long is never cut: part of a question would be another
+ * question.
+ */
+function FieldFault({ id, text, limit, fault }: FieldFaultProps): JSX.Element {
   const { texts } = useTools()
   const over = excess(text, limit)
   return (
     <p id={id} class="fault" role="status">
-      {over > 0 && texts.fieldTooLong(limit, over)}
+      {over > 0 ? texts.fieldTooLong(limit, over) : fault}
     </p>
   )
 }
@@ -252,11 +267,9 @@ type FormProps = {
 
 function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormProps): JSX.Element {
   const { texts } = useTools()
-  const [fresh, keepFresh] = useKept<Draft>('newPoll', {
-    question: '',
-    answers: texts.defaults,
-    minutes: 5,
-  })
+  const empty: Draft = { question: '', answers: texts.defaults, minutes: 5 }
+  const [fresh, keepFresh] = useKept<Draft>('newPoll', empty)
+  const [last, keepLast] = useKept<string[]>('lastAnswers', texts.defaults)
   const [changed, setChanged] = useState<Draft | null>(edited)
   const draft = changed ?? fresh
   const [fault, setFault] = useState<Fault | null>(null)
@@ -272,13 +285,17 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
   }
   const take = (then: (draft: Draft) => void): void => {
     const tidied = tidy(draft)
-    const found = faultOf(tidied, limits)
+    const found = faultOf(draft, limits)
     setFault(found)
     if (found) return
     then(tidied)
-    if (!edited) change({ ...draft, question: '' })
+    keepLast(tidied.answers)
+    // The next question hardly has the same answers: one who forgets to change them asks something else.
+    if (!edited) change({ ...empty, minutes: draft.minutes })
     question.current?.focus()
   }
+  const canRepeat =
+    last.join('\n') !== draft.answers.join('\n') && last.join('\n') !== texts.defaults.join('\n')
   return (
     <section aria-labelledby="desk-new">
       <h3 id="desk-new">{edited ? texts.changePoll : texts.newPoll}</h3>
@@ -296,33 +313,22 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
           ref={question}
           value={draft.question}
           autocomplete="off"
-          aria-invalid={fault === 'question' || excess(draft.question, limits.question) > 0}
-          aria-describedby="poll-form-long poll-form-fault"
+          aria-invalid={fault?.type === 'question' || excess(draft.question, limits.question) > 0}
+          aria-describedby="poll-form-question-fault"
           onInput={({ currentTarget }) => change({ ...draft, question: currentTarget.value })}
         />
-        <TooLong id="poll-form-long" text={draft.question} limit={limits.question} />
-        {Array.from({ length: limits.answers }, (_, index) => (
-          <div key={index} class="field">
-            <label for={`poll-form-${index}`}>
-              {texts.answer(index + 1)} {index > 1 && <span class="hint">({texts.optional})</span>}
-            </label>
-            <input
-              id={`poll-form-${index}`}
-              value={draft.answers[index] ?? ''}
-              autocomplete="off"
-              aria-invalid={
-                (index < 2 && (fault === 'answers' || fault === 'equal')) ||
-                excess(draft.answers[index] ?? '', limits.answer) > 0
-              }
-              aria-describedby={`poll-form-long-${index} poll-form-fault`}
-              onInput={({ currentTarget }) => {
-                const answers = Array.from({ length: limits.answers }, (_, at) => draft.answers[at] ?? '')
-                change({ ...draft, answers: answers.with(index, currentTarget.value) })
-              }}
-            />
-            <TooLong id={`poll-form-long-${index}`} text={draft.answers[index] ?? ''} limit={limits.answer} />
-          </div>
-        ))}
+        <FieldFault
+          id="poll-form-question-fault"
+          text={draft.question}
+          limit={limits.question}
+          fault={fault?.type === 'question' ? texts.faults.question : null}
+        />
+        <AnswerFields draft={draft} limits={limits} fault={fault} onChange={change} />
+        {!edited && canRepeat && (
+          <button type="button" class="link" onClick={() => change({ ...draft, answers: last })}>
+            {texts.sameAnswers(last)}
+          </button>
+        )}
         <label for="poll-form-minutes">{texts.minutesLabel}</label>
         <input
           id="poll-form-minutes"
@@ -331,23 +337,25 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
           min={1}
           max={limits.minutes}
           value={draft.minutes}
-          aria-invalid={fault === 'minutes'}
-          aria-describedby="poll-form-fault"
+          aria-invalid={fault?.type === 'minutes'}
+          aria-describedby="poll-form-minutes-fault"
           onInput={({ currentTarget }) => change({ ...draft, minutes: currentTarget.valueAsNumber || 0 })}
         />
-        <p id="poll-form-fault" class="fault" role="alert">
-          {fault === 'minutes' ? texts.faults.minutes(limits.minutes) : fault && texts.faults[fault]}
+        <p id="poll-form-minutes-fault" class="fault" role="status">
+          {fault?.type === 'minutes' && texts.faults.minutes(limits.minutes)}
         </p>
+        {!edited && (
+          <p id="poll-form-start" class="hint">
+            {texts.startMore}
+          </p>
+        )}
         <div class="row">
-          <button>{edited ? texts.keepChanges : texts.keep}</button>
-          {edited ? (
-            <button type="button" onClick={onCancel}>
-              {texts.cancel}
-            </button>
-          ) : (
+          {!edited && (
             <button
               type="button"
+              class="main"
               aria-disabled={!canStart}
+              aria-describedby="poll-form-start"
               onClick={() => {
                 if (canStart) take(onStart)
               }}
@@ -355,8 +363,79 @@ function PollForm({ edited, limits, canStart, onKeep, onStart, onCancel }: FormP
               {texts.start}
             </button>
           )}
+          <button>{edited ? texts.keepChanges : texts.keep}</button>
+          {edited && (
+            <button type="button" onClick={onCancel}>
+              {texts.cancel}
+            </button>
+          )}
         </div>
       </form>
     </section>
+  )
+}
+
+type AnswerFieldsProps = {
+  draft: Draft
+  limits: Limits
+  fault: Fault | null
+  onChange: (draft: Draft) => void
+}
+
+/** So many fields for answers are there at first. */
+const firstFields = 3
+
+function AnswerFields({ draft, limits, fault, onChange }: AnswerFieldsProps): JSX.Element {
+  const { texts } = useTools()
+  const { answers } = draft
+  const [added, setAdded] = useState(0)
+  const shown = Math.min(limits.answers, Math.max(firstFields, answers.length) + added)
+  const faultAt = (index: number): string | null =>
+    (fault?.type === 'answers' || fault?.type === 'equal') && fault.index === index
+      ? texts.faults[fault.type]
+      : null
+  return (
+    <>
+      {Array.from({ length: shown }, (_, index) => (
+        <div key={index} class="field">
+          <label for={`poll-form-${index}`}>
+            {texts.answer(index + 1)} {index > 1 && <span class="hint">({texts.optional})</span>}
+          </label>
+          <input
+            id={`poll-form-${index}`}
+            value={answers[index] ?? ''}
+            autocomplete="off"
+            aria-invalid={faultAt(index) !== null || excess(answers[index] ?? '', limits.answer) > 0}
+            aria-describedby={`poll-form-fault-${index}`}
+            onInput={({ currentTarget }) => {
+              const all = Array.from(
+                { length: Math.max(answers.length, index + 1) },
+                (_, at) => answers[at] ?? '',
+              )
+              setAdded(shown - Math.max(firstFields, all.length))
+              onChange({ ...draft, answers: all.with(index, currentTarget.value) })
+            }}
+          />
+          <FieldFault
+            id={`poll-form-fault-${index}`}
+            text={answers[index] ?? ''}
+            limit={limits.answer}
+            fault={faultAt(index)}
+          />
+        </div>
+      ))}
+      {shown < limits.answers && (
+        <button
+          type="button"
+          class="link"
+          onClick={() => {
+            setAdded(added + 1)
+            requestAnimationFrame(() => document.getElementById(`poll-form-${shown}`)?.focus())
+          }}
+        >
+          {texts.addAnswer}
+        </button>
+      )}
+    </>
   )
 }

@@ -1,5 +1,6 @@
 import { createContext } from 'preact'
-import { useContext, useEffect, useState } from 'preact/hooks'
+import type { RefObject } from 'preact'
+import { useContext, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { steadyNow } from '../kit/clock.ts'
 import { useKept as useKeptIn } from '../kit/kept.ts'
 import type { Vault } from '../kit/vault.ts'
@@ -32,6 +33,43 @@ export function useMedia(query: string): boolean {
     return () => list.removeEventListener('change', change)
   }, [query])
   return matches
+}
+
+/**
+ * When a part of the page goes in which the focus is, that goes to what `next` finds: browsers would give it to nothing, and
+ * whoever has no mouse would begin at the top again. `next` is asked when the part is gone, but what it needs of the part is
+ * to be taken by `before`.
+ */
+export function useFocusAfter<Known = null>(
+  part: RefObject<HTMLElement | null>,
+  next: (known: Known | null) => HTMLElement | null | undefined,
+  before: () => Known | null = () => null,
+): void {
+  useLayoutEffect(
+    () => () => {
+      if (!part.current?.contains(document.activeElement)) return
+      const known = before()
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) next(known)?.focus()
+      })
+    },
+    [],
+  )
+}
+
+/** Calls `pressed` for a key without others, wherever the focus is. */
+export function useKey(key: string, pressed: () => void): void {
+  const latest = useRef(pressed)
+  latest.current = pressed
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (event.key !== key || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return
+      event.preventDefault()
+      latest.current()
+    }
+    document.addEventListener('keydown', listen)
+    return () => document.removeEventListener('keydown', listen)
+  }, [key])
 }
 
 /** A value that the browser keeps for the meeting. */

@@ -5,11 +5,14 @@ import { wallNow } from '../kit/clock.ts'
 import { findLinks } from '../kit/links.ts'
 import { memo } from '../kit/memo.ts'
 import { colorClass, useTools } from './hooks.ts'
+import { comingsOf, runsOf } from './log.ts'
 import type { Chunk, Log, LogLine } from './log.ts'
 import type { Texts } from './texts/texts.ts'
 
 /** So near to the end one is at the end. */
 const nearPx = 48
+/** So many are named of those who came in. */
+const maxNames = 2
 
 type LogViewProps = {
   log: Log
@@ -17,11 +20,13 @@ type LogViewProps = {
   unseen: number
   /** The id of the reader. */
   you: number | null
+  /** How often the reader has said something here: that goes to the end, where it is seen. */
+  said: number
   children: ComponentChildren
 }
 
 /** What was said, in pieces that a browser need not lay out before they are scrolled to. */
-export function LogView({ log, seen, unseen, you, children }: LogViewProps): JSX.Element {
+export function LogView({ log, seen, unseen, you, said, children }: LogViewProps): JSX.Element {
   const { texts, session, language } = useTools()
   const box = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
@@ -36,9 +41,14 @@ export function LogView({ log, seen, unseen, you, children }: LogViewProps): JSX
     if (!current || current.clientHeight === 0) return session.look(false)
     session.look(follows.current && document.visibilityState === 'visible' && document.hasFocus())
   }
+  const height = useRef(0)
   const scrolled = (): void => {
     const { current } = box
     if (!current || current.clientHeight === 0) return
+    const before = height.current
+    height.current = current.clientHeight
+    // A long text, or a keyboard, has made the box another one: nobody has scrolled.
+    if (follows.current && before !== height.current) return toEnd()
     follows.current = current.scrollHeight - current.scrollTop - current.clientHeight < nearPx
     setAtEnd(follows.current)
     lookAgain()
@@ -48,8 +58,15 @@ export function LogView({ log, seen, unseen, you, children }: LogViewProps): JSX
   useLayoutEffect(() => {
     if (follows.current) toEnd()
   })
+  useLayoutEffect(() => {
+    if (said === 0) return
+    follows.current = true
+    setAtEnd(true)
+    toEnd()
+  }, [said])
   useEffect(() => {
     const observer = new ResizeObserver(() => {
+      height.current = box.current?.clientHeight ?? 0
       if (follows.current) toEnd()
       lookAgain()
     })
@@ -126,21 +143,49 @@ const ChunkView = memo(function ChunkView({ chunk, markAfter, you, isPast, today
   const marked = markAfter === null ? undefined : chunk.lines.find(({ id }) => id > markAfter)
   return (
     <div class={isPast ? 'chunk past' : 'chunk'}>
-      {chunk.lines.map((line, index) => (
-        <LineView
-          key={line.id}
-          line={line}
-          isMarked={line === marked}
-          isNamed={line.named || (index === 0 && line.kind === 'said')}
-          isOwn={line.from === you}
-          today={today}
-          texts={texts}
-          language={language}
-        />
-      ))}
+      {runsOf(chunk.lines, marked).map((run) => {
+        const lines = run.lines.map((line) => (
+          <LineView
+            key={line.id}
+            line={line}
+            isMarked={line === marked}
+            isNamed={line.named || (line === chunk.lines[0] && line.kind === 'said')}
+            isOwn={line.from === you}
+            today={today}
+            texts={texts}
+            language={language}
+          />
+        ))
+        return run.isFolded ? (
+          <Run key={run.lines[0]?.id} lines={run.lines}>
+            {lines}
+          </Run>
+        ) : (
+          lines
+        )
+      })}
     </div>
   )
 })
+
+/** Those who came and went one after the other, in a line that unfolds. */
+function Run({ lines, children }: { lines: readonly LogLine[]; children: ComponentChildren }): JSX.Element {
+  const { texts } = useTools()
+  const { came, went } = comingsOf(lines)
+  const said = [
+    ...(came.length > 0 ? [texts.cameIn(came.slice(0, maxNames), Math.max(0, came.length - maxNames))] : []),
+    ...(went.length > 0 ? [texts.wentOut(went.slice(0, maxNames), Math.max(0, went.length - maxNames))] : []),
+  ]
+  return (
+    <details class="run">
+      <summary>
+        <time dateTime={new Date(lines[0]?.at ?? 0).toISOString()}>{clock.format(lines[0]?.at ?? 0)}</time>
+        <span dir="auto">{said.join(' · ')}</span>
+      </summary>
+      {children}
+    </details>
+  )
+}
 
 type LineProps = {
   line: LogLine

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WallClock, zoneOf } from '../kit/zone.ts'
-import { addLines, emptyLog, linesAfter } from './log.ts'
+import { addLines, comingsOf, emptyLog, lastSaid, linesAfter, runsOf } from './log.ts'
 import type { Log, ToldLine } from './log.ts'
 import type { Line } from './protocol.ts'
 
@@ -118,4 +118,35 @@ test('the lines after an id are found across chunks', () => {
     [497, 499],
   )
   assert.equal(linesAfter(log, 200).length, 150)
+})
+
+test('those who come and go one after the other are shown together, what is between them by itself', () => {
+  const system = (id: number, text: string) => line(id, text, -1)
+  const log = add(emptyLog, [
+    system(1, 'Member Åsa joined the meeting'),
+    system(2, 'Member Zoë (the "left" one) re-joined the meeting (through proxy Ivan)'),
+    system(3, 'Member Åsa left the meeting'),
+    line(4, 'hello'),
+    system(5, 'Member Åsa re-joined the meeting'),
+    system(6, 'Member Bo joined the meeting'),
+    system(7, 'This meeting is now open'),
+  ])
+  const runs = runsOf(all(log), undefined)
+  const shape = runs.map(({ lines, isFolded }) => [lines.map(({ id }) => id).join(), isFolded])
+  // Two are soon read.
+  assert.deepEqual(shape, [
+    ['1,2,3', true],
+    ['4', false],
+    ['5', false],
+    ['6', false],
+    ['7', false],
+  ])
+  assert.deepEqual(comingsOf(runs[0]?.lines ?? []), { came: ['Zoë (the "left" one)'], went: ['Åsa'] })
+  assert.deepEqual(
+    runsOf(all(log), all(log)[1]).map(({ lines }) => lines.length),
+    [1, 1, 1, 1, 1, 1, 1],
+    'the mark of what is new is not folded away',
+  )
+  assert.equal(lastSaid(log), 4)
+  assert.equal(lastSaid(emptyLog), 0)
 })

@@ -114,6 +114,53 @@ function kindOf({ from, message }: Line): LineKind {
   return 'system'
 }
 
+/** The id of the last line that somebody has said; 0 where nobody has, as far as the newest lines know. */
+export const lastSaid = ({ chunks }: Log): number =>
+  chunks.at(-1)?.lines.findLast(({ kind }) => kind === 'said')?.id ?? 0
+
+/** Lines that are shown together: folded where many come and go. */
+export type Run = { readonly lines: readonly LogLine[]; readonly isFolded: boolean }
+
+/** From so many on they are folded. */
+const minFolded = 3
+
+/**
+ * Divides lines into those that come and go, one after the other, and those between. A day, and the mark of what is new,
+ * begin another run.
+ */
+export function runsOf(lines: readonly LogLine[], marked: LogLine | undefined): Run[] {
+  const runs: { lines: LogLine[]; isFolded: boolean }[] = []
+  let run: LogLine[] = []
+  const end = (): void => {
+    if (run.length >= minFolded) runs.push({ lines: run, isFolded: true })
+    else for (const line of run) runs.push({ lines: [line], isFolded: false })
+    run = []
+  }
+  for (const line of lines) {
+    if (line.kind !== 'presence') {
+      end()
+      runs.push({ lines: [line], isFolded: false })
+      continue
+    }
+    if (line.newDay || line === marked) end()
+    run.push(line)
+  }
+  end()
+  return runs
+}
+
+/** Who is in after these lines, and who has gone, by name. */
+export function comingsOf(lines: readonly LogLine[]): { came: string[]; went: string[] } {
+  const last = new Map<string, boolean>()
+  for (const { text } of lines) {
+    const [, name, verb] = /^Member (.*) (joined|re-joined|left) the meeting/s.exec(text) ?? []
+    if (name !== undefined) last.set(name, verb !== 'left')
+  }
+  const namesOf = (isIn: boolean): string[] =>
+    Array.from(last).flatMap(([name, here]) => (here === isIn ? [name] : []))
+  return { came: namesOf(true), went: namesOf(false) }
+}
+
 /** The lines after an id, oldest first, as far back as they are many. */
 export function linesAfter(log: Log, id: number): LogLine[] {
   const found: LogLine[] = []

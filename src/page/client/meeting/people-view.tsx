@@ -1,8 +1,8 @@
 import type { JSX } from 'preact'
-import { useMemo, useState } from 'preact/hooks'
+import { useMemo, useRef, useState } from 'preact/hooks'
 import { Check, Cross } from '../kit/icons.tsx'
 import { memo } from '../kit/memo.ts'
-import { colorClass, useTools } from './hooks.ts'
+import { colorClass, useFocusAfter, useTools } from './hooks.ts'
 import type { Person } from './protocol.ts'
 
 type PeopleProps = {
@@ -30,7 +30,10 @@ export const PeopleView = memo(function PeopleView({
   }, [people, language])
   const plain = (text: string): string => text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
   const wanted = plain(search.trim())
-  const found = wanted === '' ? sorted : sorted.filter(({ name }) => plain(name).includes(wanted))
+  const found =
+    wanted === ''
+      ? sorted
+      : sorted.filter(({ name, proxy }) => plain(`${name} ${proxy ?? ''}`).includes(wanted))
   const votes = useMemo(() => new Set(voted), [voted])
   return (
     <div class="people">
@@ -80,12 +83,18 @@ const PersonView = memo(function PersonView({
   onRemove,
 }: PersonProps): JSX.Element {
   const { texts } = useTools()
-  const { name, color } = person
+  const { name, color, proxy } = person
+  const item = useRef<HTMLLIElement>(null)
+  useFocusAfter(
+    item,
+    (next) => next?.querySelector<HTMLElement>('button') ?? document.getElementById('people-search'),
+    () => item.current?.nextElementSibling ?? item.current?.previousElementSibling ?? null,
+  )
   return (
-    <li class="person">
+    <li class="person" ref={item}>
       <span class={`dot ${colorClass(color)}`} />
       <span class="person-name">
-        <bdi>{name}</bdi>
+        <bdi>{proxy === undefined ? name : texts.proxyFor(proxy, name)}</bdi>
         {isYou && <span class="tag">{texts.you}</span>}
         {isAdmin && <span class="tag chair">{texts.admin}</span>}
         {hasVoted && (

@@ -1,7 +1,7 @@
-import type { JSX } from 'preact'
-import { useState } from 'preact/hooks'
+import type { JSX, RefObject } from 'preact'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Cross, Down, Up } from '../kit/icons.tsx'
-import { useNow, useTools } from './hooks.ts'
+import { useFocusAfter, useKey, useNow, useTools } from './hooks.ts'
 import type { Poll, Result } from './protocol.ts'
 import { clockText, secondsLeft, sharesOf } from './results.ts'
 import type { Texts } from './texts/texts.ts'
@@ -12,16 +12,38 @@ type PollViewProps = {
   endsAt: number
   own: number | null
   pending: number | null
+  /** Whether the running sums are shown before one has voted. */
+  showsSums: boolean
   isConnected: boolean
   /** Whether the server has been asked several times in vain to take the vote. */
   isStuck: boolean
 }
 
+/** Answers longer than that, or more of them, stand below each other. */
+const shortAnswer = 20
+const fewAnswers = 3
+/** A longer question is written smaller. */
+const shortQuestion = 80
+/** Leads to the ballot from wherever the focus is. */
+export const ballotKey = 'F8'
+
 /** The poll under way, and the own vote in it. Choosing is one thing and voting another, so that no slip is a vote. */
-export function PollView({ poll, endsAt, own, pending, isConnected, isStuck }: PollViewProps): JSX.Element {
+export function PollView(props: PollViewProps): JSX.Element {
+  const { poll, endsAt, own, pending, isConnected, isStuck } = props
   const { texts, session } = useTools()
   const [chosen, choose] = useState<number | null>(null)
-  const [isSmall, setSmall] = useState(false)
+  const section = useRef<HTMLElement>(null)
+  const { isSmall, setSmall } = useFolding(section, own !== null && pending === null)
+  useFocusAfter(section, () => document.getElementById('result-question'))
+  useKey(ballotKey, () => {
+    setSmall(false)
+    requestAnimationFrame(() =>
+      (
+        section.current?.querySelector<HTMLElement>('input:checked') ??
+        section.current?.querySelector('input')
+      )?.focus(),
+    )
+  })
   const current = pending ?? own
   const choice = chosen ?? current
   const canVote = choice !== null && choice !== current
@@ -42,24 +64,20 @@ export function PollView({ poll, endsAt, own, pending, isConnected, isStuck }: P
   return (
     <section
       class={`poll${own === null ? ' asks' : ''}${isSmall ? ' small' : ''}`}
-      aria-labelledby="poll-question"
+      aria-labelledby="poll-eyebrow"
+      ref={section}
     >
       <div class="poll-head">
-        <p class="eyebrow">{own === null ? texts.pollNow : texts.pollVoted}</p>
+        <p class="eyebrow" id="poll-eyebrow">
+          {own === null ? texts.pollNow : texts.pollVoted}
+        </p>
         <Countdown endsAt={endsAt} />
-        <button
-          type="button"
-          class="bare"
-          aria-expanded={!isSmall}
-          aria-label={isSmall ? texts.larger : texts.smaller}
-          onClick={() => setSmall(!isSmall)}
-        >
-          {isSmall ? <Down /> : <Up />}
-        </button>
+        <FoldButton isSmall={isSmall} names={[texts.smaller, texts.larger]} onFold={setSmall} />
       </div>
-      <h2 id="poll-question" class="question" dir="auto">
+      <h2 class={questionClass(poll.question)} dir="auto">
         {poll.question}
       </h2>
+      {!isSmall && own === null && <p class="hint">{texts.openVote}</p>}
       {!isSmall && (
         <form
           onSubmit={(event) => {
@@ -68,24 +86,14 @@ export function PollView({ poll, endsAt, own, pending, isConnected, isStuck }: P
           }}
         >
           <fieldset>
-            <legend class="hidden">{poll.question}</legend>
-            <div class="answers">
-              {sharesOf(poll.answers, poll.tally).map(({ answer, votes, part }, index) => (
-                <label key={index} class={`answer${index === current ? ' voted' : ''}`}>
-                  <input
-                    type="radio"
-                    name={`poll-${poll.id}`}
-                    checked={index === choice}
-                    onChange={() => choose(index)}
-                  />
-                  <span class="answer-text" dir="auto">
-                    {answer}
-                  </span>{' '}
-                  <span class="answer-votes">{texts.votes(votes)}</span>
-                  <span class="share" style={{ transform: `scaleX(${part})` }} />
-                </label>
-              ))}
-            </div>
+            <legend class="hidden">{texts.yourVote}</legend>
+            <Answers
+              poll={poll}
+              current={current}
+              choice={choice}
+              showsSums={props.showsSums || own !== null}
+              onChoose={choose}
+            />
           </fieldset>
           <div class="row">
             <button class="main" aria-disabled={!canVote}>
@@ -107,6 +115,88 @@ export function PollView({ poll, endsAt, own, pending, isConnected, isStuck }: P
   )
 }
 
+/** The ballot folds by itself once the vote is stored, and takes the focus along that was on what it folds. */
+function useFolding(
+  section: RefObject<HTMLElement | null>,
+  isDone: boolean,
+): { isSmall: boolean; setSmall: (isSmall: boolean) => void } {
+  const [isSmall, setSmall] = useState(isDone)
+  const wasDone = useRef(isDone)
+  useLayoutEffect(() => {
+    if (!isDone || wasDone.current) {
+      wasDone.current = isDone
+      return
+    }
+    wasDone.current = true
+    const { current } = section
+    const form = current?.querySelector('form')
+    if (form?.contains(document.activeElement)) current?.querySelector<HTMLElement>('.fold')?.focus()
+    setSmall(true)
+  }, [isDone])
+  return { isSmall, setSmall }
+}
+
+type AnswersProps = {
+  poll: Poll
+  current: number | null
+  choice: number | null
+  showsSums: boolean
+  onChoose: (index: number) => void
+}
+
+function Answers({ poll, current, choice, showsSums, onChoose }: AnswersProps): JSX.Element {
+  const { texts } = useTools()
+  const { answers } = poll
+  const isInRows = answers.length > fewAnswers || answers.some(({ length }) => length > shortAnswer)
+  return (
+    <div class={isInRows ? 'answers rows' : 'answers'}>
+      {sharesOf(answers, poll.tally).map(({ answer, votes, part }, index) => (
+        <label key={index} class={`answer${index === current ? ' voted' : ''}`}>
+          <input
+            type="radio"
+            name={`poll-${poll.id}`}
+            checked={index === choice}
+            onChange={() => onChoose(index)}
+          />
+          <span class="answer-text" dir="auto">
+            {answer}
+          </span>{' '}
+          {showsSums && (
+            <>
+              <span class="answer-votes">{texts.votes(votes)}</span>
+              <span class="share" style={{ transform: `scaleX(${part})` }} />
+            </>
+          )}
+        </label>
+      ))}
+    </div>
+  )
+}
+
+type FoldProps = {
+  isSmall: boolean
+  /** What the button does: while all is shown, and while it is folded. */
+  names: readonly [fold: string, unfold: string]
+  onFold: (isSmall: boolean) => void
+}
+
+function FoldButton({ isSmall, names: [fold, unfold], onFold }: FoldProps): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="bare fold"
+      aria-expanded={!isSmall}
+      aria-label={isSmall ? unfold : fold}
+      onClick={() => onFold(!isSmall)}
+    >
+      {isSmall ? <Down /> : <Up />}
+    </button>
+  )
+}
+
+const questionClass = (question: string): string =>
+  question.length > shortQuestion ? 'question long' : 'question'
+
 function Countdown({ endsAt }: { endsAt: number }): JSX.Element {
   const { texts } = useTools()
   const left = secondsLeft(endsAt, useNow(250))
@@ -125,39 +215,76 @@ export function resultSentence({ answers, tally, ending }: Result, texts: Texts)
   return `${texts.results(all, parts)} ${texts.endings[ending]}`
 }
 
-/** The result of the last poll: bars for the eye, numbers in words for everyone. */
-export function ResultView({ result, onClose }: { result: Result; onClose: () => void }): JSX.Element {
+/** Who leads, and how many of those who were there have voted. */
+function verdictOf({ answers, tally, present }: Result, texts: Texts): string {
+  if (!tally) return texts.endings.aborted
+  const all = tally.reduce((sum, votes) => sum + votes, 0)
+  const most = Math.max(...tally)
+  if (all === 0) return texts.results(0, [])
+  const leading = answers.filter((_, index) => tally[index] === most)
+  const [first = ''] = leading
+  const verdict = leading.length === 1 ? texts.leads(first, most, all) : texts.leadTogether(leading, most)
+  return present === undefined ? verdict : `${verdict} ${texts.turnoutWas(all, Math.max(all, present))}`
+}
+
+/** So long a result is shown whole, unless somebody speaks before. */
+const shownMs = 20_000
+
+type ResultViewProps = {
+  result: Result
+  /** The id of the last line that somebody has said: it folds when there is another. */
+  spoken: number
+  onClose: () => void
+}
+
+/** The result of the last poll: who leads in words, then bars for the eye with their numbers. */
+export function ResultView({ result, spoken, onClose }: ResultViewProps): JSX.Element {
   const { texts } = useTools()
-  const { question, answers, tally } = result
+  const { question, answers, tally, ending } = result
+  const [isSmall, setSmall] = useState(false)
+  const spokenBefore = useRef(spoken)
+  useEffect(() => {
+    if (spoken !== spokenBefore.current) setSmall(true)
+  }, [spoken])
+  useEffect(() => {
+    const timer = setTimeout(() => setSmall(true), shownMs)
+    return () => clearTimeout(timer)
+  }, [])
   return (
-    <section class="poll result" aria-labelledby="result-question">
+    <section class={`poll result${isSmall ? ' small' : ''}`} aria-labelledby="result-eyebrow">
       <div class="poll-head">
-        <p class="eyebrow">{texts.result}</p>
+        <p class="eyebrow" id="result-eyebrow">
+          {texts.result}
+        </p>
+        <FoldButton isSmall={isSmall} names={[texts.smallerResult, texts.largerResult]} onFold={setSmall} />
         <button type="button" class="bare" aria-label={texts.closeResult} onClick={onClose}>
           <Cross />
         </button>
       </div>
-      <h2 id="result-question" class="question" dir="auto">
+      <h2 id="result-question" class={questionClass(question)} dir="auto" tabIndex={-1}>
         {question}
       </h2>
-      {tally && (
-        <ul class="bars">
-          {sharesOf(answers, tally).map(({ answer, votes, part }, index) => (
-            <li key={index}>
-              <span class="answer-text" dir="auto">
-                {answer}
-              </span>{' '}
-              <span class="answer-votes">
-                {texts.votes(votes)} · {texts.percent(part)}
-              </span>
-              <span class="bar" aria-hidden="true">
-                <span style={{ width: `${part * 100}%` }} />
-              </span>
-            </li>
-          ))}
-        </ul>
+      <p class="verdict">{verdictOf(result, texts)}</p>
+      {!isSmall && tally && (
+        <>
+          <ul class="bars">
+            {sharesOf(answers, tally).map(({ answer, votes, part }, index) => (
+              <li key={index}>
+                <span class="answer-text" dir="auto">
+                  {answer}
+                </span>{' '}
+                <span class="answer-votes">
+                  {texts.votes(votes)} · {texts.percent(part)}
+                </span>
+                <span class="bar" aria-hidden="true">
+                  <span style={{ width: `${part * 100}%` }} />
+                </span>
+              </li>
+            ))}
+          </ul>
+          <p class="sentence">{texts.endings[ending]}</p>
+        </>
       )}
-      <p class="sentence">{resultSentence(result, texts)}</p>
     </section>
   )
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { excess, faultOf, keep, move, remove, tidy } from './prepared.ts'
+import { excess, faultOf, holdOf, keep, move, remove } from './prepared.ts'
 import type { Prepared } from './prepared.ts'
 import { clockText, secondsLeft, sharesOf } from './results.ts'
 
@@ -27,15 +27,30 @@ test('prepared polls are kept, changed in their place, moved and removed', () =>
 
 test('a draft is checked as the server would', () => {
   const fault = (question: string, answers: string[], minutes = 5) =>
-    faultOf(tidy({ question, answers, minutes }), limits)
+    faultOf({ question, answers, minutes }, limits)
   assert.equal(fault('Accept?', ['Yes', 'No', '']), null)
-  assert.equal(fault('  ', ['Yes', 'No']), 'question')
-  assert.equal(fault('Accept?', ['Yes', ' ']), 'answers')
-  assert.equal(fault('Accept?', ['Yes', ' Yes ']), 'equal')
-  assert.equal(fault('Accept?', ['Yes', 'No'], 0), 'minutes')
-  assert.equal(fault('Accept?', ['Yes', 'No'], 1.5), 'minutes')
-  assert.equal(fault('é'.repeat(501), ['Yes', 'No']), 'long')
+  assert.deepEqual(fault('  ', ['Yes', 'No']), { type: 'question' })
+  // At the field where it is mended.
+  assert.deepEqual(fault('Accept?', ['Yes', ' ']), { type: 'answers', index: 1 })
+  assert.deepEqual(fault('Accept?', ['', 'No']), { type: 'answers', index: 0 })
+  assert.deepEqual(fault('Accept?', []), { type: 'answers', index: 0 })
+  assert.deepEqual(fault('Accept?', ['Yes', ' Yes ']), { type: 'equal', index: 1 })
+  assert.deepEqual(fault('Accept?', ['Yes', '', 'No', 'Yes']), { type: 'equal', index: 3 })
+  assert.deepEqual(fault('Accept?', ['Yes', 'No'], 0), { type: 'minutes' })
+  assert.deepEqual(fault('Accept?', ['Yes', 'No'], 1.5), { type: 'minutes' })
+  assert.deepEqual(fault('é'.repeat(501), ['Yes', 'No']), { type: 'long' })
   assert.equal(fault('😀'.repeat(500), ['Yes', 'No']), null)
+})
+
+test('what has been held is what was asked in these words with these answers', () => {
+  const polls = ['a', 'b'].map(prepared)
+  const [, b] = polls
+  assert.ok(b)
+  assert.deepEqual(
+    holdOf(polls, b).map(({ held }) => held),
+    [false, true],
+  )
+  assert.deepEqual(holdOf(polls, { ...b, answers: ['other'] }), polls)
 })
 
 test('by how much a text is too long is counted as the server counts it', () => {

@@ -9,7 +9,8 @@ export type Line = {
   color: string
   message: string
 }
-export type Person = { id: number; name: string; color: string }
+/** `proxy`: by whom the member is represented. */
+export type Person = { id: number; name: string; color: string; proxy?: string }
 export type MeetingState = 'pending' | 'open' | 'finished' | 'closed'
 export type Meeting = { id: number; name: string; state: MeetingState; admins: number[] }
 export type Ending = 'voted' | 'time' | 'finished' | 'aborted'
@@ -32,6 +33,8 @@ export type Result = {
   /** None for an aborted poll. */
   tally: number[] | null
   ending: Ending
+  /** How many were there when it ended; the page counts them, and does not know it of a poll that ended before it came. */
+  present?: number
 }
 
 export type Limits = {
@@ -104,6 +107,12 @@ export const leavingCode = 1000
 /** The page's own, for a connection that it gives up. The server takes it as lost. */
 export const lostCode = 3001
 export const elsewhereCode = 4504
+export const kickedCode = 4505
+const deletedCode = 4506
+export const kickedForGoodCode = 4508
+
+/** Whether nothing that a member can do lets them in again. */
+export const isForGood = (code: number): boolean => code === kickedForGoodCode || code === deletedCode
 
 /** Whether a close code of the server says not to come back. */
 export const isFinal = (code: number): boolean => code >= 4500 && code <= 4999

@@ -1,6 +1,7 @@
 import { steadyNow } from '../kit/clock.ts'
 import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
 import { randomId } from '../kit/id.ts'
+import { isRefusedHere } from '../kit/origin.ts'
 import type { Vault } from '../kit/vault.ts'
 import * as box from './outbox.ts'
 import type { Outbox } from './outbox.ts'
@@ -188,6 +189,12 @@ export class MeetingSession {
     this.#update(states.disconnected(this.state, code, steadyNow() + wait, !navigator.onLine))
     if (this.state.phase.type === 'waiting') this.#retry = setTimeout(() => this.#connect(), wait)
     if (isFinal(code)) this.#attempt = 0
+    if (!this.state.wasIn) void this.#askForOrigin()
+  }
+
+  async #askForOrigin(): Promise<void> {
+    const isOriginRefused = await isRefusedHere(`${this.#address}/0`)
+    if (!this.state.wasIn) this.#update({ ...this.state, isOriginRefused })
   }
 
   /** Does not wait for a closing that nobody may answer. */

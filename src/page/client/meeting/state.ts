@@ -45,10 +45,12 @@ export type State = {
   outbox: Outbox
   refusals: readonly Refusal[]
   farewell: string
+  /** Whether the server takes no connections from pages of this address. */
+  isOriginRefused: boolean
   /** The last line that was on the screen while somebody looked; null: there was none. */
   seen: number | null
   looking: boolean
-  /** What members have said since. */
+  /** What was said, voted and asked since: all but who came and went. */
   unseen: number
 }
 
@@ -93,6 +95,7 @@ export function firstState({ outbox, refusals, seen, looking }: Given): State {
     outbox: box.lost(outbox),
     refusals,
     farewell: '',
+    isOriginRefused: false,
     seen,
     looking,
     unseen: 0,
@@ -136,7 +139,7 @@ export function receive(state: State, frame: Frame, now: number, dayOf: DayOf): 
     case 'poll':
       return takePoll(state, frame.data, now)
     case 'pollend': {
-      return dropLateVotes({ ...state, result: frame.data }, null)
+      return dropLateVotes({ ...state, result: { ...frame.data, present: state.people.size } }, null)
     }
     case 'message':
       return takeLines(state, [frame.data], dayOf)
@@ -210,6 +213,7 @@ function completeEntry(
     ...state,
     phase: { type: 'in' },
     wasIn: true,
+    isOriginRefused: false,
     entering: null,
     farewell: '',
     poll: null,
@@ -224,10 +228,10 @@ function takeLines(state: State, lines: Parameters<typeof addLines>[1], dayOf: D
   if (log === state.log) return state
   // Who looks has seen it; who has never looked here before has missed nothing.
   if (state.looking) return { ...state, log, seen: state.seen }
-  const said = linesAfter(log, Math.max(state.log.last, state.seen ?? Infinity)).filter(
-    ({ from }) => from !== -1 && from !== state.you?.id,
+  const told = linesAfter(log, Math.max(state.log.last, state.seen ?? Infinity)).filter(
+    ({ kind, from }) => kind !== 'presence' && from !== state.you?.id,
   )
-  return { ...state, log, unseen: state.unseen + said.length }
+  return { ...state, log, unseen: state.unseen + told.length }
 }
 
 function takeError(state: State, { msg, id, again }: Frame & { type: 'error' }, now: number): State {
@@ -261,9 +265,16 @@ export const isWritten = (command: Command | null): boolean =>
 export function disconnected(state: State, code: number, until: number, offline: boolean): State {
   const outbox = box.lost(state.outbox)
   const next: State = { ...state, outbox, entering: null }
-  if (state.phase.type === 'left') return next
-  if (isFinal(code)) return { ...next, phase: { type: 'ended', code, text: state.farewell } }
+  if (state.phase.type === 'left') return withoutYou(next)
+  if (isFinal(code)) return { ...withoutYou(next), phase: { type: 'ended', code, text: state.farewell } }
   return { ...next, phase: { type: 'waiting', until, offline } }
+}
+
+/** Who has left is not among those who are there. */
+function withoutYou(state: State): State {
+  const people = new Map(state.people)
+  if (state.you) people.delete(state.you.id)
+  return { ...state, people }
 }
 
 /** Somebody begins or ceases to look at the end of the log. */

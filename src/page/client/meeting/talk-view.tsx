@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { sends } from '../kit/keys.ts'
 import { useKept, useMedia, useTools } from './hooks.ts'
 import { Linked, LogView } from './log-view.tsx'
@@ -21,6 +21,7 @@ type TalkProps = {
 export function TalkView({ state, canWrite, onEditPoll }: TalkProps): JSX.Element {
   const { texts, session } = useTools()
   const [text, write] = useKept('draft', '')
+  const [said, setSaid] = useState(0)
   const edit = (refused: string): void => {
     write(text.trim() === '' ? refused : `${text}\n${refused}`)
     document.getElementById('message')?.focus()
@@ -36,7 +37,13 @@ export function TalkView({ state, canWrite, onEditPoll }: TalkProps): JSX.Elemen
       <h2 id="talk-title" class="hidden">
         {texts.talk}
       </h2>
-      <LogView log={state.log} seen={state.seen} unseen={state.unseen} you={state.you?.id ?? null}>
+      <LogView
+        log={state.log}
+        seen={state.seen}
+        unseen={state.unseen}
+        you={state.you?.id ?? null}
+        said={said}
+      >
         {waiting.length > 0 && (
           <ul class="waiting" aria-label={texts.notSaidYet}>
             {waiting.map((entry) => (
@@ -65,7 +72,10 @@ export function TalkView({ state, canWrite, onEditPoll }: TalkProps): JSX.Elemen
           text={text}
           limit={state.limits.message}
           onWrite={write}
-          onSay={(message) => session.give({ type: 'message', message })}
+          onSay={(message) => {
+            session.give({ type: 'message', message })
+            setSaid(said + 1)
+          }}
         />
       )}
       {state.meeting?.state === 'closed' && <p class="hint closed">{texts.closedForWords}</p>}

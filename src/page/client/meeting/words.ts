@@ -1,4 +1,4 @@
-import { elsewhereCode } from './protocol.ts'
+import { elsewhereCode, kickedCode, kickedForGoodCode } from './protocol.ts'
 import type { Command } from './protocol.ts'
 import type { State } from './state.ts'
 import type { Texts } from './texts/texts.ts'
@@ -32,7 +32,8 @@ export function goneWords(code: number, { gone }: Texts): readonly [words: strin
     4502: [gone.underWay, ''],
     4503: [gone.early, ''],
     [elsewhereCode]: [gone.elsewhere, gone.elsewhereMore],
-    4505: [gone.kicked, ''],
+    [kickedCode]: [gone.kicked, gone.kickedMore],
+    [kickedForGoodCode]: [gone.kicked, gone.kickedForGoodMore],
     4506: [gone.deleted, ''],
     4507: [gone.unreadable, ''],
   }

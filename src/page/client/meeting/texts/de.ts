@@ -47,8 +47,8 @@ export const de: Texts = {
   leave: 'Versammlung verlassen',
   leaveShort: 'Verlassen',
   record: 'Protokoll',
-  soundOn: 'Ton bei Abstimmungen: an',
-  soundOff: 'Ton bei Abstimmungen: aus',
+  sound: 'Ton bei Abstimmungen',
+  readLines: 'Neue Zeilen vorlesen',
   states: {
     pending: 'Noch nicht eröffnet',
     open: 'Eröffnet – wird protokolliert',
@@ -57,6 +57,8 @@ export const de: Texts = {
   },
   connecting: 'Verbindung wird aufgebaut …',
   unreached: 'Die Versammlung ist im Moment nicht erreichbar.',
+  originRefused: (origin) =>
+    `Dieser Server nimmt keine Verbindungen von Seiten unter ${origin} an. Bitte sagen Sie es den Veranstaltern: Wer ihn betreibt, muss diese Adresse in -origin nennen.`,
   connected: 'Verbunden',
   lost: 'Verbindung unterbrochen – was Sie schreiben, bleibt erhalten',
   offline: 'Kein Netz – was Sie schreiben, bleibt erhalten',
@@ -72,6 +74,9 @@ export const de: Texts = {
       'Ein Mitglied ist nur einmal in einer Versammlung. Dieses Fenster ist getrennt; was Sie hier geschrieben haben, bleibt erhalten.',
     useThis: 'Dieses Fenster verwenden',
     kicked: 'Sie wurden aus dieser Versammlung entfernt',
+    kickedMore: 'Sie dürfen wieder eintreten.',
+    kickedForGoodMore:
+      'Und zwar endgültig: Nur wer den Server betreibt, kann Sie wieder einlassen. Bitte wenden Sie sich an die Veranstalter.',
     refused: 'Sie dürfen an dieser Versammlung nicht teilnehmen',
     refusedMore:
       'Vielleicht ist die Adresse veraltet: Öffnen Sie die Versammlung neu von der Seite des Vereins aus.',
@@ -91,6 +96,10 @@ export const de: Texts = {
   empty: 'Es wurde noch nichts gesagt.',
   today: 'Heute',
   yesterday: 'Gestern',
+  cameIn: (names, more) =>
+    `${list(more > 0 ? [...names, plural(more, '# weitere Person', '# weitere')] : names)} ${names.length + more === 1 ? 'kam' : 'kamen'} herein`,
+  wentOut: (names, more) =>
+    `${list(more > 0 ? [...names, plural(more, '# weitere Person', '# weitere')] : names)} ${names.length + more === 1 ? 'ging' : 'gingen'}`,
   newLines: 'Neu, seit Sie hier waren',
   toEnd: (n) => (n === 0 ? 'Zum Ende' : plural(n, '# neue Zeile', '# neue Zeilen')),
   inZone: (time, zone) => `${time} (${zone})`,
@@ -129,6 +138,9 @@ export const de: Texts = {
   poll: 'Abstimmung',
   pollNow: 'Abstimmung – Ihre Stimme ist gefragt',
   pollVoted: 'Abstimmung – Sie haben abgestimmt',
+  openVote: 'Die Abstimmung ist offen: Ihr Name und Ihre Antwort stehen im Protokoll.',
+  yourVote: 'Ihre Stimme',
+  ballotKey: (key) => `${key} führt zu Ihrer Stimme.`,
   timeLeft: 'Verbleibende Zeit',
   timeUp: 'Die Zeit ist um, die Stimmen werden gezählt',
   secondsLeft: (seconds) =>
@@ -151,16 +163,23 @@ export const de: Texts = {
   results: (n, parts) =>
     n === 0 ? 'Niemand hat abgestimmt.' : `${plural(n, '# Stimme', '# Stimmen')}: ${list(parts)}.`,
   share: (answer, votes) => `${number(votes)} ${answer}`,
+  leads: (answer, votes, all) => `„${answer}“ hat die meisten Stimmen: ${number(votes)} von ${number(all)}.`,
+  leadTogether: (answers, votes) =>
+    `${list(answers.map((answer) => `„${answer}“`))} haben die meisten Stimmen, je ${number(votes)}.`,
+  turnoutWas: (voted, present) => `${number(voted)} von ${number(present)} Anwesenden haben abgestimmt.`,
   endings: {
     voted: 'Alle Anwesenden haben abgestimmt.',
     time: 'Die Zeit war um.',
     finished: 'Die Versammlung wurde beendet.',
     aborted: 'Die Abstimmung wurde abgebrochen: Sie hat kein Ergebnis.',
   },
+  smallerResult: 'Das Ergebnis verkleinern',
+  largerResult: 'Das ganze Ergebnis zeigen',
   closeResult: 'Ergebnis schließen',
   search: 'Nach Namen suchen',
   shown: (n, all) => `${number(n)} von ${number(all)}`,
   nobody: 'Niemand dieses Namens ist hier.',
+  proxyFor: (proxy, name) => `${proxy}, für ${name}`,
   admin: 'Leitung',
   hasVoted: 'hat abgestimmt',
   removePerson: (name) => `${name} entfernen …`,
@@ -181,6 +200,9 @@ export const de: Texts = {
   preparedMore: 'Nur in diesem Browser gespeichert. Ein Klick beginnt die Abstimmung.',
   noPrepared: 'Noch keine. Schreiben Sie unten eine und beginnen Sie sie, wenn es so weit ist.',
   start: 'Beginnen',
+  startMore: 'Sie beginnt sofort und steht im Protokoll; alle Anwesenden dürfen abstimmen.',
+  sameAnswers: (answers) => `Noch einmal dieselben Antworten: ${list(answers)}`,
+  addAnswer: 'Eine Antwort hinzufügen',
   startPoll: (question) => `Abstimmung „${question}“ beginnen`,
   held: 'abgehalten',
   edit: 'Bearbeiten',
@@ -212,6 +234,7 @@ export const de: Texts = {
     open: 'Versammlung eröffnen?',
     openMore:
       'Von da an gehört alles, was gesagt wird, zum bleibenden Protokoll, und wer bis dahin nicht in der Versammlung ist, kann nicht mehr eintreten.',
+    openHere: (n) => plural(n, 'Ein Mitglied ist da.', '# Mitglieder sind da.'),
     openYes: 'Versammlung eröffnen',
     finish: 'Versammlung beenden?',
     finishMore: 'Das Protokoll endet hier, und es gibt keine Abstimmungen mehr.',

@@ -46,8 +46,8 @@ export const en = {
   leave: 'Leave the meeting',
   leaveShort: 'Leave',
   record: 'Record',
-  soundOn: 'Sound at polls: on',
-  soundOff: 'Sound at polls: off',
+  sound: 'Sound at polls',
+  readLines: 'Read out new lines',
   states: {
     pending: 'Not open yet',
     open: 'Open – on the record',
@@ -56,6 +56,8 @@ export const en = {
   },
   connecting: 'Connecting …',
   unreached: 'The meeting cannot be reached at the moment.',
+  originRefused: (origin: string) =>
+    `This server takes no connections from pages at ${origin}. Please tell the organisers: its operator has to name this address in -origin.`,
   connected: 'Connected',
   lost: 'Connection lost – what you write is kept',
   offline: 'No network – what you write is kept',
@@ -71,6 +73,8 @@ export const en = {
       'A member is in a meeting once. This window is disconnected; what you have typed here is kept.',
     useThis: 'Use this window instead',
     kicked: 'You have been removed from this meeting',
+    kickedMore: 'You may enter it again.',
+    kickedForGoodMore: 'For good: only the operator can let you in again. Please speak to the organisers.',
     refused: 'You are not allowed to enter this meeting',
     refusedMore: 'The address may be out of date: open the meeting from the association’s site once more.',
     over: 'This meeting is finished and can no longer be entered',
@@ -89,6 +93,10 @@ export const en = {
   empty: 'Nothing has been said yet.',
   today: 'Today',
   yesterday: 'Yesterday',
+  cameIn: (names: readonly string[], more: number) =>
+    `${list(more > 0 ? [...names, `${number(more)} more`] : names)} came in`,
+  wentOut: (names: readonly string[], more: number) =>
+    `${list(more > 0 ? [...names, `${number(more)} more`] : names)} left`,
   newLines: 'New since you looked',
   toEnd: (n: number) => (n === 0 ? 'To the end' : plural(n, '# new line', '# new lines')),
   inZone: (time: string, zone: string) => `${time} (${zone})`,
@@ -127,6 +135,9 @@ export const en = {
   poll: 'Poll',
   pollNow: 'Poll – your vote is asked for',
   pollVoted: 'Poll – you have voted',
+  openVote: 'The vote is open: your name and your answer go on the record.',
+  yourVote: 'Your vote',
+  ballotKey: (key: string) => `${key} leads to your vote.`,
   timeLeft: 'Time left',
   timeUp: 'Time is up, the votes are being counted',
   secondsLeft: (seconds: number) =>
@@ -148,16 +159,24 @@ export const en = {
   results: (n: number, parts: readonly string[]) =>
     n === 0 ? 'Nobody has voted.' : `${plural(n, '# vote', '# votes')}: ${list(parts)}.`,
   share: (answer: string, votes: number) => `${number(votes)} ${answer}`,
+  leads: (answer: string, votes: number, all: number) =>
+    `“${answer}” has the most votes: ${number(votes)} of ${number(all)}.`,
+  leadTogether: (answers: readonly string[], votes: number) =>
+    `${list(answers.map((answer) => `“${answer}”`))} have the most votes, ${number(votes)} each.`,
+  turnoutWas: (voted: number, present: number) => `${number(voted)} of ${number(present)} present voted.`,
   endings: {
     voted: 'Everyone present has voted.',
     time: 'The time was up.',
     finished: 'The meeting was finished.',
     aborted: 'The poll was aborted: it has no result.',
   },
+  smallerResult: 'Make the result smaller',
+  largerResult: 'Show the whole result',
   closeResult: 'Close the result',
   search: 'Search by name',
   shown: (n: number, all: number) => `${number(n)} of ${number(all)}`,
   nobody: 'Nobody of this name is here.',
+  proxyFor: (proxy: string, name: string) => `${proxy}, for ${name}`,
   admin: 'chair',
   hasVoted: 'has voted',
   removePerson: (name: string) => `Remove ${name} …`,
@@ -178,6 +197,9 @@ export const en = {
   preparedMore: 'Kept in this browser only. One click starts a poll.',
   noPrepared: 'None yet. Write one below, and start it when its time has come.',
   start: 'Start',
+  startMore: 'It begins at once and goes on the record; everyone present may vote.',
+  sameAnswers: (answers: readonly string[]) => `Same answers again: ${list(answers)}`,
+  addAnswer: 'Add an answer',
   startPoll: (question: string) => `Start the poll “${question}”`,
   held: 'was held',
   edit: 'Edit',
@@ -208,6 +230,7 @@ export const en = {
     open: 'Open the meeting?',
     openMore:
       'From then on all that is said is part of the permanent record, and who is not in the meeting by then can no longer enter.',
+    openHere: (n: number) => plural(n, 'One member is here.', '# members are here.'),
     openYes: 'Open the meeting',
     finish: 'Finish the meeting?',
     finishMore: 'The record ends here, and no more polls can be held.',

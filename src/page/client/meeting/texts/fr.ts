@@ -44,8 +44,8 @@ export const fr: Texts = {
   leave: 'Quitter la réunion',
   leaveShort: 'Quitter',
   record: 'Procès-verbal',
-  soundOn: 'Son lors des votes : activé',
-  soundOff: 'Son lors des votes : coupé',
+  sound: 'Son lors des votes',
+  readLines: 'Lire les nouvelles lignes à voix haute',
   states: {
     pending: 'Pas encore ouverte',
     open: 'Ouverte – au procès-verbal',
@@ -54,6 +54,8 @@ export const fr: Texts = {
   },
   connecting: 'Connexion en cours…',
   unreached: 'La réunion n’est pas joignable pour l’instant.',
+  originRefused: (origin) =>
+    `Ce serveur n’accepte aucune connexion des pages de ${origin}. Prévenez les organisateurs : l’exploitant doit indiquer cette adresse dans -origin.`,
   connected: 'Connecté',
   lost: 'Connexion perdue – ce que vous écrivez est conservé',
   offline: 'Pas de réseau – ce que vous écrivez est conservé',
@@ -69,6 +71,9 @@ export const fr: Texts = {
       'Un membre n’est présent qu’une fois. Cette fenêtre est déconnectée ; ce que vous y avez écrit est conservé.',
     useThis: 'Utiliser cette fenêtre',
     kicked: 'Vous avez été exclu de cette réunion',
+    kickedMore: 'Vous pouvez y entrer de nouveau.',
+    kickedForGoodMore:
+      'Et pour de bon : seul l’exploitant peut vous laisser rentrer. Adressez-vous aux organisateurs.',
     refused: 'Vous n’êtes pas autorisé à entrer dans cette réunion',
     refusedMore:
       'L’adresse est peut-être périmée : ouvrez de nouveau la réunion depuis le site de l’association.',
@@ -88,6 +93,10 @@ export const fr: Texts = {
   empty: 'Rien n’a encore été dit.',
   today: 'Aujourd’hui',
   yesterday: 'Hier',
+  cameIn: (names, more) =>
+    `${list(more > 0 ? [...names, plural(more, '# autre', '# autres')] : names)} ${names.length + more === 1 ? 'est entré·e' : 'sont entré·e·s'}`,
+  wentOut: (names, more) =>
+    `${list(more > 0 ? [...names, plural(more, '# autre', '# autres')] : names)} ${names.length + more === 1 ? 'est parti·e' : 'sont parti·e·s'}`,
   newLines: 'Nouveau depuis votre dernier regard',
   toEnd: (n) => (n === 0 ? 'Vers la fin' : plural(n, '# nouvelle ligne', '# nouvelles lignes')),
   inZone: (time, zone) => `${time} (${zone})`,
@@ -126,6 +135,9 @@ export const fr: Texts = {
   poll: 'Vote',
   pollNow: 'Vote – votre voix est attendue',
   pollVoted: 'Vote – vous avez voté',
+  openVote: 'Le vote est public : votre nom et votre réponse figurent au procès-verbal.',
+  yourVote: 'Votre vote',
+  ballotKey: (key) => `${key} mène à votre vote.`,
   timeLeft: 'Temps restant',
   timeUp: 'Le temps est écoulé, les voix sont comptées',
   secondsLeft: (seconds) =>
@@ -147,16 +159,23 @@ export const fr: Texts = {
   results: (n, parts) =>
     n === 0 ? 'Personne n’a voté.' : `${plural(n, '# voix', '# voix')} : ${list(parts)}.`,
   share: (answer, votes) => `${number(votes)} ${answer}`,
+  leads: (answer, votes, all) => `« ${answer} » a le plus de voix : ${number(votes)} sur ${number(all)}.`,
+  leadTogether: (answers, votes) =>
+    `${list(answers.map((answer) => `« ${answer} »`))} ont le plus de voix, ${number(votes)} chacune.`,
+  turnoutWas: (voted, present) => `${number(voted)} des ${number(present)} présents ont voté.`,
   endings: {
     voted: 'Tous les présents ont voté.',
     time: 'Le temps était écoulé.',
     finished: 'La réunion a été terminée.',
     aborted: 'Le vote a été interrompu : il n’a pas de résultat.',
   },
+  smallerResult: 'Réduire le résultat',
+  largerResult: 'Montrer tout le résultat',
   closeResult: 'Fermer le résultat',
   search: 'Chercher un nom',
   shown: (n, all) => `${number(n)} sur ${number(all)}`,
   nobody: 'Personne de ce nom n’est présent.',
+  proxyFor: (proxy, name) => `${proxy}, pour ${name}`,
   admin: 'présidence',
   hasVoted: 'a voté',
   removePerson: (name) => `Exclure ${name}…`,
@@ -177,6 +196,10 @@ export const fr: Texts = {
   preparedMore: 'Conservés dans ce navigateur seulement. Un clic lance le vote.',
   noPrepared: 'Aucun encore. Écrivez-en un ci-dessous et lancez-le le moment venu.',
   start: 'Lancer',
+  startMore:
+    'Il commence aussitôt et figure au procès-verbal ; toutes les personnes présentes peuvent voter.',
+  sameAnswers: (answers) => `De nouveau les mêmes réponses : ${list(answers)}`,
+  addAnswer: 'Ajouter une réponse',
   startPoll: (question) => `Lancer le vote « ${question} »`,
   held: 'déjà tenu',
   edit: 'Modifier',
@@ -207,6 +230,7 @@ export const fr: Texts = {
     open: 'Ouvrir la réunion ?',
     openMore:
       'Dès lors, tout ce qui est dit fait partie du procès-verbal, et qui n’est pas dans la réunion à ce moment ne peut plus y entrer.',
+    openHere: (n) => plural(n, 'Un membre est présent.', '# membres sont présents.'),
     openYes: 'Ouvrir la réunion',
     finish: 'Terminer la réunion ?',
     finishMore: 'Le procès-verbal s’arrête ici, et il n’y aura plus de vote.',

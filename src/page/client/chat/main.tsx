@@ -1,6 +1,7 @@
 import { type JSX, render } from 'preact'
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import { Branded } from '../kit/brand.tsx'
+import { useFollowing } from '../kit/follow.ts'
 import { useKept } from '../kit/kept.ts'
 import { sends } from '../kit/keys.ts'
 import { keepInTab, keptInTab, replaceAddress } from '../kit/tab.ts'
@@ -13,8 +14,6 @@ const page = document.getElementById('page')
 const clock = new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' })
 const days = new Intl.DateTimeFormat(tag, { dateStyle: 'full' })
 const longest = 10_000
-const nearPx = 48
-/** After so long without a line the history is over. */
 
 /** Takes the key out of the address, where others could see it, and keeps it for when the page is loaded anew. */
 function takeKey(): string | null {
@@ -32,6 +31,7 @@ type AppProps = { talk: Talk; session: TalkSession; vault: Vault }
 function App({ talk, session, vault }: AppProps): JSX.Element {
   const { phase, user, error } = talk
   const [text, write] = useKept(vault, 'draft', '')
+  const [said, setSaid] = useState(0)
   const edit = ({ id, message }: Pending): void => {
     session.discard(id)
     write(text.trim() === '' ? message : `${text}\n${message}`)
@@ -61,6 +61,7 @@ function App({ talk, session, vault }: AppProps): JSX.Element {
           lines={talk.lines}
           pending={talk.pending}
           user={user}
+          said={said}
           isLost={phase !== 'in'}
           session={session}
           onEdit={phase === 'refused' ? null : edit}
@@ -70,7 +71,14 @@ function App({ talk, session, vault }: AppProps): JSX.Element {
           {phase !== 'refused' && error !== null && texts.refusal(error)}
         </div>
         {phase !== 'refused' && (
-          <Composer text={text} onWrite={write} isIn={phase === 'in'} onSay={(said) => session.say(said)} />
+          <Composer
+            text={text}
+            onWrite={write}
+            onSay={(message) => {
+              session.say(message)
+              setSaid(said + 1)
+            }}
+          />
         )}
       </main>
     </div>
@@ -87,23 +95,16 @@ type LogProps = {
   lines: readonly Line[]
   pending: readonly Pending[]
   user: string | null
+  /** How often the reader has said something here: that goes to the end, where it is seen. */
+  said: number
   isLost: boolean
   session: TalkSession
   /** Puts what was not said where one writes; null: there is no such place. */
   onEdit: ((pending: Pending) => void) | null
 }
 
-function LogView({ lines, pending, user, isLost, session, onEdit }: LogProps): JSX.Element {
-  const box = useRef<HTMLDivElement>(null)
-  const follows = useRef(true)
-  const [isAtEnd, setAtEnd] = useState(true)
-  const toEnd = (): void => {
-    if (box.current) box.current.scrollTop = box.current.scrollHeight
-  }
-  // Whoever is at the end stays there; nobody else is moved.
-  useLayoutEffect(() => {
-    if (follows.current) toEnd()
-  })
+function LogView({ lines, pending, user, said, isLost, session, onEdit }: LogProps): JSX.Element {
+  const { box, content, isAtEnd, scrolled, toEnd } = useFollowing(said)
   return (
     <div class="scroll">
       <div
@@ -115,49 +116,46 @@ function LogView({ lines, pending, user, isLost, session, onEdit }: LogProps): J
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reached by keyboard
         tabIndex={0}
         ref={box}
-        onScroll={({ currentTarget }) => {
-          const { scrollHeight, scrollTop, clientHeight } = currentTarget
-          follows.current = scrollHeight - scrollTop - clientHeight < nearPx
-          setAtEnd(follows.current)
-        }}
+        onScroll={scrolled}
       >
-        {lines.length === 0 && pending.length === 0 && <p class="hint">{texts.empty}</p>}
-        {lines.map((line, index) => (
-          <LineView key={line.id} line={line} before={lines[index - 1]} isOwn={line.user === user} />
-        ))}
-        {pending.map((one) => {
-          const { id, message, state } = one
-          return (
-            <div key={id} class="line own pending">
-              <p class="text" dir="auto">
-                {message}
-              </p>
-              <p class="hint">{texts[state === 'sending' && isLost ? 'sentLater' : state]}</p>
-              {state !== 'sending' && (
-                <p class="row">
-                  <button type="button" onClick={() => session.sayAgain(id)}>
-                    {texts.sendAgain}
-                  </button>
-                  {onEdit && (
-                    <button type="button" onClick={() => onEdit(one)}>
-                      {texts.edit}
-                    </button>
-                  )}
-                  <button type="button" onClick={() => session.discard(id)}>
-                    {texts.discard}
-                  </button>
+        <div ref={content}>
+          {!isLost && lines.length === 0 && pending.length === 0 && <p class="hint">{texts.empty}</p>}
+          {lines.map((line, index) => (
+            <LineView key={line.id} line={line} before={lines[index - 1]} isOwn={line.user === user} />
+          ))}
+          {pending.map((one) => {
+            const { id, message, state } = one
+            return (
+              <div key={id} class="line own pending">
+                <p class="text" dir="auto">
+                  {message}
                 </p>
-              )}
-            </div>
-          )
-        })}
+                <p class="hint">{texts[state === 'sending' && isLost ? 'sentLater' : state]}</p>
+                {state !== 'sending' && (
+                  <p class="row">
+                    <button type="button" onClick={() => session.sayAgain(id)}>
+                      {texts.sendAgain}
+                    </button>
+                    {onEdit && (
+                      <button type="button" onClick={() => onEdit(one)}>
+                        {texts.edit}
+                      </button>
+                    )}
+                    <button type="button" onClick={() => session.discard(id)}>
+                      {texts.discard}
+                    </button>
+                  </p>
+                )}
+              </div>
+            )
+          })}
+        </div>
       </div>
       {!isAtEnd && (
         <button
           type="button"
           class="to-end"
           onClick={() => {
-            follows.current = true
             toEnd()
             box.current?.focus({ preventScroll: true })
           }}
@@ -206,15 +204,14 @@ function LineView({
 type ComposerProps = {
   text: string
   onWrite: (text: string) => void
-  isIn: boolean
   onSay: (text: string) => void
 }
 
-function Composer({ text, onWrite, isIn, onSay }: ComposerProps): JSX.Element {
+function Composer({ text, onWrite, onSay }: ComposerProps): JSX.Element {
   const isTooLong = text.length > longest && Array.from(text).length > longest
   const mayTouch = matchMedia('(pointer: coarse)').matches
   const say = (): void => {
-    if (!isIn || isTooLong || text.trim() === '') return
+    if (isTooLong || text.trim() === '') return
     onSay(text)
     onWrite('')
   }
@@ -239,7 +236,7 @@ function Composer({ text, onWrite, isIn, onSay }: ComposerProps): JSX.Element {
           say()
         }}
       />
-      <button class="main" aria-disabled={!isIn || isTooLong || text.trim() === ''}>
+      <button class="main" aria-disabled={isTooLong || text.trim() === ''}>
         {texts.send}
       </button>
       <p id="hint" class={isTooLong ? 'fault' : 'hint'}>

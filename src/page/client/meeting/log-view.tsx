@@ -1,7 +1,8 @@
 import type { ComponentChildren, JSX } from 'preact'
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect } from 'preact/hooks'
 import { translate } from '../../../meeting/record/system-lines.ts'
 import { wallNow } from '../kit/clock.ts'
+import { useFollowing } from '../kit/follow.ts'
 import { findLinks } from '../kit/links.ts'
 import { memo } from '../kit/memo.ts'
 import { colorClass, useTools } from './hooks.ts'
@@ -9,8 +10,6 @@ import { comingsOf, runsOf } from './log.ts'
 import type { Chunk, Log, LogLine } from './log.ts'
 import type { Texts } from './texts/texts.ts'
 
-/** So near to the end one is at the end. */
-const nearPx = 48
 /** So many are named of those who came in. */
 const maxNames = 2
 
@@ -28,53 +27,13 @@ type LogViewProps = {
 /** What was said, in pieces that a browser need not lay out before they are scrolled to. */
 export function LogView({ log, seen, unseen, you, said, children }: LogViewProps): JSX.Element {
   const { texts, session, language } = useTools()
-  const box = useRef<HTMLDivElement>(null)
-  const content = useRef<HTMLDivElement>(null)
-  const follows = useRef(true)
-  const [isAtEnd, setAtEnd] = useState(true)
-
-  const toEnd = (): void => {
-    if (box.current) box.current.scrollTop = box.current.scrollHeight
-  }
-  const lookAgain = (): void => {
-    const { current } = box
-    if (!current || current.clientHeight === 0) return session.look(false)
-    session.look(follows.current && document.visibilityState === 'visible' && document.hasFocus())
-  }
-  const height = useRef(0)
-  const scrolled = (): void => {
-    const { current } = box
-    if (!current || current.clientHeight === 0) return
-    const before = height.current
-    height.current = current.clientHeight
-    // A long text, or a keyboard, has made the box another one: nobody has scrolled.
-    if (follows.current && before !== height.current) return toEnd()
-    follows.current = current.scrollHeight - current.scrollTop - current.clientHeight < nearPx
-    setAtEnd(follows.current)
-    lookAgain()
-  }
-
-  // Whoever is at the end stays there, whatever makes the log longer or its box smaller; nobody else is moved.
-  useLayoutEffect(() => {
-    if (follows.current) toEnd()
-  })
-  useLayoutEffect(() => {
-    if (said === 0) return
-    follows.current = true
-    setAtEnd(true)
-    toEnd()
-  }, [said])
+  const lookAgain = (): void =>
+    session.look(follows() && document.visibilityState === 'visible' && document.hasFocus())
+  const { box, content, isAtEnd, follows, scrolled, toEnd } = useFollowing(said, lookAgain)
   useEffect(() => {
-    const observer = new ResizeObserver(() => {
-      height.current = box.current?.clientHeight ?? 0
-      if (follows.current) toEnd()
-      lookAgain()
-    })
-    for (const one of [box.current, content.current]) if (one) observer.observe(one)
     for (const event of ['focus', 'blur']) window.addEventListener(event, lookAgain)
     document.addEventListener('visibilitychange', lookAgain)
     return () => {
-      observer.disconnect()
       for (const event of ['focus', 'blur']) window.removeEventListener(event, lookAgain)
       document.removeEventListener('visibilitychange', lookAgain)
     }
@@ -117,7 +76,6 @@ export function LogView({ log, seen, unseen, you, said, children }: LogViewProps
           type="button"
           class="to-end"
           onClick={() => {
-            follows.current = true
             toEnd()
             box.current?.focus({ preventScroll: true })
           }}

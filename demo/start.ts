@@ -2,23 +2,29 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join, relative } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import postgres from 'postgres'
 import { ensureAssociation } from './association.ts'
-import type { SampleMeeting } from './association.ts'
 import { ensureChat } from './chat.ts'
+import { homeFile, lanAddress, linksOf } from './links.ts'
+import type { Samples } from './links.ts'
 import { freePort } from './port.ts'
 import { FolderInUse, openPostgres } from './postgres.ts'
 import type { Postgres } from './postgres.ts'
 import { tether } from './tether.ts'
 
-const folder = fileURLToPath(new URL('../.demo', import.meta.url))
+const usage = `usage: npm start -- [--lan] [--folder FOLDER]
+  --lan            phones and other devices of your network reach it too
+  --folder FOLDER  where everything is kept (.demo)`
+const { lan: isOpen, folder } = options()
 const bundle = fileURLToPath(new URL('../dist/plenum.js', import.meta.url))
 const logFile = join(folder, 'plenum.log')
+const home = join(folder, 'links')
 
 let database: Postgres | undefined
 let server: ChildProcess | undefined
@@ -42,20 +48,38 @@ try {
   }
 }
 
+function options(): { lan: boolean; folder: string } {
+  const ours = fileURLToPath(new URL('../.demo', import.meta.url))
+  try {
+    const options = {
+      lan: { type: 'boolean', default: false },
+      folder: { type: 'string', default: ours },
+    } as const
+    return parseArgs({ options }).values
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${usage}`)
+    process.exit(2)
+  }
+}
+
 async function start(): Promise<void> {
+  const host = isOpen ? lanAddress() : '127.0.0.1'
+  if (host === null)
+    throw new Error('--lan: this machine is in no network that another device could reach it by')
+  await mkdir(folder, { recursive: true })
   database = await openPostgres({ folder: join(folder, 'postgres') })
   await ensureDatabase(database, 'plenum')
   const sql = postgres(database.url('plenum'), { max: 1, onnotice: () => {} })
   const meeting = await ensureAssociation(sql)
 
   const serverPort = await freePort(8199)
-  const child = launchServer(database.url('plenum'), serverPort)
+  const child = launchServer(database.url('plenum'), host, serverPort)
   server = child
-  const address = await untilReady(child)
+  await untilReady(child)
   child.once('exit', (code, signal) => void reportEnd(code ?? signal))
   const chat = await ensureChat(sql)
   await sql.end()
-  if (!isStopping) printLinks({ meeting, chat }, `http://${address}`, database.folder)
+  if (!isStopping) await showLinks({ meeting, chat }, `http://${host}:${serverPort}`, database.folder)
 }
 
 async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
@@ -65,10 +89,11 @@ async function ensureDatabase(cluster: Postgres, name: string): Promise<void> {
   if (found.length === 0) await cluster.exec('postgres', `create database ${name}`)
 }
 
-function launchServer(databaseUrl: string, port: number): ChildProcess {
+function launchServer(databaseUrl: string, host: string, port: number): ChildProcess {
   const log = openSync(logFile, 'w')
-  const origin = `http://127.0.0.1:${port},http://localhost:${port}`
-  const args = ['-origin', origin, '-listen', `127.0.0.1:${port}`, '-chat', '-document']
+  const origins = Array.from(new Set([host, '127.0.0.1', 'localhost']), (name) => `http://${name}:${port}`)
+  const listen = `${isOpen ? '' : host}:${port}`
+  const args = ['-origin', origins.join(), '-listen', listen, '-home', home, '-chat', '-document']
   const child = spawn(process.execPath, [bundle, ...args], {
     stdio: ['ignore', log, log],
     detached: true, // Ctrl-C is for us: the server must end before its database does
@@ -79,12 +104,11 @@ function launchServer(databaseUrl: string, port: number): ChildProcess {
   return child
 }
 
-/** Resolves to the address at which the server says that it listens. */
-async function untilReady(child: ChildProcess): Promise<string> {
+async function untilReady(child: ChildProcess): Promise<void> {
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await wait(50)) {
     if (child.exitCode !== null || child.signalCode !== null) break
     const address = listenOf(await readLog())
-    if (address !== null && (await isReady(address))) return address
+    if (address !== null && (await isReady(address))) return
   }
   throw new Error(`The server did not become ready. The end of .demo/plenum.log:\n${await endOfLog()}`)
 }
@@ -104,25 +128,20 @@ function isReady(address: string): Promise<boolean> {
   })
 }
 
-type Samples = { meeting: SampleMeeting; chat: { user: string; key: string }[] }
-
-function printLinks({ meeting, chat }: Samples, server: string, data: string): void {
-  const width = Math.max(...meeting.seats.map(({ name }) => name.length))
-  const members = meeting.seats.filter((seat) => !seat.isChair)
-  const withProxy = members.filter((seat) => seat.proxyName !== null)
-  const seats = [...meeting.seats.filter((seat) => seat.isChair), ...members.slice(0, 2), ...withProxy]
-  const show = (what: string, name: string, path: string): void =>
-    console.log(`  ${what.padEnd(6)}  ${name.padEnd(width)}  ${server}${path}`)
-  console.log(`${meeting.name}: open each link in a window of its own.\n`)
-  for (const { name, key, isChair, proxyName } of seats)
-    show(isChair ? 'chair' : proxyName ? 'proxy' : 'member', name, `/meeting/${meeting.id}/${key}`)
-  console.log(`\nBeside it: a chat, a sheet to draw on together, and what the operator sees.\n`)
-  for (const { user, key } of chat) show('chat', user, `/chat?session_key=${key}`)
-  show('sketch', 'for everyone', '/document/demo#sketch')
-  show('status', '', '/status')
+/** All of them are on a page, and the first one here. */
+async function showLinks(samples: Samples, server: string, data: string): Promise<void> {
+  const [first, ...groups] = linksOf(samples)
+  await writeFile(home, homeFile(groups), { mode: 0o600 })
+  const count = groups.reduce((sum, { links }) => sum + links.length, 0)
   const inside = relative('.', data)
-  console.log(`\nCtrl-C stops everything, and the next start goes on with this meeting until it is finished.`)
-  console.log(`To begin anew, remove ${inside.startsWith('..') ? data : inside}.`)
+  console.log(`Open this first, as ${first.words}:
+
+  ${server}${first.path}
+
+All ${count} links, to the seats of ${samples.meeting.seats.length} members and more, are on ${server}/
+${isOpen ? 'Everybody in your network can open them, and be each of these members.\n' : 'For a phone, start it by npm start -- --lan.\n'}
+Ctrl-C stops everything, and the next start goes on with this meeting until it is finished.
+To begin anew, remove ${inside.startsWith('..') ? data : inside}.`)
 }
 
 async function reportEnd(how: number | string | null): Promise<void> {

@@ -4,6 +4,7 @@ import { requestId } from 'hono/request-id'
 import { randomBytes } from 'node:crypto'
 import type { UpgradeDeps } from './edge/upgrade.ts'
 import { type Brand, setBrand } from './edge/brand.ts'
+import { homePage } from './edge/home.ts'
 import { healthRoutes, type Readiness } from './edge/health.ts'
 import { shortPath, stackOf } from './edge/log.ts'
 import type { MetricsRegistry } from './edge/metrics.ts'
@@ -27,6 +28,8 @@ export type AppDeps = Omit<UpgradeDeps, 'callerOf' | 'upgradeWebSocket'> & {
   report: () => unknown
   /** Whose name, logo and color pages show, as of now. */
   brand: () => Brand | null
+  /** The file with what `/` lists; null where it lists nothing. */
+  home: string | null
   /** Whether status and health have a listener of their own. */
   adminApart: boolean
   /** Refuses there who does not mean it. */
@@ -58,6 +61,7 @@ export function createApps(deps: AppDeps): {
   }
   for (const each of new Set([app, admin])) answerInOrder(each, callerOf, deps)
   routeDoors(app, { ...deps, callerOf, upgradeWebSocket })
+  routeHome(app, deps)
   routeOperators(admin, deps)
   return { app, admin, attach }
 }
@@ -113,6 +117,14 @@ function routeDoors(app: Hono, deps: AppDeps & UpgradeDeps): void {
       door.routes(edge, config, () => serving.openHub(door.name)),
     )
   }
+}
+
+/** Behind the doors, which may have websockets at the same address. */
+function routeHome(app: Hono, { home, log }: AppDeps): void {
+  const answer = homePage(home, (error) => log({ level: 'warn', event: 'homeUnreadable', error }))
+  app.get('/', async function home(c) {
+    return await (isUpgrade(c) ? c.notFound() : answer(c))
+  })
 }
 
 function routeOperators(admin: Hono, deps: AppDeps): void {

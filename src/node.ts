@@ -253,6 +253,7 @@ export class RunningNode {
       connectionLimits: this.#connectionLimits,
       databaseAnswers: () => this.#databaseAnswers(),
       readiness: async () => serving.waiting() ?? (await this.#databaseAnswers()),
+      home: this.#config.home,
       report: () =>
         report({
           about: this.#about,

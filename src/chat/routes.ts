@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import type { ChatHub } from './hub.ts'
 import { isRejection } from '../hub/rejection.ts'
@@ -36,14 +36,12 @@ export function chatRoutes(deps: ChatRouteDeps): Hono {
   })
   const app = new Hono()
   app.get('/ws/chat', check, upgrade)
-  app.get(
-    '/',
-    async function oldClients(c, next) {
-      if (c.req.query('session_key') === undefined) return c.notFound()
-      return await next()
-    },
-    check,
-    upgrade,
-  )
+  app.get('/', onlyOldClients(check), onlyOldClients(upgrade))
   return app
 }
+
+/** Who asks for / without a session key asks for something else than the chat. */
+const onlyOldClients = (handler: MiddlewareHandler): MiddlewareHandler =>
+  async function oldClients(c, next) {
+    return await (c.req.query('session_key') === undefined ? next() : handler(c, next))
+  }

@@ -58,6 +58,7 @@ test('what is not given has the documented defaults', () => {
     requestTimeoutMs: 10_000,
     timezone: null,
     brand: null,
+    home: null,
     logLevel: 'info',
     logFormat: 'auto',
     doors: {

@@ -43,6 +43,8 @@ export type ServerConfig = Readonly<{
   timezone: string | null
   /** The file that says whose pages these are; null where nobody's name is shown. */
   brand: string | null
+  /** The file with the links that `/` lists; null where it lists none. */
+  home: string | null
   logLevel: LogLevel
   /** `auto`: what suits where the log goes. */
   logFormat: LogFormat | 'auto'
@@ -226,6 +228,13 @@ export const serverFlags = {
       'A JSON file with the name, the logo and the accent color that the pages show ([how](operations.md#name-logo-and-color)). Read again at SIGHUP, the logo too',
     takes: 'a JSON file with the name of your association',
   }),
+  home: flag({
+    ...file,
+    help: 'file with what / lists for everybody: a line is an address and its name, or a text',
+    meaning:
+      "A text file with what the page at `/` lists, for everybody who opens it: a line is an address (`/…` or `https://…`) and, after a space, what it is called, or a text that stands above the next ones. It is read each time. Put nobody's key there",
+    takes: 'a text file',
+  }),
 } as const
 
 /** Those that are shown behind the doors' flags. */
@@ -282,6 +291,7 @@ export function toServerConfig(
     requestTimeoutMs: values.requesttimeout,
     timezone: values.timezone,
     brand: values.brand,
+    home: values.home,
     logLevel: values.loglevel,
     logFormat: values.logformat,
   }

@@ -22,7 +22,10 @@ test('who follows a link reads why it leads nowhere in their language, a program
     })
     assert.equal(answer.status, status)
     assert.equal(answer.headers.get('content-language'), language === 'ja' ? 'en' : language)
-    assert.match(answer.headers.get('content-security-policy') ?? '', /^default-src 'none'/)
+    assert.match(
+      answer.headers.get('content-security-policy') ?? '',
+      /^default-src 'none'; style-src 'sha256-/,
+    )
     assert.ok((await answer.text()).includes(`<h1>${words}</h1>`))
   }
   const plain = await app.request('/guessed')

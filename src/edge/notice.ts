@@ -5,12 +5,32 @@ import { branding } from './branding.ts'
 import { documentHeaders } from './document.ts'
 import { preferredLanguage } from './language.ts'
 import { beginning, ending, saying } from './html.ts'
-import { markup } from './markup.ts'
+import { type Markup, markup } from './markup.ts'
 
 type Told = readonly [title: string, text: string]
+type InLanguages = Record<'en' | 'de' | 'fr' | 'sv', Told>
 
 /** What people read who come by a link, in place of the short text for programs. */
-const notices = {
+export const notices = {
+  /** At `/`, where nothing is refused. */
+  home: {
+    en: [
+      'General assemblies are held here',
+      'To take part in one, open the link that your association has given you. It leads to your own place.',
+    ],
+    de: [
+      'Hier finden Versammlungen statt',
+      'Um teilzunehmen, öffnen Sie den Link, den Sie von Ihrem Verein bekommen haben. Er führt zu Ihrem eigenen Platz.',
+    ],
+    fr: [
+      'Ici se tiennent des assemblées générales',
+      'Pour participer, ouvrez le lien que votre association vous a donné. Il mène à votre propre place.',
+    ],
+    sv: [
+      'Här hålls möten',
+      'För att delta, öppna länken som du har fått av din förening. Den leder till din egen plats.',
+    ],
+  },
   403: {
     en: [
       'Please open this page by itself',
@@ -137,7 +157,7 @@ const notices = {
       'Servern kan inte ta emot dig just nu. Om det kvarstår, säg till arrangörerna.',
     ],
   },
-} as const satisfies Record<number, Record<'en' | 'de' | 'fr' | 'sv', Told>>
+} as const satisfies Record<number | 'home', InLanguages>
 
 /**
  * Answers a request that is refused: who asks for HTML, as browsers do that follow a link, gets a document in their language,
@@ -145,30 +165,62 @@ const notices = {
  */
 export function refuseRequest(
   c: Context,
-  status: keyof typeof notices,
+  status: Exclude<keyof typeof notices, 'home'>,
   text: string,
   headers: Readonly<Record<string, string>> = {},
+): Response {
+  return answerInWords(c, status, notices[status], text, headers)
+}
+
+/** The same for any answer; `more` stands below the words. */
+export function answerInWords(
+  c: Context,
+  status: Exclude<keyof typeof notices, 'home'> | 200,
+  told: InLanguages,
+  text: string,
+  headers: Readonly<Record<string, string>>,
+  more: Markup | null = null,
 ): Response {
   const vary = { vary: 'accept, accept-language' }
   if (c.req.method !== 'GET' || !(c.req.header('accept') ?? '').includes('text/html'))
     return c.text(`${text}\n`, status, { ...headers, ...vary })
   const language = preferredLanguage(c.req.header('accept-language') ?? '', ['en', 'de', 'fr', 'sv'])
   const { header, style } = branding(brandOf(c))
-  const [title, words] = notices[status][language]
+  const [title, words] = told[language]
   const whose = style === '' ? null : markup`<header>\n${header}</header>\n`
-  const body = markup`${whose}<main>\n${saying(title, words)}</main>\n`
-  return c.body(beginning(language, title, style) + body.text + ending, status, {
+  const body = markup`${whose}<main>\n${saying(title, words)}${more}</main>\n`
+  return c.body(beginning(language, title, look + style) + body.text + ending, status, {
     ...headers,
-    ...documentHeaders(policyFor(style)),
+    ...documentHeaders(policyFor(look + style)),
     'content-language': language,
     ...vary,
   })
 }
 
+/** The colours and the typeface of the other pages (kit/base.css). */
+const look = `
+:root { color-scheme: light dark; --paper: #f6f4ef; --ink: #1c2320; --soft: #59625d; --line: #d9d5ca; --accent: #175c4c; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #121614; --ink: #e9ebe5; --soft: #a4aea7; --line: #313a35; --accent: #86d3bb; }
+}
+body {
+  margin: 0 auto; padding: 12vh 1.5rem 4rem; max-width: 38rem; background: var(--paper); color: var(--ink);
+  font: 1.0625rem/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif;
+  overflow-wrap: anywhere;
+}
+h1 { margin: 0; font-size: 1.75rem; font-weight: 650; line-height: 1.2; letter-spacing: -.01em; text-wrap: balance; }
+p { margin: .6rem 0 0; color: var(--soft); }
+ul + p { margin-top: 2rem; }
+ul { margin: .6rem 0 0; padding: 0; list-style: none; border-top: 1px solid var(--line); }
+li { border-bottom: 1px solid var(--line); }
+a { display: block; padding: .6rem 0; color: var(--accent); text-underline-offset: .2em; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+`
+
 const policyFor = (style: string): string =>
   [
     "default-src 'none'",
-    ...(style === '' ? [] : [`style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`]),
+    `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
     'img-src data:',
     "base-uri 'none'",
     "form-action 'none'",

@@ -1,5 +1,5 @@
 import type { Client } from './client.ts'
-import { type DisconnectWord, disconnects } from './disconnects.ts'
+import { type DisconnectWord, disconnects, kickedForGood } from './disconnects.ts'
 import { type Credential, screenRefusal } from './rules/attendance.ts'
 import type { MemberId } from './rules/poll.ts'
 import type { Meeting } from './rules/view.ts'
@@ -42,6 +42,6 @@ export class Screens {
   /** Ends those of members who are banned. */
   banned(members: readonly MemberId[]): void {
     for (const client of Array.from(this.#credentials.keys()))
-      if (members.includes(client.member)) this.#end(client.socket.id, disconnects.kicked)
+      if (members.includes(client.member)) this.#end(client.socket.id, kickedForGood)
   }
 }

@@ -115,10 +115,10 @@ suite('what clients of nodejschat know', () => {
     assert.deepEqual(early.errors, [])
   })
 
-  test('without an upgrade it is 426; without a key there is nothing at /', async () => {
+  test('without an upgrade it is 426; without a key nothing of the chat is at /', async () => {
     assert.equal((await plenum.get('/?session_key=x')).status, 426)
     assert.equal((await plenum.get('/ws/chat?session_key=x')).status, 426)
-    assert.equal((await plenum.get('/')).status, 404)
+    assert.equal((await plenum.get('/')).body, 'Plenum\n')
     await assert.rejects(openRawWebSocket(plenum.port, '/'), /404/)
     const foreign = new ChatClient(plenum, await invite(sql, 'X', newRoom()), {
       headers: { origin: 'http://evil.example' },
@@ -656,8 +656,8 @@ suite('tables', () => {
     t.after(() => own.drop())
     const server = await startPlenum({ database: own.url })
     t.after(() => server.kill())
-    for (const path of ['/?session_key=x', '/ws/chat?session_key=x', '/chat'])
-      assert.equal((await server.get(path)).status, 404)
+    await assert.rejects(openRawWebSocket(server.port, '/?session_key=x'), /404/)
+    for (const path of ['/ws/chat?session_key=x', '/chat']) assert.equal((await server.get(path)).status, 404)
     const [schema] = await own.sql`select from pg_namespace where nspname = 'chat'`
     assert.equal(schema, undefined)
   })

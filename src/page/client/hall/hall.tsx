@@ -5,7 +5,7 @@ import { wallNow } from '../kit/clock.ts'
 import { Mark } from '../kit/icons.tsx'
 import { Announcer } from '../meeting/announcer.tsx'
 import { useNow, useTools } from '../meeting/hooks.ts'
-import { elsewhereCode } from '../meeting/protocol.ts'
+import { elsewhereCode, kickedForGoodCode } from '../meeting/protocol.ts'
 import type { Meeting, Poll, Result } from '../meeting/protocol.ts'
 import { clockText, secondsLeft, sharesOf } from '../meeting/results.ts'
 import type { Phase } from '../meeting/state.ts'
@@ -138,11 +138,10 @@ function Standing({ meeting, words }: { meeting: Meeting; words: HallTexts }): J
 /** Why nothing more is shown. */
 function Over({ phase, words }: { phase: Phase & { type: 'ended' }; words: HallTexts }): JSX.Element {
   const { texts } = useTools()
-  const removedCode = 4505
   const refusedCode = 4500
   const own: Record<number, readonly [string, string]> = {
     [refusedCode]: [words.refused, words.refusedMore],
-    [removedCode]: [words.refused, ''],
+    [kickedForGoodCode]: [words.refused, ''],
     [elsewhereCode]: [words.taken, words.takenMore],
   }
   const [title, more] = own[phase.code] ?? goneWords(phase.code, texts) ?? [texts.refusal(phase.text), '']

@@ -7,6 +7,7 @@ import { Asking } from './asking.tsx'
 import { DeskView } from './desk-view.tsx'
 import type { Ask } from './desk-view.tsx'
 import { useKept, useMedia, useNow, useTools } from './hooks.ts'
+import { PendingView } from './pending-view.tsx'
 import { PeopleView } from './people-view.tsx'
 import { PollView, ResultView } from './poll-view.tsx'
 import { lastSaid } from './log.ts'
@@ -172,6 +173,7 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
                 : texts.connecting}
           </p>
         )}
+        {!isGone && state.wasIn && meeting?.state === 'pending' && <PendingView chair={chair} />}
         {!isGone && poll && (
           <PollView
             key={poll.id}

@@ -92,6 +92,11 @@ export const de: Texts = {
   present: 'Anwesend',
   desk: 'Versammlungsleitung',
   deskShort: 'Leitung',
+  pendingTitle: 'Die Versammlung ist noch nicht eröffnet',
+  pendingMember:
+    'Sie sind dabei: Lassen Sie diese Seite offen. Sobald die Leitung eröffnet, kommt alles Gesagte ins Protokoll, und Abstimmungen erscheinen hier von selbst. Bis dahin können Sie mit den Anwesenden reden.',
+  pendingChair:
+    'Eröffnen Sie sie unter „Versammlungsleitung“, wenn es so weit ist. Was von da an gesagt wird, kommt ins Protokoll.',
   log: 'Was gesagt wurde',
   empty: 'Es wurde noch nichts gesagt.',
   today: 'Heute',

@@ -89,6 +89,11 @@ export const en = {
   present: 'Present',
   desk: 'Chair’s desk',
   deskShort: 'Chair',
+  pendingTitle: 'The meeting has not been opened yet',
+  pendingMember:
+    'You are in: keep this page open. Once the chair opens the meeting, what is said goes on the record, and polls appear here by themselves. Until then you can talk with those who are here.',
+  pendingChair:
+    'Open it at the chair’s desk when its time has come. What is said from then on goes on the record.',
   log: 'What was said',
   empty: 'Nothing has been said yet.',
   today: 'Today',

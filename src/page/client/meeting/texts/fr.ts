@@ -89,6 +89,11 @@ export const fr: Texts = {
   present: 'Présents',
   desk: 'Présidence',
   deskShort: 'Présidence',
+  pendingTitle: 'L’assemblée n’est pas encore ouverte',
+  pendingMember:
+    'Vous y êtes : gardez cette page ouverte. Dès que la présidence ouvre l’assemblée, ce qui est dit entre au procès-verbal, et les votes apparaissent ici d’eux-mêmes. D’ici là, vous pouvez parler avec les présents.',
+  pendingChair:
+    'Ouvrez-la sous « Présidence » le moment venu. Ce qui est dit ensuite entre au procès-verbal.',
   log: 'Ce qui a été dit',
   empty: 'Rien n’a encore été dit.',
   today: 'Aujourd’hui',

@@ -84,6 +84,10 @@ export const sv: Texts = {
   present: 'Närvarande',
   desk: 'Ordförande',
   deskShort: 'Ordförande',
+  pendingTitle: 'Mötet är inte öppnat än',
+  pendingMember:
+    'Du är med: låt sidan vara öppen. När ordföranden öppnar mötet hamnar det som sägs i protokollet, och omröstningar visas här av sig själva. Till dess kan du prata med dem som är här.',
+  pendingChair: 'Öppna det under ”Ordförande” när det är dags. Det som sägs därefter hamnar i protokollet.',
   log: 'Vad som sagts',
   empty: 'Inget har sagts än.',
   today: 'I dag',

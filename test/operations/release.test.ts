@@ -321,10 +321,10 @@ suite('a release', { skip: twice || lacks('dpkg-deb') }, () => {
       await ask(`chown plenum:root ${settings} && chmod 600 ${settings}`)
       assert.notEqual((await machine.run('ls /etc/systemd/system/*/plenum.service')).status, 0)
 
-      await ask(`sed -i s/www.example.org/meetings.example.org/ ${settings}`)
+      await ask(`sed -i s/www.example.org/site.example.org/ ${settings}`)
       await ask(`${dpkg} --install /mnt/newer.deb`)
       assert.equal(await ask("dpkg-query --show --showformat='${Version}' plenum"), '99.0.0')
-      assert.match(await ask(`cat ${settings}`), /^PLENUM_ORIGIN=https:\/\/meetings\.example\.org$/m)
+      assert.match(await ask(`cat ${settings}`), /^PLENUM_ORIGIN=https:\/\/site\.example\.org,/m)
       assert.match(await ask(`cat ${settings}.dpkg-dist`), /^#PLENUM_NEW=$/m)
       assert.match(await ask(`ls -l ${settings}`), /^-rw-r----- 1 root plenum /)
 

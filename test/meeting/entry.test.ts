@@ -821,12 +821,14 @@ test('a malformed path is 404 before the database is asked, with and without upg
       `/WS/meeting/${id}/${key}/0`,
       `/x/ws/meeting/${id}/${key}/0`,
       '/ws/meeting',
-      '/',
     ]) {
       const { status } = await plenum.get(path)
       assert.equal(status, 404, path)
       await assert.rejects(connect(plenum, path), new UpgradeRefused(404), path)
     }
+    // That is a page, and no websocket.
+    assert.equal((await plenum.get('/')).status, 200)
+    await assert.rejects(connect(plenum, '/'), new UpgradeRefused(404))
   } finally {
     await tables.rollback()
   }

@@ -210,6 +210,7 @@ body {
 }
 h1 { margin: 0; font-size: 1.75rem; font-weight: 650; line-height: 1.2; letter-spacing: -.01em; text-wrap: balance; }
 p { margin: .6rem 0 0; color: var(--soft); }
+header + main { margin-top: 1.75rem; }
 ul + p { margin-top: 2rem; }
 ul { margin: .6rem 0 0; padding: 0; list-style: none; border-top: 1px solid var(--line); }
 li { border-bottom: 1px solid var(--line); }

@@ -45,6 +45,7 @@ suite('the brand', { skip }, async () => {
     ['chat', `/chat?session_key=${await invite(db.sql, 'Alice', 1)}`],
     ['sketch', '/document/demo#brand'],
     ['status', '/status'],
+    ['first', '/'],
     ['nothing', '/nowhere', /404/],
   ]
 

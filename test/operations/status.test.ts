@@ -114,14 +114,7 @@ suite('status', { concurrency: 4 }, () => {
         status: 200,
         body: 'ok\n',
       })
-    for (const path of [
-      '/',
-      '/status/',
-      '/status.json/',
-      '/__meetingstatus/',
-      '/ws/meeting',
-      '/debug/pprof/heap',
-    ])
+    for (const path of ['/status/', '/status.json/', '/__meetingstatus/', '/ws/meeting', '/debug/pprof/heap'])
       assert.equal((await plenum.get(path)).status, 404, path)
   })
 })

@@ -294,7 +294,7 @@ suite('the page for sketches', { skip }, async () => {
       await draw(alice, [0.6, 0.6], [0.7, 0.7])
       await says(bob, '2 strokes by 2 people')
       // What is told together with it would be two.
-      await alice.getByText('1 new stroke', { exact: true }).waitFor({ state: 'attached' })
+      await alice.getByText('1 new stroke by others').waitFor({ state: 'attached' })
       assert.equal(await bob.getByLabel('Your name').count(), 0)
       for (const page of [alice, bob]) await page.getByLabel('Show names at strokes').check()
       await alice.getByText('Without a name: 2 strokes').waitFor()

@@ -277,8 +277,10 @@ suite('history', () => {
   test('who asks for ids learns when all has come that was said before', async () => {
     const room = newRoom()
     await post(room, 'App', 'of old')
-    const alice = await join('Alice', room, { query: 'ids=1' })
     const old = await join('Old', room)
+    // What the server has not seen yet is news when it comes.
+    await until('it has been seen', () => old.frames.length === 2)
+    const alice = await join('Alice', room, { query: 'ids=1' })
     await until('she has what was said', () => alice.frames.length === 3)
     await post(room, 'App', 'news')
     await until('both have the news', () => alice.frames.length === 4 && old.frames.length === 3)

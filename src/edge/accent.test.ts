@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { accentsOf, contrast, leastContrast, schemes } from './accent.ts'
+import { accentsOf, contrast, minContrast, schemes } from './accent.ts'
 
 test('the contrast of two colors is that of WCAG', () => {
   assert.equal(contrast('#000000', '#ffffff'), 21)
@@ -20,7 +20,7 @@ test('whatever the color, text in it and on it can be read, on light and on dark
           const { accent, soft, on } = accentsOf(color)[scheme]
           const { paper, card } = schemes[scheme]
           for (const other of [paper, card, soft, on])
-            assert.ok(contrast(accent, other) >= leastContrast, `${color}, ${scheme}: ${accent} and ${other}`)
+            assert.ok(contrast(accent, other) >= minContrast, `${color}, ${scheme}: ${accent} and ${other}`)
         }
       }
 })

@@ -5,7 +5,7 @@ export type Accent = Readonly<{ accent: string; soft: string; on: string }>
 export type Accents = Readonly<{ light: Accent; dark: Accent }>
 
 /** What WCAG 2.2 asks of text of any size (1.4.3). */
-export const leastContrast = 4.5
+export const minContrast = 4.5
 
 /** What an accent stands on (src/page/client/kit/base.css), and what it is mixed with until it can be read there. */
 export const schemes = {
@@ -30,7 +30,7 @@ function fit(color: string, scheme: (typeof schemes)[keyof typeof schemes]): Acc
     const accent = mix(color, scheme.toward, step / steps)
     const soft = mix(scheme.card, accent, scheme.softness)
     const readable = [scheme.paper, scheme.card, soft, scheme.on].every(
-      (other) => contrast(accent, other) >= leastContrast,
+      (other) => contrast(accent, other) >= minContrast,
     )
     // Black and white themselves can be read on any of these.
     if (readable || step === steps) return { accent, soft, on: scheme.on }

@@ -1,9 +1,21 @@
 import { type Brand, brandStyle } from './brand.ts'
 import { type Markup, markup } from './markup.ts'
 
+type Branding = Readonly<{ header: Markup; style: string }>
+
+const none: Branding = { header: markup``, style: '' }
+/** Made once for each brand: a logo is long, and whoever is refused is shown it too. */
+const made = new WeakMap<Brand, Branding>()
+
 /** What documents that the server writes show of a brand: the markup, and the style that it needs. Both may be empty. */
-export function branding(brand: Brand | null): { header: Markup; style: string } {
-  if (!brand) return { header: markup``, style: '' }
+export function branding(brand: Brand | null): Branding {
+  if (!brand) return none
+  const known = made.get(brand) ?? makeBranding(brand)
+  made.set(brand, known)
+  return known
+}
+
+function makeBranding(brand: Brand): Branding {
   const logo = brand.logo && markup`<img class="logo" src="${brand.logo.url}" alt="">`
   return {
     header: markup`<p class="association">${logo}<span lang="" dir="auto">${brand.name}</span></p>\n`,

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import { brandOf } from './brand.ts'
 import { branding } from './branding.ts'
-import { documentHeaders } from './document.ts'
+import { documentHeaders, inlinePolicy } from './document.ts'
 import { preferredLanguage } from './language.ts'
 import { beginning, ending, saying } from './html.ts'
 import { type Markup, markup } from './markup.ts'
@@ -191,7 +190,7 @@ export function answerInWords(
   const body = markup`${whose}<main>\n${saying(title, words)}${more}</main>\n`
   return c.body(beginning(language, title, look + style) + body.text + ending, status, {
     ...headers,
-    ...documentHeaders(policyFor(look + style)),
+    ...documentHeaders(inlinePolicy(look + style)),
     'content-language': language,
     ...vary,
   })
@@ -217,13 +216,3 @@ li { border-bottom: 1px solid var(--line); }
 a { display: block; padding: .6rem 0; color: var(--accent); text-underline-offset: .2em; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 `
-
-const policyFor = (style: string): string =>
-  [
-    "default-src 'none'",
-    `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
-    'img-src data:',
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; ')

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { Brand } from '../../edge/brand.ts'
 import { branding } from '../../edge/branding.ts'
+import { inlinePolicy } from '../../edge/document.ts'
 import { beginning, ending, saying } from '../../edge/html.ts'
 import { Markup, markup } from '../../edge/markup.ts'
 import { baseName } from './file-name.ts'
@@ -14,23 +14,10 @@ const script = `const print = document.getElementById('print')
 print.hidden = false
 print.onclick = () => window.print()`
 
-const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
-
 const styleFor = (brand: Brand | null): string => style + branding(brand).style
 
 /** Its own style, the few lines that print, and nothing else: nothing from anywhere. */
-export const recordPolicy = (brand: Brand | null): string =>
-  [
-    "default-src 'none'",
-    `script-src ${hashOf(script)}`,
-    `style-src ${hashOf(styleFor(brand))}`,
-    'img-src data:',
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-  ].join('; ')
+export const recordPolicy = (brand: Brand | null): string => inlinePolicy(styleFor(brand), script)
 
 /** A record as an HTML document, in pieces. `brand`: whose meeting it was, where that is known. */
 export async function* recordPage(

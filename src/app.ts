@@ -120,8 +120,10 @@ function routeDoors(app: Hono, deps: AppDeps & UpgradeDeps): void {
 }
 
 /** Behind the doors, which may have websockets at the same address. */
-function routeHome(app: Hono, { home, log }: AppDeps): void {
-  const answer = homePage(home, (error) => log({ level: 'warn', event: 'homeUnreadable', error }))
+function routeHome(app: Hono, { home, log, clock }: AppDeps): void {
+  const answer = homePage(home, clock, (error, count) =>
+    log({ level: 'warn', event: 'homeUnreadable', count, error }),
+  )
   app.get('/', async function home(c) {
     return await (isUpgrade(c) ? c.notFound() : answer(c))
   })

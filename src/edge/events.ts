@@ -91,7 +91,7 @@ export const serverEvents = {
     levels: ['info', 'warn'],
     values: { reason: 'text', listener: 'text', peer: 'text?', host: 'text?', times: 'number' },
   },
-  homeUnreadable: warn({ error: 'text' }),
+  homeUnreadable: warn({ count: 'number', error: 'text' }),
   originRefused: warn({ origin: 'text', address: 'text', request: 'text' }),
   connectionRefused: warn({ address: 'text', request: 'text', reason: 'text' }),
   slowReader: warn({ address: 'text', request: 'text' }),

@@ -2,23 +2,29 @@ import type { Context } from 'hono'
 import { readFile, stat } from 'node:fs/promises'
 import { answerInWords, notices } from './notice.ts'
 import { type Markup, markup } from './markup.ts'
+import { Seldom } from './seldom.ts'
 
 const maxBytes = 64 * 1024
+const unreadableEveryMs = 60_000
 
 /**
  * Answers `/`: a page says what this server is, and lists what the operator's file says (docs/flags.md, -home). It is read
- * each time, so that it may change; where it cannot be, `unreadable` is told why and the page is shown without it.
+ * each time, so that it may change; where it cannot be, the page is shown without it, and `unreadable` is told why, and of how
+ * many requests since it was told last: anybody may ask.
  */
 export function homePage(
   file: string | null,
-  unreadable: (reason: string) => void,
+  clock: () => number,
+  unreadable: (reason: string, count: number) => void,
 ): (c: Context) => Promise<Response> {
+  const failures = new Seldom(unreadableEveryMs, clock)
   return async function home(c) {
     let list: Markup | null = null
     try {
       if (file !== null) list = listOf(await readBounded(file))
     } catch (error) {
-      unreadable(error instanceof Error ? error.message : String(error))
+      const count = failures.happened()
+      if (count !== null) unreadable(error instanceof Error ? error.message : String(error), count)
     }
     return answerInWords(c, 200, notices.home, 'Plenum', {}, list)
   }

@@ -91,6 +91,10 @@ suite('first screens', { skip }, async () => {
     await writeFile(home, `/a ${'x'.repeat(70_000)}`)
     assert.equal((await plenum.get('/')).body, 'Plenum\n')
     await plenum.logged(({ event }) => event === 'homeUnreadable')
+    // Anybody may ask, and fills no log by it.
+    for (let n = 0; n < 20; n++) await plenum.get('/')
+    await plenum.get('/readyz')
+    assert.equal(plenum.logs.filter(({ event }) => event === 'homeUnreadable').length, 1)
   })
 
   test('it leaves websockets at the same address to the doors', async () => {

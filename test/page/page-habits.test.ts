@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, suite, test } from 'node:test'
+import { suite, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { Locator, Page, WebSocketRoute } from 'playwright-core'
-import { freePort } from '../../demo/port.ts'
-import { launchChromium, noChromium, openPage, phone, picture, setClock, visit } from '../support/browser.ts'
+import { noChromium, openPage, phone, picture, servePages, setClock, visit } from '../support/browser.ts'
 import { invite } from '../support/chat-client.ts'
-import { createDatabase } from '../support/database.ts'
 import { gather } from '../support/meeting-fixture.ts'
 import type { Member } from '../support/meeting-client.ts'
-import { currentRuntime, startPlenum } from '../support/server.ts'
+import { currentRuntime } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
 // What people bring with them to the pages: input methods, tablets, clocks that are set, second tabs, printers.
@@ -16,22 +14,7 @@ import { until } from '../support/until.ts'
 const skip = noChromium || (currentRuntime() !== 'node' && 'the pages are the same on both runtimes')
 
 suite('people and their devices', { skip }, async () => {
-  const db = await createDatabase()
-  const { sql } = db
-  const listen = `127.0.0.1:${await freePort()}`
-  const plenum = await startPlenum({
-    database: db.url,
-    listen,
-    poll: 0.5,
-    origin: `http://${listen}`,
-    flags: ['-chat'],
-  })
-  const browser = await launchChromium()
-  after(async () => {
-    await browser.close()
-    await plenum.kill()
-    await db.drop()
-  })
+  const { sql, plenum, browser } = await servePages(() => ['-chat'])
 
   const connected = (page: Page) => page.getByText('Connected', { exact: true }).waitFor()
   const field = (page: Page) => page.getByLabel('Your message')

@@ -3,13 +3,17 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { after } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { AxeResults } from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Sql } from 'postgres'
+import { freePort } from '../../demo/port.ts'
+import { createDatabase } from './database.ts'
 import type { MeetingFixture } from './meeting-fixture.ts'
-import type { Plenum } from './server.ts'
+import { type Plenum, startPlenum } from './server.ts'
 import { patience } from './patience.ts'
 
 /** Where this machine has Chromium; where it has none, its tests have to be skipped. */
@@ -38,6 +42,26 @@ export async function launchChromium(): Promise<Browser> {
     executablePath: chromiumPath ?? '',
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--enable-precise-memory-info'],
   })
+}
+
+/**
+ * A server with a database of its own, whose pages may connect to it, and a browser, for the tests of a suite; they end with
+ * it.
+ */
+export async function servePages(
+  flags: (origin: string) => string[],
+): Promise<{ sql: Sql; plenum: Plenum; browser: Browser }> {
+  const db = await createDatabase()
+  const listen = `127.0.0.1:${await freePort()}`
+  const origin = `http://${listen}`
+  const plenum = await startPlenum({ database: db.url, listen, poll: 0.5, origin, flags: flags(origin) })
+  const browser = await launchChromium()
+  after(async () => {
+    await browser.close()
+    await plenum.kill()
+    await db.drop()
+  })
+  return { sql: db.sql, plenum, browser }
 }
 
 export type Visit = BrowserContextOptions & {

@@ -1,5 +1,5 @@
 import { Hono, type MiddlewareHandler } from 'hono'
-import { upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
+import { asksForOrigin, upgradeRoute, type UpgradeDeps } from '../edge/upgrade.ts'
 import { isAllowedOrigin } from '../edge/origin.ts'
 import { isUpgrade } from '../edge/websocket.ts'
 import { manage, type ManagementDeps } from './management.ts'
@@ -42,7 +42,7 @@ export function documentRoutes(deps: DocumentRouteDeps): Hono {
   app.get(
     documentPath,
     async function talk(c, next) {
-      if (isUpgrade(c)) return await next()
+      if (isUpgrade(c) || asksForOrigin(c)) return await next()
       if (c.req.query('ping') === undefined) return c.text('Zwibbler collaboration Server is running.', 200)
       return (await deps.databaseAnswers()) ? c.text('OK', 200) : c.text('Database health check failed', 500)
     },

@@ -30,6 +30,10 @@ export type UpgradeOptions = {
 }
 
 const originRefused = 'origin not allowed'
+const pageOrigin = 'x-page-origin'
+
+/** A page that gets no websocket asks whether that is for its own origin: its browser does not tell it. */
+export const asksForOrigin = (c: Context): boolean => c.req.header(pageOrigin) !== undefined
 
 /**
  * The handlers of a door's websocket route: who asks for no upgrade gets 426, a page of a foreign origin 403, one too many
@@ -50,10 +54,10 @@ export function upgradeRoute(
   }
   const check: MiddlewareHandler = async function checkUpgrade(c, next) {
     if (!isUpgrade(c)) {
-      // A page that gets no websocket asks whether that is for its own origin: its browser does not tell it.
-      const asked = c.req.header('x-page-origin')
-      if (!isAllowedOrigin(deps.origins(), asked)) return refuseRequest(c, 403, originRefused)
-      if (asked !== undefined) return c.body(null, 204)
+      if (asksForOrigin(c)) {
+        const isAllowed = isAllowedOrigin(deps.origins(), c.req.header(pageOrigin))
+        return isAllowed ? c.body(null, 204) : refuseRequest(c, 403, originRefused)
+      }
       return refuseRequest(c, 426, 'a websocket is served here', { upgrade: 'websocket' })
     }
     // Not from the adapter's copy, in which an empty header is none.

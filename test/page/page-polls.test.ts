@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, suite, test } from 'node:test'
+import { suite, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { freePort } from '../../demo/port.ts'
-import { launchChromium, noChromium, picture, visit } from '../support/browser.ts'
-import { createDatabase } from '../support/database.ts'
+import { noChromium, picture, servePages, visit } from '../support/browser.ts'
 import { gather } from '../support/meeting-fixture.ts'
-import { currentRuntime, startPlenum } from '../support/server.ts'
+import { currentRuntime } from '../support/server.ts'
 import { until } from '../support/until.ts'
 
 // What a poll, a result and those who come and go leave of the page for the talk.
@@ -13,22 +11,14 @@ import { until } from '../support/until.ts'
 const skip = noChromium || (currentRuntime() !== 'node' && 'the pages are the same on both runtimes')
 
 suite('polls and talk on one screen', { skip }, async () => {
-  const db = await createDatabase()
-  const { sql } = db
-  const listen = `127.0.0.1:${await freePort()}`
-  const plenum = await startPlenum({
-    database: db.url,
-    listen,
-    poll: 0.5,
-    origin: `http://${listen}`,
-    flags: ['-rate', '0'],
-  })
-  const browser = await launchChromium()
-  after(async () => {
-    await browser.close()
-    await plenum.kill()
-    await db.drop()
-  })
+  const { sql, plenum, browser } = await servePages((origin) => [
+    '-rate',
+    '0',
+    '-chat',
+    '-document',
+    '-document-origin',
+    origin,
+  ])
 
   const field = (page: Page) => page.getByLabel('Your message')
   /** How much of the log is to be seen, in lines of text. */
@@ -218,13 +208,14 @@ suite('polls and talk on one screen', { skip }, async () => {
     assert.equal(await chair.getByRole('dialog').locator('button.danger').count(), 0)
     await chair.keyboard.press('Escape')
     // The same server by another name.
-    const elsewhere = { listen: listen.replace('127.0.0.1', 'localhost') }
+    const elsewhere = `http://${plenum.listen.replace('127.0.0.1', 'localhost')}`
     const page = await browser.newPage({ locale: 'en-GB' })
     t.after(() => page.close())
-    await page.goto(`http://${elsewhere.listen}/meeting/${meeting.id}/${meeting.key(0)}`)
-    await page
-      .getByText(`This server takes no connections from pages at http://${elsewhere.listen}.`)
-      .waitFor()
+    const own = `/meeting/${meeting.id}/${meeting.key(0)}`
+    for (const path of ['/chat?session_key=any', '/document/demo#any', `${own}/hall`, own]) {
+      await page.goto(`${elsewhere}${path}`)
+      await page.getByText(`This server takes no connections from pages at ${elsewhere}.`).waitFor()
+    }
     await picture(page, 'origin-refused')
   })
 })

@@ -47,7 +47,8 @@ function App({ talk, session, vault }: AppProps): JSX.Element {
         <div class="state">
           <p role="status">
             {phase === 'in' ? texts.connected : phase === 'connecting' ? texts.connecting : ''}
-            {phase === 'waiting' && texts.lost}
+            {phase === 'waiting' &&
+              (talk.isOriginRefused ? texts.originRefused(location.origin) : texts.lost)}
           </p>
           {phase === 'waiting' && (
             <button type="button" onClick={() => session.retryNow()}>

@@ -1,6 +1,7 @@
 import { steadyNow } from '../kit/clock.ts'
 import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
 import { randomId } from '../kit/id.ts'
+import { isRefusedHere } from '../kit/origin.ts'
 import type { Vault } from '../kit/vault.ts'
 
 export type Line = { id: number; time: string; user: string; message: string }
@@ -26,6 +27,8 @@ export type Talk = {
   error: string | null
   /** How the connection has ended for good; 0 while it has not. */
   code: number
+  /** Whether the server takes no connections from pages of this address. */
+  isOriginRefused: boolean
   /** Whether all has come that was said before: what comes from here on is new. */
   live: boolean
 }
@@ -69,7 +72,16 @@ const without =
 
 /** The page's side of a chat: one websocket at a time, and what has come by it. */
 export class TalkSession {
-  talk: Talk = { phase: 'connecting', user: null, lines: [], pending: [], error: null, code: 0, live: false }
+  talk: Talk = {
+    phase: 'connecting',
+    user: null,
+    lines: [],
+    pending: [],
+    error: null,
+    code: 0,
+    isOriginRefused: false,
+    live: false,
+  }
   readonly #address: URL
   readonly #vault: Vault
   readonly #changed: (talk: Talk, news: readonly Line[]) => void
@@ -262,6 +274,14 @@ export class TalkSession {
     socket.close()
   }
 
+  /** Without the key, which the question does not need. */
+  async #askForOrigin(): Promise<void> {
+    const address = new URL(this.#address)
+    address.search = ''
+    const isOriginRefused = await isRefusedHere(address.href)
+    if (this.talk.user === null) this.#update({ isOriginRefused })
+  }
+
   #closed(code: number): void {
     this.#show()
     this.#socket = null
@@ -275,6 +295,7 @@ export class TalkSession {
     }
     const wait = Math.min(maxWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting', live: false })
+    if (this.talk.user === null) void this.#askForOrigin()
     this.#retry = setTimeout(() => this.#connect(), wait)
   }
 

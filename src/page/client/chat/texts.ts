@@ -1,5 +1,5 @@
 import { chooseLanguage, chooseTag } from '../kit/language.ts'
-import { refusalsIn } from '../kit/refusals.ts'
+import { originRefusedIn, refusalsIn } from '../kit/refusals.ts'
 
 /** What the server says to what this page never sends (src/chat/query.ts). */
 const technical = [
@@ -30,6 +30,7 @@ const en = {
   speakingAs: (name: string) => `You speak as ${name}`,
   connecting: 'Connecting …',
   connected: 'Connected',
+  originRefused: originRefusedIn('en'),
   lost: 'Connection lost. It is tried again by itself; what you write is kept.',
   tryNow: 'Try now',
   noKey: 'This page needs the address that you were given: it has a key in it.',
@@ -62,6 +63,7 @@ const de: Texts = {
   speakingAs: (name) => `Sie sprechen als ${name}`,
   connecting: 'Verbindung wird aufgebaut …',
   connected: 'Verbunden',
+  originRefused: originRefusedIn('de'),
   lost: 'Verbindung verloren. Es wird von selbst wieder versucht; was Sie schreiben, bleibt erhalten.',
   tryNow: 'Jetzt versuchen',
   noKey: 'Diese Seite braucht die Adresse, die Sie bekommen haben: darin steht ein Schlüssel.',
@@ -103,6 +105,7 @@ const fr: Texts = {
   speakingAs: (name) => `Vous parlez sous le nom de ${name}`,
   connecting: 'Connexion …',
   connected: 'Connecté',
+  originRefused: originRefusedIn('fr'),
   lost: 'Connexion perdue. Un nouvel essai se fait tout seul ; ce que vous écrivez est conservé.',
   tryNow: 'Essayer maintenant',
   noKey: 'Cette page a besoin de l’adresse que vous avez reçue : elle contient une clé.',
@@ -143,6 +146,7 @@ const sv: Texts = {
   speakingAs: (name) => `Du talar som ${name}`,
   connecting: 'Ansluter …',
   connected: 'Ansluten',
+  originRefused: originRefusedIn('sv'),
   lost: 'Anslutningen bröts. Ett nytt försök görs av sig självt; det du skriver finns kvar.',
   tryNow: 'Försök nu',
   noKey: 'Sidan behöver adressen som du har fått: den innehåller en nyckel.',

@@ -7,7 +7,7 @@ import { Announcer } from '../meeting/announcer.tsx'
 import { useNow, useTools } from '../meeting/hooks.ts'
 import { elsewhereCode, kickedForGoodCode } from '../meeting/protocol.ts'
 import type { Meeting, Poll, Result } from '../meeting/protocol.ts'
-import { clockText, secondsLeft, sharesOf } from '../meeting/results.ts'
+import { clockText, secondsLeft, sharesOf, sumOf } from '../meeting/results.ts'
 import type { Phase } from '../meeting/state.ts'
 import { goneWords } from '../meeting/words.ts'
 import type { HallTexts } from './texts.ts'
@@ -43,7 +43,11 @@ export function Hall({ words }: { words: HallTexts }): JSX.Element {
           <Over phase={phase} words={words} />
         ) : !meeting || !state.wasIn ? (
           <p class="standing" role="status">
-            {phase.type === 'waiting' ? texts.unreached : texts.connecting}
+            {state.isOriginRefused
+              ? texts.originRefused(location.origin)
+              : phase.type === 'waiting'
+                ? texts.unreached
+                : texts.connecting}
           </p>
         ) : poll ? (
           <Question poll={poll} eyebrow={words.poll} />
@@ -70,8 +74,6 @@ export function Hall({ words }: { words: HallTexts }): JSX.Element {
     </div>
   )
 }
-
-const sumOf = (tally: readonly number[]): number => tally.reduce((sum, votes) => sum + votes, 0)
 
 function Question({ poll, eyebrow }: { poll: Poll; eyebrow: string }): JSX.Element {
   return (

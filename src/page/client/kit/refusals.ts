@@ -100,3 +100,17 @@ export function refusalsIn(
 }
 
 const withoutNumbers = (text: string): string => text.replaceAll(/\d+/g, '#')
+
+const originRefused: Record<Language, (origin: string) => string> = {
+  en: (origin) =>
+    `This server takes no connections from pages at ${origin}. Please tell the organisers: its operator has to name this address in -origin.`,
+  de: (origin) =>
+    `Dieser Server nimmt keine Verbindungen von Seiten unter ${origin} an. Bitte sagen Sie es den Veranstaltern: Wer ihn betreibt, muss diese Adresse in -origin nennen.`,
+  fr: (origin) =>
+    `Ce serveur n’accepte aucune connexion des pages de ${origin}. Prévenez les organisateurs : l’exploitant doit indiquer cette adresse dans -origin.`,
+  sv: (origin) =>
+    `Den här servern tar inte emot anslutningar från sidor på ${origin}. Säg till arrangörerna: den som driver servern måste ange adressen i -origin.`,
+}
+
+/** What people read on a page of an origin that the server does not let in. */
+export const originRefusedIn = (language: Language): ((origin: string) => string) => originRefused[language]

@@ -126,29 +126,21 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
           </p>
         </div>
         <div class="row tools">
-          <button
-            type="button"
-            class="bare"
-            aria-pressed={readsLines}
-            aria-label={texts.readLines}
-            title={texts.readLines}
-            onClick={() => setReadsLines(!readsLines)}
-          >
-            {readsLines ? <Speech /> : <SpeechOff />}
-          </button>
-          <button
-            type="button"
-            class="bare"
-            aria-pressed={isSoundOn}
-            aria-label={texts.sound}
-            title={texts.sound}
-            onClick={() => {
-              setSound(!isSoundOn)
-              onSound(!isSoundOn)
+          <Toggle
+            name={texts.readLines}
+            isOn={readsLines}
+            icons={[<Speech />, <SpeechOff />]}
+            onToggle={setReadsLines}
+          />
+          <Toggle
+            name={texts.sound}
+            isOn={isSoundOn}
+            icons={[<Bell />, <BellOff />]}
+            onToggle={(on) => {
+              setSound(on)
+              onSound(on)
             }}
-          >
-            {isSoundOn ? <Bell /> : <BellOff />}
-          </button>
+          />
           {!isGone && state.wasIn && (
             <button
               type="button"
@@ -228,6 +220,29 @@ export function App({ sound, onSound }: { sound: boolean; onSound: (on: boolean)
   )
 }
 
+type ToggleProps = {
+  name: string
+  isOn: boolean
+  /** While it is on, and while it is off. */
+  icons: readonly [on: JSX.Element, off: JSX.Element]
+  onToggle: (isOn: boolean) => void
+}
+
+function Toggle({ name, isOn, icons: [on, off], onToggle }: ToggleProps): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="bare"
+      aria-pressed={isOn}
+      aria-label={name}
+      title={name}
+      onClick={() => onToggle(!isOn)}
+    >
+      {isOn ? on : off}
+    </button>
+  )
+}
+
 type TabsProps = {
   views: View[]
   labels: Record<View, string>
@@ -273,7 +288,8 @@ function Connection({ phase, wasIn }: { phase: Phase; wasIn: boolean }): JSX.Ele
   const { texts } = useTools()
   const words = connectionWords(phase, wasIn, texts)
   return (
-    <span class={`connection ${phase.type}`}>
+    // That all is well is for those who ask: the connection is news only where it is lost.
+    <span class={phase.type === 'in' ? 'hidden' : `connection ${phase.type}`}>
       <span role="status">{words}</span>
       {phase.type === 'waiting' && <Retry until={phase.until} />}
     </span>

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import { AskDialog } from '../kit/dialog.tsx'
 import type { Ask } from './desk-view.tsx'
 import { useTools } from './hooks.ts'
+import { sumOf } from './results.ts'
 import type { State } from './state.ts'
 
 type AskingProps = { ask: Ask; state: State; onClose: () => void }
@@ -52,7 +53,7 @@ export function Asking({ ask, state, onClose }: AskingProps): JSX.Element {
           <p>
             <strong dir="auto">{state.poll?.question}</strong>
           </p>
-          <p>{words.abortMore(state.poll?.tally.reduce((sum, votes) => sum + votes, 0) ?? 0)}</p>
+          <p>{words.abortMore(sumOf(state.poll?.tally ?? []))}</p>
         </AskDialog>
       )
     case 'leave':

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Cross, Down, Up } from '../kit/icons.tsx'
 import { useFocusAfter, useKey, useNow, useTools } from './hooks.ts'
 import type { Poll, Result } from './protocol.ts'
-import { clockText, secondsLeft, sharesOf } from './results.ts'
+import { clockText, secondsLeft, sharesOf, sumOf } from './results.ts'
 import type { Texts } from './texts/texts.ts'
 
 type PollViewProps = {
@@ -210,7 +210,7 @@ function Countdown({ endsAt }: { endsAt: number }): JSX.Element {
 /** How a poll ended, in one sentence. */
 export function resultSentence({ answers, tally, ending }: Result, texts: Texts): string {
   if (!tally) return texts.endings.aborted
-  const all = tally.reduce((sum, votes) => sum + votes, 0)
+  const all = sumOf(tally)
   const parts = answers.map((answer, index) => texts.share(answer, tally[index] ?? 0))
   return `${texts.results(all, parts)} ${texts.endings[ending]}`
 }
@@ -218,7 +218,7 @@ export function resultSentence({ answers, tally, ending }: Result, texts: Texts)
 /** Who leads, and how many of those who were there have voted. */
 function verdictOf({ answers, tally, present }: Result, texts: Texts): string {
   if (!tally) return texts.endings.aborted
-  const all = tally.reduce((sum, votes) => sum + votes, 0)
+  const all = sumOf(tally)
   const most = Math.max(...tally)
   if (all === 0) return texts.results(0, [])
   const leading = answers.filter((_, index) => tally[index] === most)

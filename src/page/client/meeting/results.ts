@@ -1,9 +1,12 @@
 /** One answer of a poll with what it has got. */
 export type Share = { answer: string; votes: number; /** Of all votes, from 0 to 1. */ part: number }
 
+/** How many votes there are. */
+export const sumOf = (tally: readonly number[]): number => tally.reduce((sum, votes) => sum + votes, 0)
+
 /** How votes are divided, in the order of the answers. */
 export function sharesOf(answers: readonly string[], tally: readonly number[]): Share[] {
-  const all = tally.reduce((sum, votes) => sum + votes, 0)
+  const all = sumOf(tally)
   return answers.map((answer, index) => {
     const votes = tally[index] ?? 0
     return { answer, votes, part: all === 0 ? 0 : votes / all }

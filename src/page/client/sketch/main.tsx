@@ -195,7 +195,7 @@ function State({ sketch, session }: { sketch: Sketch; session: SketchSession }):
   const words = {
     connecting: texts.connecting,
     in: closed === null ? texts.connected(here) : texts[closed],
-    waiting: texts.lost,
+    waiting: sketch.isOriginRefused ? texts.originRefused(location.origin) : texts.lost,
     gone: texts.gone,
     denied: texts.denied,
     refused: texts.notOpened,

@@ -1,4 +1,5 @@
 import { Heartbeat, onOffline, onWake } from '../kit/heartbeat.ts'
+import { isRefusedHere } from '../kit/origin.ts'
 import { type Entry, isColor, isName, isOnSheet, lineOf, parseLine } from './entries.ts'
 import { concernsStep, passes } from './faults.ts'
 import {
@@ -24,6 +25,8 @@ export type Sketch = {
   pending: readonly Entry[]
   /** Others who are here, by the names of their keys. */
   others: ReadonlyMap<string, Pointer>
+  /** Whether the server takes no connections from pages of this address. */
+  isOriginRefused: boolean
   /** Why nothing can be added, if so. */
   closed: 'readOnly' | 'full' | null
   /** What the server has complained of. */
@@ -54,6 +57,7 @@ export class SketchSession {
     entries: [],
     pending: [],
     others: new Map(),
+    isOriginRefused: false,
     closed: null,
     fault: null,
     stepRefused: false,
@@ -67,6 +71,7 @@ export class SketchSession {
   #socket: WebSocket | null = null
   #retry: ReturnType<typeof setTimeout> | undefined
   #attempt = 0
+  #wasIn = false
   /** How long the document is as far as is known here, in bytes, and what follows its last line. */
   #length = 0
   #decoder = new TextDecoder()
@@ -181,6 +186,7 @@ export class SketchSession {
 
   #entered(): void {
     this.#attempt = 0
+    this.#wasIn = true
     this.#heartbeat.entered()
     this.#update({ phase: 'in', fault: null, stepRefused: false })
     // A name that no earlier connection had: the key of a lost one stays until the server has found that out.
@@ -304,6 +310,12 @@ export class SketchSession {
     const wait = Math.min(maxWaitMs, 500 * 2 ** this.#attempt++) * (0.5 + Math.random() / 2)
     this.#update({ phase: 'waiting', others: new Map() })
     this.#retry = setTimeout(() => this.#connect(), wait)
+    if (!this.#wasIn) void this.#askForOrigin()
+  }
+
+  async #askForOrigin(): Promise<void> {
+    const isOriginRefused = await isRefusedHere(this.#address.href)
+    if (!this.#wasIn) this.#update({ isOriginRefused })
   }
 
   #update(change: Partial<Sketch>, news: readonly Entry[] = []): void {

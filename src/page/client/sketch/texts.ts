@@ -1,4 +1,5 @@
 import { chooseLanguage, speak } from '../kit/language.ts'
+import { originRefusedIn } from '../kit/refusals.ts'
 import { faultsIn } from './faults.ts'
 
 const english = speak('en')
@@ -51,6 +52,7 @@ const en = {
   connecting: 'Connecting …',
   connected: (here: number) =>
     here === 1 ? 'Connected, nobody else is here' : `Connected, ${english.number(here)} people are here`,
+  originRefused: originRefusedIn('en'),
   lost: 'Connection lost. It is tried again by itself; what you draw is kept.',
   unsent: (steps: number) => english.plural(steps, '# step is not sent yet', '# steps are not sent yet'),
   tryNow: 'Try now',
@@ -117,6 +119,7 @@ const de: Texts = {
   connecting: 'Verbindung wird aufgebaut …',
   connected: (here) =>
     here === 1 ? 'Verbunden, sonst ist niemand hier' : `Verbunden, ${german.number(here)} Personen sind hier`,
+  originRefused: originRefusedIn('de'),
   lost: 'Verbindung verloren. Es wird von selbst wieder versucht; was Sie zeichnen, bleibt erhalten.',
   unsent: (steps) =>
     german.plural(steps, '# Schritt ist noch nicht gesendet', '# Schritte sind noch nicht gesendet'),
@@ -184,6 +187,7 @@ const fr: Texts = {
   connecting: 'Connexion …',
   connected: (here) =>
     here === 1 ? 'Connecté, personne d’autre n’est là' : `Connecté, ${french.number(here)} personnes sont là`,
+  originRefused: originRefusedIn('fr'),
   lost: 'Connexion perdue. Un nouvel essai se fait tout seul ; ce que vous dessinez est conservé.',
   unsent: (steps) =>
     french.plural(steps, '# action n’est pas encore envoyée', '# actions ne sont pas encore envoyées'),
@@ -249,6 +253,7 @@ const sv: Texts = {
   connecting: 'Ansluter …',
   connected: (here) =>
     here === 1 ? 'Ansluten, ingen annan är här' : `Ansluten, ${swedish.number(here)} personer är här`,
+  originRefused: originRefusedIn('sv'),
   lost: 'Anslutningen bröts. Ett nytt försök görs av sig självt; det du ritar finns kvar.',
   unsent: (steps) => swedish.plural(steps, '# steg är inte skickat ännu', '# steg är inte skickade ännu'),
   tryNow: 'Försök nu',

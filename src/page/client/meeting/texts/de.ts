@@ -1,5 +1,5 @@
 import { speak } from '../../kit/language.ts'
-import { refusalsIn } from '../../kit/refusals.ts'
+import { originRefusedIn, refusalsIn } from '../../kit/refusals.ts'
 import { technical } from '../protocol.ts'
 import type { Refusals, Texts } from './en.ts'
 
@@ -57,8 +57,7 @@ export const de: Texts = {
   },
   connecting: 'Verbindung wird aufgebaut …',
   unreached: 'Die Versammlung ist im Moment nicht erreichbar.',
-  originRefused: (origin) =>
-    `Dieser Server nimmt keine Verbindungen von Seiten unter ${origin} an. Bitte sagen Sie es den Veranstaltern: Wer ihn betreibt, muss diese Adresse in -origin nennen.`,
+  originRefused: originRefusedIn('de'),
   connected: 'Verbunden',
   lost: 'Verbindung unterbrochen – was Sie schreiben, bleibt erhalten',
   offline: 'Kein Netz – was Sie schreiben, bleibt erhalten',

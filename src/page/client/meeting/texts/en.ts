@@ -1,5 +1,5 @@
 import { speak } from '../../kit/language.ts'
-import { refusalsIn } from '../../kit/refusals.ts'
+import { originRefusedIn, refusalsIn } from '../../kit/refusals.ts'
 import { technical } from '../protocol.ts'
 
 const { number, percent, plural, list } = speak('en')
@@ -56,8 +56,7 @@ export const en = {
   },
   connecting: 'Connecting …',
   unreached: 'The meeting cannot be reached at the moment.',
-  originRefused: (origin: string) =>
-    `This server takes no connections from pages at ${origin}. Please tell the organisers: its operator has to name this address in -origin.`,
+  originRefused: originRefusedIn('en'),
   connected: 'Connected',
   lost: 'Connection lost – what you write is kept',
   offline: 'No network – what you write is kept',

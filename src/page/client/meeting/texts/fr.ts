@@ -1,5 +1,5 @@
 import { speak } from '../../kit/language.ts'
-import { refusalsIn } from '../../kit/refusals.ts'
+import { originRefusedIn, refusalsIn } from '../../kit/refusals.ts'
 import { technical } from '../protocol.ts'
 import type { Refusals, Texts } from './en.ts'
 
@@ -54,8 +54,7 @@ export const fr: Texts = {
   },
   connecting: 'Connexion en cours…',
   unreached: 'La réunion n’est pas joignable pour l’instant.',
-  originRefused: (origin) =>
-    `Ce serveur n’accepte aucune connexion des pages de ${origin}. Prévenez les organisateurs : l’exploitant doit indiquer cette adresse dans -origin.`,
+  originRefused: originRefusedIn('fr'),
   connected: 'Connecté',
   lost: 'Connexion perdue – ce que vous écrivez est conservé',
   offline: 'Pas de réseau – ce que vous écrivez est conservé',

@@ -1,5 +1,5 @@
 import { speak } from '../../kit/language.ts'
-import { refusalsIn } from '../../kit/refusals.ts'
+import { originRefusedIn, refusalsIn } from '../../kit/refusals.ts'
 import { technical } from '../protocol.ts'
 import type { Refusals, Texts } from './en.ts'
 
@@ -50,8 +50,7 @@ export const sv: Texts = {
   },
   connecting: 'Ansluter …',
   unreached: 'Mötet går inte att nå just nu.',
-  originRefused: (origin) =>
-    `Den här servern tar inte emot anslutningar från sidor på ${origin}. Säg till arrangörerna: den som driver servern måste ange adressen i -origin.`,
+  originRefused: originRefusedIn('sv'),
   connected: 'Ansluten',
   lost: 'Anslutningen bröts – det du skriver sparas',
   offline: 'Inget nätverk – det du skriver sparas',
